@@ -1,0 +1,93 @@
+// Decorrelator: demeans a layer's input, removes its correlations by R or by settling M, and learns to.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/decorrelation/rule.hpp"
+#include "core/dynamics/settle.hpp"
+#include "core/dynamics/spectrum.hpp"
+#include "core/random.hpp"
+#include "core/tensor.hpp"
+
+namespace lateral {
+
+enum class Demean {
+  batch,    ///< zc = z − batch mean; evaluation: z − running mean
+  running,  ///< zc = z − running mean of the steps before, in training too
+  none,     ///< zc = z
+};
+enum class DecorrelationMode {
+  closed_form,  ///< keeps R: x = R zc
+  settled,      ///< keeps M = R⁻¹ only: x settles on M x = zc
+};
+enum class NullDirections {
+  grow,    ///< as published: a unit that never varies grows by g a step
+  freeze,  ///< the gain of a unit whose running second moment is below null_moment_max is 1
+};
+
+struct DecorrelatorParams {
+  MakeDecorrelationRule* rule = nullptr;
+  DecorrelationParams rule_params;
+  DecorrelationMode mode = DecorrelationMode::closed_form;
+  Demean demean = Demean::batch;
+  double sample_fraction = 0.1;  ///< S = min(b, ⌊sample_fraction · b⌋ + 1)
+  NullDirections null_directions = NullDirections::grow;
+  MakeIntegrator* integrator = nullptr;
+  SettleParams settle;
+  bool warm_start = false;
+};
+
+inline constexpr Scalar mean_momentum = static_cast<Scalar>(0.1);     ///< running ← 0.9 running + 0.1 batch
+inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);  ///< of zc², for NullDirections::freeze
+
+/// One layer's decorrelation. In training the calls of a step come in this order: forward_train,
+/// then any of forward_difference and backward, then learn; all but learn use the state from before
+/// the step. n = inputs, b = batch size.
+class Decorrelator {
+ public:
+  Decorrelator(const DecorrelatorParams& params, Index inputs, const RandomStream& spectrum_start);
+
+  /// x (n × b) from z (n × b), remembered until learn(). Resizes x.
+  /// Cost: 2 n² b flops (closed form), 2 n² b a step (settled).
+  void forward_train(ConstMatrixRef z, Matrix& x);
+  /// The same with the running mean, leaving no trace.
+  void forward_evaluate(ConstMatrixRef z, Matrix& x);
+  /// dx = R d: what a difference d of the input becomes when demeaned by the same means.
+  void forward_difference(ConstMatrixRef d, Matrix& dx);
+  /// Error at z from the error G at x: RᵀG, minus its batch mean where demeaning is by the batch.
+  void backward(ConstMatrixRef error_at_x, Matrix& error_at_z);
+  /// Updates R or M from the first S samples of the step, and the running means from all.
+  DecorrelationUpdate learn();
+
+  /// zc of the last forward_train (n × b).
+  const Matrix& centred() const { return zc_; }
+  /// Settling of the last forward and backward; empty in closed form or without a matrix.
+  const std::optional<Settled>& forward_settled() const { return forward_settled_; }
+  const std::optional<Settled>& backward_settled() const { return backward_settled_; }
+
+  /// decorrelation/R or /M, /mean, and, where they exist, /moment, /spectrum, /previous….
+  void visit_state(const TensorVisitor& visit);
+  /// After loading a state: rebuilds what is derived from it.
+  void state_loaded();
+
+ private:
+  /// out = op(R) in, by product or by settling from `start` (empty: from zero).
+  std::optional<Settled> apply(bool transposed, ConstMatrixRef in, Matrix& out, const Matrix* start);
+
+  DecorrelatorParams params_;
+  std::unique_ptr<DecorrelationRule> rule_;
+  std::unique_ptr<Integrator> integrator_;
+  Matrix matrix_;             // R or M (n × n), empty without a matrix
+  Vector mean_;               // running mean (n)
+  Vector moment_;             // running second moment of zc (n), for freeze
+  SpectrumTracker spectrum_;  // of M, when settled
+  Matrix previous_x_, previous_error_;  // answers of the step before (n × b), for warm_start
+  // the step at hand
+  Matrix zc_, z_sampled_, x_sampled_;
+  Vector batch_mean_;
+  SettleWorkspace workspace_;
+  std::optional<Settled> forward_settled_, backward_settled_;
+};
+
+}  // namespace lateral

@@ -1,0 +1,48 @@
+// settle(): relaxes lateral dynamics to their fixed point, sample by sample as they arrive there.
+#pragma once
+
+#include <vector>
+
+#include "core/dynamics/integrator.hpp"
+#include "core/types.hpp"
+
+namespace lateral {
+
+struct SettleParams {
+  Scalar tolerance = static_cast<Scalar>(1e-4);  ///< of ‖z − M x‖ / ‖z‖, for every sample
+  int max_steps = 1000;                          ///< of the slowest sample
+  Scalar step = 0;                               ///< h = dt/τ; 0: from the bound on the spectrum
+};
+
+/// What a settling took.
+struct Settled {
+  bool converged = true;    ///< every sample within the tolerance
+  int steps = 0;            ///< of the slowest sample
+  double mean_steps = 0;    ///< over the samples
+  double residual = 0;      ///< largest ‖z − M x‖ / ‖z‖ over the samples (0 where z = 0)
+};
+
+/// Buffers of one settling; grow on first use, then never allocate.
+struct SettleWorkspace {
+  Matrix z, x, residual, direction, work;  // (n × b)
+  Vector z_norm;                           // (b)
+  std::vector<Index> column;               // (b) where an active column came from
+};
+
+/// Lateral dynamics  τ dx/dt = z − op(M) x, stepped until ‖z − op(M) x‖ ≤ tolerance · ‖z‖.
+///   M   (n × n) lateral coupling, real positive spectrum within `bound`
+///   z   (n × b) drive, a column a sample
+///   x   (n × b) in: where to start (zero, or a previous answer); out: settled activity
+/// Fixed point: x = op(M)⁻¹ z, which settle_reference() solves directly. A sample that has settled
+/// leaves the batch, so later steps cost only what is still moving. The residual is recomputed from
+/// z and x at every step, never updated by recurrence, so what is reported is what is true.
+/// Cost: one (n×n)·(n×active) product a step for the residual plus what the integrator needs.
+/// Not converged: steps ran out, or a value stopped being finite (then x holds what there was).
+/// Source: Ahmad 2024, appendix C.
+Settled settle(const SettleParams& params, Integrator& integrator, const SpectrumBound& bound,
+               const LateralOperator& M, ConstMatrixRef z, MatrixRef x, SettleWorkspace& workspace);
+
+/// x = op(M)⁻¹ z by LU decomposition: the obviously right answer, O(n³).
+Matrix settle_reference(const LateralOperator& M, ConstMatrixRef z);
+
+}  // namespace lateral

@@ -1,0 +1,100 @@
+// DenseLayer: decorrelate, multiply by W, add b, apply f; and learn all of it locally.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/activation/activation.hpp"
+#include "core/credit/credit.hpp"
+#include "core/decorrelation/decorrelator.hpp"
+#include "core/optimizer/optimizer.hpp"
+
+namespace lateral {
+
+struct DenseLayerParams {
+  Index inputs = 0;
+  Index units = 0;
+  Index classes = 0;  ///< units of the network's output
+  bool is_output = false;
+  MakeActivation* activation = nullptr;
+  MakeCreditRule* credit = nullptr;
+  double sigma = 1e-3;                          ///< of the noise of a rule that perturbs
+  bool feedback_through_decorrelation = true;   ///< false: pass_back gives the error at x itself
+  MakeOptimizer* optimizer = nullptr;
+  OptimizerParams optimizer_params;
+  DecorrelatorParams decorrelator;
+};
+
+/// y = f(W x + b), x = R (z − mean).   W (units × inputs), b (units), z (inputs × batch), y (units × batch)
+///
+/// A training step is, in this order:
+///   respond_train → [respond_perturbed] → receive_credit → [pass_back] → learn
+/// and everything before learn() uses the state from before the step. So a node can send what
+/// respond and pass_back give before it does its own work in learn().
+class DenseLayer {
+ public:
+  /// The initial state is a pure function of (seed, node).
+  DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::uint32_t node);
+
+  const Matrix& respond_train(ConstMatrixRef z, std::uint64_t step);
+  const Matrix& respond_evaluate(ConstMatrixRef z);
+  /// The noisy pass of a rule that perturbs, as differences from the clean pass (linear below f, so
+  /// nothing is lost to rounding): da = W R dz + ξ, dy = f(a + da) − f(a).
+  ///   dz (inputs × batch), or empty for the first layer, whose input is not perturbed
+  const Matrix& respond_perturbed(ConstMatrixRef dz);
+
+  /// δ from the signal that the credit rule asks for (see CreditView).
+  void receive_credit(ConstMatrixRef signal);
+  /// Error at z for the layer below.  REQUIRES: the rule's signal is Signal::error
+  const Matrix& pass_back();
+  /// W, b, their moments, then R or M and the means.
+  void learn();
+
+  // True backpropagation beside the rule, for probes; changes nothing that learning uses.
+  /// Angle in degrees between the rule's weight gradient and the true one.
+  ///   error (units × batch): the true ∂loss/∂y.  Call between receive_credit and learn.
+  double gradient_angle(ConstMatrixRef true_error);
+  /// The true error at z for the layer below, after gradient_angle().
+  const Matrix& pass_back_true();
+
+  struct StepReport {
+    DecorrelationUpdate decorrelation;
+    std::optional<Settled> forward_settled, backward_settled;
+    double weight_update_norm = 0;  ///< ‖ΔW‖_F, if measured
+  };
+  /// Of the last step. measure_update(true) makes learn() also measure ‖ΔW‖_F.
+  const StepReport& report() const { return report_; }
+  void measure_update(bool on) { measure_update_ = on; }
+  /// Mean squared off-diagonal correlation of the last training step's (z − mean) and x.
+  double correlation_before() const;
+  double correlation_after() const;
+
+  const CreditRule& credit() const { return *credit_; }
+  const DenseLayerParams& params() const { return params_; }
+  /// weight, bias, feedback, decorrelation/…, optimizer/…: the order of the state digest.
+  void visit_state(const TensorVisitor& visit);
+  void state_loaded() { decorrelator_.state_loaded(); }
+
+ private:
+  DenseLayerParams params_;
+  std::uint64_t seed_;
+  std::uint32_t node_;
+  std::unique_ptr<Activation> activation_;
+  std::unique_ptr<CreditRule> credit_;
+  Matrix weight_;
+  Vector bias_;
+  Matrix feedback_;
+  Decorrelator decorrelator_;
+  std::unique_ptr<Optimizer> weight_optimizer_, bias_optimizer_;
+  // the step at hand
+  std::uint64_t step_ = 0;
+  Matrix x_, a_, y_, slope_, noise_, dx_, da_, dy_, delta_, error_at_x_, error_at_z_;
+  Matrix true_delta_, weight_gradient_, true_gradient_;
+  Vector bias_gradient_;
+  Matrix evaluate_x_, evaluate_y_;
+  bool measure_update_ = false;
+  StepReport report_;
+};
+
+}  // namespace lateral

@@ -1,0 +1,37 @@
+// Optimizer: turns the gradient of one parameter tensor into its change.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/table.hpp"
+#include "core/tensor.hpp"
+#include "core/types.hpp"
+
+namespace lateral {
+
+/// What an experiment says about optimizers; each reads what concerns it.
+struct OptimizerParams {
+  double learning_rate = 1e-3;
+  double momentum = 0.0;  ///< sgd
+  double beta1 = 0.9;     ///< adam
+  double beta2 = 0.9999;  ///< adam
+  double epsilon = 1e-8;  ///< adam
+};
+
+/// Keeps the moments of one parameter tensor.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// parameter ← parameter + change(gradient). Shapes as given when made. Never allocates.
+  virtual void step(ConstMatrixRef gradient, MatrixRef parameter) = 0;
+  /// The moments, each named prefix + its own name.
+  virtual void visit_state(const std::string& prefix, const TensorVisitor& visit) = 0;
+};
+
+using MakeOptimizer = std::unique_ptr<Optimizer>(const OptimizerParams&, Index rows, Index cols);
+
+/// Every file of core/optimizer/, by name.
+std::span<const TableEntry<MakeOptimizer>> optimizer_table();
+
+}  // namespace lateral

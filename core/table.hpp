@@ -1,0 +1,36 @@
+// Finds a rule by the name that configuration uses, which is the name of its file.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lateral {
+
+/// One row of a table that the build writes from the files of a folder.
+template <class Make>
+struct TableEntry {
+  std::string_view name;
+  Make* make;
+};
+
+/// The entry called `name`, or null.
+template <class Make>
+Make* find_entry(std::span<const TableEntry<Make>> table, std::string_view name) {
+  for (const TableEntry<Make>& entry : table)
+    if (entry.name == name) return entry.make;
+  return nullptr;
+}
+
+/// "a, b, c": what a message says was expected.
+template <class Make>
+std::string names_of(std::span<const TableEntry<Make>> table) {
+  std::string names;
+  for (const TableEntry<Make>& entry : table) {
+    if (!names.empty()) names += ", ";
+    names += entry.name;
+  }
+  return names;
+}
+
+}  // namespace lateral

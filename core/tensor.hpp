@@ -1,0 +1,29 @@
+// TensorView: one named array of a node's learned state, as checkpoints and digests see it.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/types.hpp"
+
+namespace lateral {
+
+struct TensorView {
+  std::string name;  ///< path below the layer, e.g. "decorrelation/R"
+  Scalar* data;      ///< column-major, rows · cols values
+  Index rows;
+  Index cols;
+  bool is_vector;  ///< one-dimensional outside (cols == 1)
+};
+
+/// Called once per tensor, in a fixed order: the order of the state digest.
+using TensorVisitor = std::function<void(const TensorView&)>;
+
+inline void visit_matrix(const TensorVisitor& visit, std::string name, Matrix& matrix) {
+  visit({std::move(name), matrix.data(), matrix.rows(), matrix.cols(), false});
+}
+inline void visit_vector(const TensorVisitor& visit, std::string name, Vector& vector) {
+  visit({std::move(name), vector.data(), vector.size(), 1, true});
+}
+
+}  // namespace lateral

@@ -1,0 +1,68 @@
+// DataSet: labelled images as a data format hands them over, and the table of formats.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/table.hpp"
+
+namespace lateral {
+
+/// Size of one image and number of classes.
+struct ImageShape {
+  int channels = 0;
+  int height = 0;
+  int width = 0;
+  int classes = 0;
+  int pixels() const { return channels * height * width; }
+};
+
+/// Images in file order: pixels channel by channel, row by row, one byte each (0…255).
+struct Images {
+  std::vector<std::uint8_t> pixels;  // count · shape.pixels()
+  std::vector<std::uint8_t> labels;  // count, each < shape.classes
+  std::size_t count() const { return labels.size(); }
+};
+
+struct DataSet {
+  ImageShape shape;
+  /// Normalisation per channel: value = (byte / 255 − mean) / standard_deviation.
+  std::vector<double> mean, standard_deviation;
+  Images train, test;
+};
+
+/// What an experiment says about built-in data; a format read from files ignores it.
+struct GeneratedParams {
+  std::uint64_t seed = 1;
+  int train_samples = 10000;
+  int test_samples = 2000;
+  int size = 24;        ///< height and width in pixels
+  double noise = 1.0;   ///< amplitude of the 1/f background relative to the class pattern
+};
+
+/// Bad data: one line that names the file, the offset and what was expected.
+struct DataError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// One file of nodes/data/format/: describes a data set without reading it, and reads it.
+class DataFormat {
+ public:
+  virtual ~DataFormat() = default;
+  virtual ImageShape shape(const GeneratedParams& params) const = 0;
+  /// `root` is the folder given by --data.  Throws DataError.
+  virtual DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const = 0;
+  /// False if load() makes the data itself and needs no root.
+  virtual bool needs_files() const { return true; }
+};
+
+using MakeDataFormat = std::unique_ptr<DataFormat>();
+
+/// Every file of nodes/data/format/, by name.
+std::span<const TableEntry<MakeDataFormat>> data_format_table();
+
+}  // namespace lateral
