@@ -1,9 +1,11 @@
 // DataSet: labelled images as a data format hands them over, and the table of formats.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -41,7 +43,7 @@ struct GeneratedParams {
   int train_samples = 10000;
   int test_samples = 2000;
   int size = 24;        ///< height and width in pixels
-  double noise = 1.0;   ///< amplitude of the 1/f background relative to the class pattern
+  double noise = 14.0;  ///< standard deviation of the background relative to the class pattern
 };
 
 /// Bad data: one line that names the file, the offset and what was expected.

@@ -1,0 +1,68 @@
+// Batches: what a source hands out, as a pure function of (data, parameters, epoch, index).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/types.hpp"
+#include "nodes/data/dataset.hpp"
+
+namespace lateral {
+
+struct BatchParams {
+  int batch_size = 256;
+  bool shuffle = true;         ///< false: the files' order in every epoch
+  int train_limit = 0;         ///< at most the first N in file order; 0 = all
+  int test_limit = 0;          ///< the same for the test images
+  int validation_samples = 0;  ///< > 0: as many training samples are set aside and evaluated
+  int crop_padding = 0;        ///< > 0: crops of the image with so many zero pixels on each side
+  bool horizontal_flip = false;  ///< mirrors a training image with probability 1/2
+  std::uint64_t seed = 1;
+};
+
+/// Cuts a data set into normalised batches. A batch is (inputs × samples): a sample a column,
+/// its values in the order of the bytes. Augmentation touches training batches only.
+/// One thread at a time: the order of the current epoch is kept between calls.
+class Batches {
+ public:
+  /// Throws DataError if validation would leave nothing to train on.
+  /// REQUIRES: batch_size > 0, the other counts ≥ 0, data consistent with its shape.
+  Batches(DataSet data, const BatchParams& params);
+
+  const ImageShape& shape() const { return data_.shape; }
+  /// The last, smaller batch counts.
+  int train_steps_per_epoch() const;
+  int evaluate_steps() const;
+  std::size_t train_samples() const { return train_.size(); }
+  /// Of the validation samples if there are any, else of the test images.
+  std::size_t evaluate_samples() const { return evaluate_.size(); }
+
+  /// Batch `index` (from 0) of `epoch` (from 1): the same whatever was asked before.
+  void train(std::uint64_t epoch, int index, Matrix& values,
+             std::vector<std::uint32_t>& labels) const;
+  /// Batch `index` (from 0), in file order.
+  void evaluate(int index, Matrix& values, std::vector<std::uint32_t>& labels) const;
+
+ private:
+  struct Placement {
+    int down = 0, right = 0;  // of the image, in pixels
+    bool mirrored = false;    // before it is moved
+  };
+
+  void set_order(std::uint64_t epoch) const;
+  Placement placement(std::uint64_t epoch, std::uint32_t sample) const;
+  void write_sample(const Images& images, std::uint32_t sample, Placement placement,
+                    Scalar* out) const;
+
+  DataSet data_;
+  BatchParams params_;
+  std::vector<std::array<Scalar, 256>> normalised_;  // per channel, by byte
+  std::vector<std::uint32_t> train_;                 // positions in data_.train, file order
+  std::vector<std::uint32_t> evaluate_;              // positions in train or test, file order
+  mutable std::uint64_t order_epoch_ = 0;            // epochs count from 1
+  mutable std::vector<std::uint32_t> order_;         // train_ as that epoch visits it
+};
+
+}  // namespace lateral
