@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/check.hpp"
+#include "core/random.hpp"
 #include "tests/data/data_fixtures.hpp"
 
 using namespace lateral;
@@ -164,6 +165,13 @@ TEST_CASE("shuffling differs by epoch and by seed and is a pure function of both
   CHECK(train_pass(Batches(numbered(53, 5), other), 1).numbers != first.numbers);
 }
 
+TEST_CASE("the order of an epoch is Fisher and Yates from the documented stream") {
+  std::vector<int> expected = range(0, 53);
+  const RandomStream random(7, 0, 4, Purpose::shuffle);
+  for (std::size_t i = 52; i > 0; --i) std::swap(expected[i], expected[random.below(i, i + 1)]);
+  CHECK(train_pass(Batches(numbered(53, 5), params_of(8)), 4).numbers == expected);
+}
+
 TEST_CASE("without shuffling batches follow the order of the files") {
   BatchParams params = params_of(5);
   params.shuffle = false;
@@ -272,6 +280,13 @@ TEST_CASE("crops and mirrored images are pixels of the padded image and each pla
         if (same) fits.push_back(place);
       }
       REQUIRE(fits.size() == 1);
+      // And it is the one of the documented stream: three numbers a sample, by place in the file.
+      const RandomStream random(7, 0, 3, Purpose::augmentation);
+      const auto first = static_cast<std::uint64_t>(sample) * 3;
+      const auto down = static_cast<int>(random.below(first, 3)) - 1;
+      const auto right = static_cast<int>(random.below(first + 1, 3)) - 1;
+      const auto mirror = static_cast<int>(random.below(first + 2, 2));
+      CHECK(fits[0] == mirror * 9 + (1 - down) * 3 + (1 - right));
       seen.insert(fits[0]);
     }
   }

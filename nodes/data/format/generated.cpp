@@ -15,9 +15,16 @@ namespace {
 
 // An image is  127.5 + contrast · (noise · background + strength · pattern) / √(noise² + 1),
 // background and pattern of unit variance. The background's amplitude spectrum falls as
-// frequency^-slope, the pattern's is flat: classes differ mostly where the variance is small, so
-// gradients see them late, and decorrelated inputs show them at once. Each class has several
-// patterns, of which a sample shows one.
+// frequency^-slope, the pattern's is flat: classes differ mostly where the variance is small,
+// so that gradients see them late and decorrelated inputs show them at once. Each class has
+// several patterns, of which a sample shows one.
+//
+// Test accuracy in % after epochs 1, 3 and 5 with the default parameters (576-256-256-10, leaky
+// ReLU, Adam 1e-3, batches of 256; a NumPy model of the experiment, so other seeds differ a bit):
+//   backpropagation                                     24  76  86
+//   feedback alignment                                  11  37  77
+//   feedback alignment, decorrelation (rate 1e-3)       21  88  92
+//   feedback alignment, decorrelation (rate 1e-2)       62  87  88
 
 constexpr int n_classes = 10;
 constexpr int patterns_per_class = 2;
