@@ -14,9 +14,9 @@ struct InvariantViolated : std::logic_error {
 }  // namespace lateral
 
 /// One condition per check. Holds in every build.
-#define LATERAL_CHECK(condition)                                                              \
-  do {                                                                                        \
-    if (!(condition))                                                                         \
+#define LATERAL_CHECK(condition)                                                                  \
+  do {                                                                                            \
+    if (!(condition))                                                                             \
       throw ::lateral::InvariantViolated(std::string(__FILE__) + ":" + std::to_string(__LINE__) + \
-                                         ": broken invariant: " #condition);                  \
+                                         ": broken invariant: " #condition);                      \
   } while (false)

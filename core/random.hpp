@@ -27,7 +27,10 @@ enum class Purpose : std::uint32_t {
 };
 
 /// The random numbers of one node, step and purpose; any element may be drawn in any order.
-///   counter = (index low, step low, step high bits | purpose, node)   key = seed
+///   counter = (block index, step low 32 bits, step high bits << 8 | purpose, node)   key = seed
+/// A block of four words gives two 64-bit elements (uniform, below, fill_uniform) or four normal
+/// ones; element i of a filled matrix is a pure function of i, its place in storage order.
+/// REQUIRES: step < 2^56, element indices < 2^33
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::uint32_t node, std::uint64_t step, Purpose purpose);
@@ -36,15 +39,19 @@ class RandomStream {
   std::array<std::uint32_t, 4> block(std::uint32_t index) const;
   /// Uniform in [0, 1) with 53 bits, element `index`.
   double uniform(std::uint64_t index) const;
-  /// Uniform integer in [0, n); the bias is below n / 2^64.  REQUIRES: n > 0
+  /// Uniform integer in [0, n); the bias of a value is below n / 2^64.  REQUIRES: n > 0
   std::uint64_t below(std::uint64_t index, std::uint64_t n) const;
 
   /// Fills with U(−bound, bound), in storage order.
   void fill_uniform(MatrixRef out, double bound) const;
-  /// Fills with N(0, sigma²) by Box–Muller, in storage order.
+  /// Fills with N(0, sigma²) by Box–Muller, in storage order: in double from two 32-bit uniforms a
+  /// pair, both inside (0, 1), so values reach 6.8 sigma and are never infinite.
   void fill_normal(MatrixRef out, double sigma) const;
 
  private:
+  /// 64 random bits, element `index`: half a block.
+  std::uint64_t word64(std::uint64_t index) const;
+
   std::array<std::uint32_t, 4> counter_;
   std::array<std::uint32_t, 2> key_;
 };

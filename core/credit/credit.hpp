@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "core/check.hpp"
 #include "core/table.hpp"
 #include "core/types.hpp"
 
@@ -11,7 +12,7 @@ namespace lateral {
 
 /// What travels to a layer so that it can assign credit.
 enum class Signal {
-  error,         ///< from the layer above, through its synapses: ∂loss/∂y of this layer, or a stand-in
+  error,         ///< from the layer above, through its synapses: ∂loss/∂y here, or a stand-in
   output_error,  ///< ∂loss/∂(network output), broadcast by the readout to every layer
   reward,        ///< one number a sample, L(perturbed) − L(clean), broadcast to every layer
 };
@@ -25,12 +26,14 @@ struct FeedbackShape {
 
 /// All that a layer's credit rule can see in one step: what reaches its own units and synapses.
 struct CreditView {
-  ConstMatrixRef signal;    ///< error (units × b) | output_error (classes × b) | reward (1 × b)
-  ConstMatrixRef slope;     ///< f'(a) (units × b)
-  ConstMatrixRef noise;     ///< ξ (units × b) that this layer added to a; empty unless the rule perturbs
-  ConstMatrixRef feedback;  ///< B, as feedback_shape() says; empty if the rule has none
-  bool is_output;           ///< the layer whose y is the network's output
-  double sigma;             ///< standard deviation of ξ
+  Eigen::Ref<const Matrix>
+      signal;  ///< error (units × b) | output_error (classes × b) | reward (1 × b)
+  Eigen::Ref<const Matrix> slope;  ///< f'(a) (units × b)
+  /// ξ (units × b) that this layer added to a; empty unless the rule perturbs
+  Eigen::Ref<const Matrix> noise;
+  Eigen::Ref<const Matrix> feedback;  ///< B, as feedback_shape() says; empty if the rule has none
+  bool is_output;                     ///< the layer whose y is the network's output
+  double sigma;                       ///< standard deviation of ξ
 };
 
 /// The weight gradient is, for every rule, dW = (1/b) Σ_n δ_n x_nᵀ and db = (1/b) Σ_n δ_n:
@@ -39,14 +42,20 @@ class CreditRule {
  public:
   virtual ~CreditRule() = default;
   virtual Signal signal() const = 0;
-  /// Shape and law of B for a layer with these sizes, or nothing.
-  virtual std::optional<FeedbackShape> feedback_shape(Index units, Index inputs, Index classes) const;
+  /// Shape and law of B for a layer with these sizes, or nothing (the default).
+  virtual std::optional<FeedbackShape> feedback_shape(Index /*units*/, Index /*inputs*/,
+                                                      Index /*classes*/, bool /*is_output*/) const {
+    return std::nullopt;
+  }
   /// δ (units × b).
   virtual void assign(const CreditView& view, MatrixRef delta) const = 0;
   /// G (inputs × b): the error at x that goes down to the layer below, from δ (units × b).
-  /// Only called where signal() is Signal::error.   weight (units × inputs)
-  virtual void pass_back(ConstMatrixRef weight, ConstMatrixRef feedback, ConstMatrixRef delta,
-                         MatrixRef error_at_x) const;
+  /// Only called where signal() is Signal::error; the default is a broken invariant.
+  ///   weight (units × inputs)
+  virtual void pass_back(ConstMatrixRef /*weight*/, ConstMatrixRef /*feedback*/,
+                         ConstMatrixRef /*delta*/, MatrixRef /*error_at_x*/) const {
+    LATERAL_CHECK(signal() == Signal::error && "this rule passes nothing back");
+  }
   /// True if each step runs a second, perturbed pass with noise on every pre-activation.
   bool perturbs() const { return signal() == Signal::reward; }
 };

@@ -1,4 +1,5 @@
-// Decorrelator: demeans a layer's input, removes its correlations by R or by settling M, and learns to.
+// Decorrelator: demeans a layer's input, removes its correlations by R or by settling M, and learns
+// to.
 #pragma once
 
 #include <memory>
@@ -35,11 +36,16 @@ struct DecorrelatorParams {
   NullDirections null_directions = NullDirections::grow;
   MakeIntegrator* integrator = nullptr;
   SettleParams settle;
+  /// Settling starts from the answers of the last full batch: sample j from its sample j. A batch
+  /// of another size starts from zero and is not remembered, nor is an answer that did not settle.
   bool warm_start = false;
+  Index batch = 0;  ///< samples of a full batch.  REQUIRED by warm_start, else unused
 };
 
-inline constexpr Scalar mean_momentum = static_cast<Scalar>(0.1);     ///< running ← 0.9 running + 0.1 batch
-inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);  ///< of zc², for NullDirections::freeze
+/// running ← 0.9 running + 0.1 batch, for the running mean and the running second moment.
+inline constexpr Scalar running_momentum = static_cast<Scalar>(0.1);
+/// Of zc², for NullDirections::freeze: below it a unit counts as one that never varies.
+inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);
 
 /// One layer's decorrelation. In training the calls of a step come in this order: forward_train,
 /// then any of forward_difference and backward, then learn; all but learn use the state from before
@@ -53,41 +59,55 @@ class Decorrelator {
   void forward_train(ConstMatrixRef z, Matrix& x);
   /// The same with the running mean, leaving no trace.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
-  /// dx = R d: what a difference d of the input becomes when demeaned by the same means.
+  /// dx = R d: what a difference d of the input becomes when demeaned by the same means. Settled:
+  /// counted in forward_settled()'s converged and residual.
   void forward_difference(ConstMatrixRef d, Matrix& dx);
   /// Error at z from the error G at x: RᵀG, minus its batch mean where demeaning is by the batch.
   void backward(ConstMatrixRef error_at_x, Matrix& error_at_z);
+  /// The same, leaving no trace: for probes.
+  void backward_probe(ConstMatrixRef error_at_x, Matrix& error_at_z);
   /// Updates R or M from the first S samples of the step, and the running means from all.
   DecorrelationUpdate learn();
 
   /// zc of the last forward_train (n × b).
   const Matrix& centred() const { return zc_; }
-  /// Settling of the last forward and backward; empty in closed form or without a matrix.
+  /// Settling of the last forward_train, of the backward after it, and of the last
+  /// forward_evaluate; empty in closed form or without a matrix.
   const std::optional<Settled>& forward_settled() const { return forward_settled_; }
   const std::optional<Settled>& backward_settled() const { return backward_settled_; }
+  const std::optional<Settled>& evaluate_settled() const { return evaluate_settled_; }
 
-  /// decorrelation/R or /M, /mean, and, where they exist, /moment, /spectrum, /previous….
+  /// decorrelation/R or decorrelation/M; /mean unless there is neither matrix nor demeaning;
+  /// /moment with freeze; settled: /spectrum, and with warm_start /previous and /previous_error
+  /// (inputs × batch).
   void visit_state(const TensorVisitor& visit);
   /// After loading a state: rebuilds what is derived from it.
   void state_loaded();
 
  private:
-  /// out = op(R) in, by product or by settling from `start` (empty: from zero).
-  std::optional<Settled> apply(bool transposed, ConstMatrixRef in, Matrix& out, const Matrix* start);
+  bool settles() const { return rule_->has_matrix() && params_.mode == DecorrelationMode::settled; }
+  bool warm() const { return settles() && params_.warm_start; }
+  /// out = op(R) in, by product or by settling from `start` (null, or of another size: from zero).
+  std::optional<Settled> apply(bool transposed, ConstMatrixRef in, Matrix& out,
+                               const Matrix* start);
+  void remember(const std::optional<Settled>& settled, const Matrix& answer,
+                Matrix& previous) const;
+  void subtract_own_mean(Matrix& error_at_z) const;
 
   DecorrelatorParams params_;
   std::unique_ptr<DecorrelationRule> rule_;
   std::unique_ptr<Integrator> integrator_;
-  Matrix matrix_;             // R or M (n × n), empty without a matrix
-  Vector mean_;               // running mean (n)
-  Vector moment_;             // running second moment of zc (n), for freeze
-  SpectrumTracker spectrum_;  // of M, when settled
-  Matrix previous_x_, previous_error_;  // answers of the step before (n × b), for warm_start
+  Matrix matrix_;                       // R or M (n × n), empty without a matrix
+  Vector mean_;                         // running mean (n)
+  Vector moment_;                       // running second moment of zc (n), for freeze
+  SpectrumTracker spectrum_;            // of M, when settled
+  Matrix previous_x_, previous_error_;  // answers of the last full batch, for warm_start
   // the step at hand
   Matrix zc_, z_sampled_, x_sampled_;
-  Vector batch_mean_;
+  Vector batch_mean_, active_;
+  Matrix evaluate_zc_;
   SettleWorkspace workspace_;
-  std::optional<Settled> forward_settled_, backward_settled_;
+  std::optional<Settled> forward_settled_, backward_settled_, evaluate_settled_;
 };
 
 }  // namespace lateral

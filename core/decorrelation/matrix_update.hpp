@@ -6,14 +6,23 @@
 namespace lateral {
 
 // Throughout: n units, S samples, X (n × S) decorrelated samples x_s, C = (1/S) X Xᵀ,
-// G = diag(gain) (n), η > 0. No n×n by n×n product anywhere: each costs O(S n²).
-// Each pair of an R and an M form keeps R M = I exactly (up to rounding).
+// G = diag(gain) (n), η > 0. No n×n by n×n product anywhere: each costs O(S n²) and goes through
+// the matrix once. Each pair of an R and an M form keeps R M = I exactly (up to rounding).
 
-/// R ← G (R − η C R), computed as G (R − (η/S) X (Xᵀ R)).        Source: Ahmad 2024, eq. for R
-void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain);
+/// Buffers of the kernels; grow on first use.
+struct UpdateWorkspace {
+  Matrix inner;  // (S × n)
+  Matrix gram;   // (S × S)
+};
 
-/// R ← G (I + η C)⁻¹ R: the backward-Euler twin of the above, stable for every η.
-void update_inverse_implicit(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain);
+/// R ← G (R − η C R), computed as G (R − (η/S) X (Xᵀ R)).          Source: Ahmad 2024, section 3
+void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
+                          UpdateWorkspace& work);
+
+/// R ← G (I + η C)⁻¹ R: the backward-Euler twin of the above, stable for every η. Computed as
+/// G (R − (η/S) X (I + (η/S) Xᵀ X)⁻¹ Xᵀ R).
+void update_inverse_implicit(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
+                             UpdateWorkspace& work);
 
 /// The rate that was used, and whether that is less than the one asked for.
 struct GuardedRate {
@@ -22,20 +31,21 @@ struct GuardedRate {
 };
 
 /// The largest rate ≤ eta that keeps every eigenvalue of I − (η/S) Xᵀ X at or above
-/// denominator_min, so that no step makes M singular or flips it.
-GuardedRate guard_rate(ConstMatrixRef X, Scalar eta);
+/// denominator_min, so that no step makes M singular or flips it. O(S² n): a Cholesky factorization
+/// tells that eta is fine; the eigenvalues are computed only if it is not.
+GuardedRate guard_rate(ConstMatrixRef X, Scalar eta, UpdateWorkspace& work);
 inline constexpr Scalar denominator_min = static_cast<Scalar>(0.01);
 
-/// M ← (M + η u xᵀ / (1 − η ‖x‖²)) G⁻¹: Sherman–Morrison, the inverse of update_inverse_exact for S = 1.
-///   u = M x, "the total decorrelating signal", measurable at each unit.   Source: Ahmad 2024, appendix C
-/// REQUIRES: 1 − η ‖x‖² ≥ denominator_min
+/// M ← (M + η u xᵀ / (1 − η ‖x‖²)) G⁻¹: Sherman–Morrison, the inverse of update_inverse_exact for
+/// S = 1.   u = M x (n), "the total decorrelating signal", measurable at each unit.
+/// Source: Ahmad 2024, appendix C.   REQUIRES: a rate from guard_rate(). Never allocates.
 void update_lateral_sherman_morrison(MatrixRef M, ConstVectorRef u, ConstVectorRef x, Scalar eta,
                                      ConstVectorRef gain);
 
 /// M ← (M + (η/S) U (I − (η/S) Xᵀ X)⁻¹ Xᵀ) G⁻¹: Woodbury, the inverse of update_inverse_exact.
 ///   U = M X (n × S).   REQUIRES: a rate from guard_rate()
 void update_lateral_woodbury(MatrixRef M, ConstMatrixRef U, ConstMatrixRef X, Scalar eta,
-                             ConstVectorRef gain);
+                             ConstVectorRef gain, UpdateWorkspace& work);
 
 /// M ← (M + (η/S) Z Xᵀ) G⁻¹, Z (n × S) the drive: an outer product of what each synapse sees, no
 /// denominator, no solve; with Z = M X the inverse of update_inverse_implicit.

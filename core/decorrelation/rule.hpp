@@ -18,7 +18,7 @@ enum class GainReference {
   centred,  ///< z after demeaning
 };
 enum class MatrixUpdate {
-  exact,     ///< R ← g (R − η C R), and for M its exact inverse (Sherman–Morrison, Woodbury)
+  exact,  ///< R ← g (R − η C R), and for M its exact inverse (Sherman–Morrison, Woodbury)
   implicit,  ///< R ← g (I + η C)⁻¹ R, and for M its exact inverse, which is local: an outer product
 };
 
@@ -32,11 +32,11 @@ struct DecorrelationParams {
 
 /// The samples that a rule learns from: all (inputs × S), taken at the state before the update.
 struct DecorrelationView {
-  ConstMatrixRef z;   ///< input before demeaning
-  ConstMatrixRef zc;  ///< input after demeaning
-  ConstMatrixRef x;   ///< decorrelated: R zc
+  Eigen::Ref<const Matrix> z;   ///< input before demeaning
+  Eigen::Ref<const Matrix> zc;  ///< input after demeaning
+  Eigen::Ref<const Matrix> x;   ///< decorrelated: R zc
   /// (inputs) 1 where the unit takes part, 0 where its gain is frozen at 1 because it never varies.
-  ConstVectorRef active;
+  Eigen::Ref<const Vector> active;
 };
 
 struct DecorrelationUpdate {

@@ -10,14 +10,14 @@ namespace lateral {
 
 /// M or Mᵀ as an operator, without a transposed copy.
 struct LateralOperator {
-  ConstMatrixRef matrix;  ///< M (n × n)
+  Eigen::Ref<const Matrix> matrix;  ///< M (n × n)
   bool transposed;
   /// out ← out + scale · op(M) · v.   v, out (n × b), not overlapping
   void add_product(Scalar scale, ConstMatrixRef v, MatrixRef out) const {
     if (transposed)
-      out.noalias() += scale * (matrix.transpose() * v);
+      out.noalias() += (scale * matrix.transpose()) * v;
     else
-      out.noalias() += scale * (matrix * v);
+      out.noalias() += (scale * matrix) * v;
   }
 };
 
@@ -35,11 +35,14 @@ struct SettlingColumns {
   MatrixRef work;       ///< scratch
 };
 
-/// Stateless between columns; `begin` fixes the coefficients for one settling.
+/// One step of all columns that are still settling. Between begin() and the last advance() an
+/// integrator may keep coefficients, which are the same for every column; what differs by column is
+/// in SettlingColumns, because columns leave and change places.
 class Integrator {
  public:
   virtual ~Integrator() = default;
   /// Chooses the step: h = step (in units of τ) if the user fixed one (> 0), else from the bound.
+  /// Also starts the columns anew: their direction is zero again.
   virtual void begin(const LateralOperator& M, const SpectrumBound& bound, Scalar step) = 0;
   /// One step. The caller recomputes the residual afterwards.
   virtual void advance(const LateralOperator& M, SettlingColumns columns) = 0;

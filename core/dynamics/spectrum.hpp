@@ -8,27 +8,34 @@
 
 namespace lateral {
 
-/// Power iteration that keeps its vectors from step to step. One call of track() costs
-/// `iterations` products with M for each end; M moves by O(η) a step, so the vectors stay close.
-///   largest:  v ← M v / ‖M v‖,              λ_max ≈ ‖M v‖
-///   smallest: w ← (c I − M) w / ‖·‖,        λ_min ≈ c − ‖(c I − M) w‖,  c the bound on λ_max
+/// Power iteration that keeps its vectors from step to step. M moves by O(η) a step, so one
+/// iteration a step is enough for the vectors to stay close. Each call costs one product of M with
+/// a vector for each end:
+///   largest:  p = M v,          λ_max ≈ ‖p‖,        next v = p / ‖p‖
+///   smallest: q = c w − M w,    λ_min ≈ c − ‖q‖,    next w = q / ‖q‖,   c the bound on λ_max
 /// Both estimates err towards the inside of the spectrum; bound() widens them by a margin.
 /// M is close to symmetric with a positive spectrum (it starts at I and its updates are products of
-/// nearly commuting positive factors; see rules on asymmetry), which the estimates presuppose;
-/// settle() checks the residual whatever the bound says.
+/// nearly commuting positive factors), which the estimates presuppose; settle() checks the residual
+/// whatever the bound says.
+/// The state is v and w alone: p, q and the bound are pure functions of (v, w, M), so that a
+/// resumed training continues with the same bits.
 class SpectrumTracker {
  public:
   SpectrumTracker() = default;
   /// Starts from random unit vectors of length n.
   SpectrumTracker(Index n, const RandomStream& random);
+  /// The next vectors, and the bound for this M.  REQUIRES: refresh() was called since the start
   void track(ConstMatrixRef M);
+  /// The bound for this M with the vectors as they are: at the start and after loading.
+  void refresh(ConstMatrixRef M);
+  /// 0 < smallest ≤ largest, whatever M is, as long as it is finite.
   SpectrumBound bound() const { return bound_; }
-  /// "spectrum" (n × 2): both vectors. After loading, track() rebuilds the bound.
+  /// prefix + "spectrum" (n × 2): both vectors.
   void visit_state(const std::string& prefix, const TensorVisitor& visit);
 
  private:
   Matrix vectors_;  // (n × 2), unit columns: for the largest, for the smallest
-  Vector image_;    // (n) work
+  Matrix images_;   // (n × 2): p, q
   SpectrumBound bound_{1, 1};
 };
 

@@ -19,14 +19,15 @@ struct DenseLayerParams {
   bool is_output = false;
   MakeActivation* activation = nullptr;
   MakeCreditRule* credit = nullptr;
-  double sigma = 1e-3;                          ///< of the noise of a rule that perturbs
-  bool feedback_through_decorrelation = true;   ///< false: pass_back gives the error at x itself
+  double sigma = 1e-3;                         ///< of the noise of a rule that perturbs
+  bool feedback_through_decorrelation = true;  ///< false: pass_back gives the error at x itself
   MakeOptimizer* optimizer = nullptr;
   OptimizerParams optimizer_params;
   DecorrelatorParams decorrelator;
 };
 
-/// y = f(W x + b), x = R (z − mean).   W (units × inputs), b (units), z (inputs × batch), y (units × batch)
+/// y = f(W x + b),  x = R (z − mean).
+///   W (units × inputs), b (units), z (inputs × batch), y (units × batch)
 ///
 /// A training step is, in this order:
 ///   respond_train → [respond_perturbed] → receive_credit → [pass_back] → learn
@@ -63,8 +64,13 @@ class DenseLayer {
     std::optional<Settled> forward_settled, backward_settled;
     double weight_update_norm = 0;  ///< ‖ΔW‖_F, if measured
   };
-  /// Of the last step. measure_update(true) makes learn() also measure ‖ΔW‖_F.
+  /// Of the last step, as far as it has come: each part is there once its call has been made.
+  /// measure_update(true) makes learn() also measure ‖ΔW‖_F.
   const StepReport& report() const { return report_; }
+  /// Settling of the last respond_evaluate; empty in closed form or without a matrix.
+  const std::optional<Settled>& evaluate_settled() const {
+    return decorrelator_.evaluate_settled();
+  }
   void measure_update(bool on) { measure_update_ = on; }
   /// Mean squared off-diagonal correlation of the last training step's (z − mean) and x.
   double correlation_before() const;
@@ -77,6 +83,9 @@ class DenseLayer {
   void state_loaded() { decorrelator_.state_loaded(); }
 
  private:
+  /// gradient ← (1/b) δ xᵀ
+  void compute_weight_gradient(const Matrix& delta, Matrix& gradient) const;
+
   DenseLayerParams params_;
   std::uint64_t seed_;
   std::uint32_t node_;
@@ -90,8 +99,10 @@ class DenseLayer {
   // the step at hand
   std::uint64_t step_ = 0;
   Matrix x_, a_, y_, slope_, noise_, dx_, da_, dy_, delta_, error_at_x_, error_at_z_;
-  Matrix true_delta_, weight_gradient_, true_gradient_;
+  Matrix weight_gradient_;
   Vector bias_gradient_;
+  // probes
+  Matrix true_delta_, true_gradient_, true_error_at_x_, true_error_at_z_, weight_before_;
   Matrix evaluate_x_, evaluate_y_;
   bool measure_update_ = false;
   StepReport report_;

@@ -1,0 +1,24 @@
+// Backpropagation: the error comes through the transposed weights, W^T.
+#include "core/credit/credit.hpp"
+
+namespace lateral::credit {
+namespace {
+
+/// δ = error ⊙ f'(a),  G = Wᵀ δ: the exact gradient.
+class Backpropagation final : public CreditRule {
+ public:
+  Signal signal() const override { return Signal::error; }
+  void assign(const CreditView& view, MatrixRef delta) const override {
+    delta = view.signal.cwiseProduct(view.slope);
+  }
+  void pass_back(ConstMatrixRef weight, ConstMatrixRef, ConstMatrixRef delta,
+                 MatrixRef error_at_x) const override {
+    error_at_x.noalias() = weight.transpose() * delta;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<CreditRule> backpropagation() { return std::make_unique<Backpropagation>(); }
+
+}  // namespace lateral::credit

@@ -1,0 +1,36 @@
+// Direct feedback alignment: the output error is broadcast, and each layer reads it through its own
+// fixed random weights B.
+#include <cmath>
+
+#include "core/credit/credit.hpp"
+
+namespace lateral::credit {
+namespace {
+
+/// δ = (B e) ⊙ f'(a) with B (units × classes) and e the error at the network's output; the output
+/// layer takes e itself.   Source: Nøkland 2016
+class DirectFeedbackAlignment final : public CreditRule {
+ public:
+  Signal signal() const override { return Signal::output_error; }
+  std::optional<FeedbackShape> feedback_shape(Index units, Index, Index classes,
+                                              bool is_output) const override {
+    if (is_output) return std::nullopt;
+    return FeedbackShape{units, classes, std::sqrt(6.0 / static_cast<double>(classes))};
+  }
+  void assign(const CreditView& view, MatrixRef delta) const override {
+    if (view.is_output) {
+      delta = view.signal.cwiseProduct(view.slope);
+    } else {
+      delta.noalias() = view.feedback * view.signal;
+      delta.array() *= view.slope.array();
+    }
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<CreditRule> direct_feedback_alignment() {
+  return std::make_unique<DirectFeedbackAlignment>();
+}
+
+}  // namespace lateral::credit

@@ -1,0 +1,23 @@
+// Node perturbation: each layer shakes its own units and learns from one broadcast number a sample.
+#include "core/credit/credit.hpp"
+
+namespace lateral::credit {
+namespace {
+
+/// δ = ξ r / σ², r = L(perturbed) − L(clean) of the sample: over the noise, E δ = ∂L/∂a + O(σ²).
+/// Source: Williams 1992; Dalm et al. 2023 (arXiv 2310.00965)
+class NodePerturbation final : public CreditRule {
+ public:
+  Signal signal() const override { return Signal::reward; }
+  void assign(const CreditView& view, MatrixRef delta) const override {
+    const auto scale = static_cast<Scalar>(1.0 / (view.sigma * view.sigma));
+    for (Index n = 0; n < delta.cols(); ++n)
+      delta.col(n) = (scale * view.signal(0, n)) * view.noise.col(n);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<CreditRule> node_perturbation() { return std::make_unique<NodePerturbation>(); }
+
+}  // namespace lateral::credit

@@ -1,0 +1,44 @@
+// Gradient descent, with momentum if asked for.
+#include "core/optimizer/optimizer.hpp"
+
+namespace lateral::optimizer {
+namespace {
+
+/// W ← W − lr g, or with momentum μ: v ← μ v + g, W ← W − lr v (the convention of PyTorch).
+class Sgd final : public Optimizer {
+ public:
+  Sgd(const OptimizerParams& params, Index rows, Index cols)
+      : learning_rate_(static_cast<Scalar>(params.learning_rate)),
+        momentum_(static_cast<Scalar>(params.momentum)) {
+    if (momentum_ != 0) velocity_.setZero(rows, cols);
+  }
+
+  void step(ConstMatrixRef gradient, MatrixRef parameter) override {
+    if (momentum_ == 0) {
+      parameter -= learning_rate_ * gradient;
+      return;
+    }
+    for (Index j = 0; j < parameter.cols(); ++j) {  // by column: the second line finds v in cache
+      velocity_.col(j) = momentum_ * velocity_.col(j) + gradient.col(j);
+      parameter.col(j) -= learning_rate_ * velocity_.col(j);
+    }
+  }
+
+  void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
+    if (momentum_ == 0) return;
+    visit({prefix + "_velocity", velocity_.data(), velocity_.rows(), velocity_.cols(),
+           velocity_.cols() == 1});
+  }
+
+ private:
+  Scalar learning_rate_, momentum_;
+  Matrix velocity_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> sgd(const OptimizerParams& params, Index rows, Index cols) {
+  return std::make_unique<Sgd>(params, rows, cols);
+}
+
+}  // namespace lateral::optimizer

@@ -1,0 +1,66 @@
+// Correlations and angles, in double precision.
+#include "core/probe/measures.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/check.hpp"
+
+namespace lateral {
+namespace {
+
+/// The rows of x that vary, demeaned and of unit norm: the correlations are their products.
+Eigen::MatrixXd standardized(ConstMatrixRef x) {
+  Eigen::MatrixXd rows = x.cast<double>();
+  const Eigen::VectorXd mean = rows.rowwise().mean();
+  const Eigen::VectorXd spread = rows.rowwise().maxCoeff() - rows.rowwise().minCoeff();
+  rows.colwise() -= mean;
+  const Eigen::VectorXd norm = rows.rowwise().norm();
+  Index varying = 0;
+  for (Index i = 0; i < rows.rows(); ++i)
+    if (spread[i] > 0) rows.row(varying++) = rows.row(i) / norm[i];
+  rows.conservativeResize(varying, Eigen::NoChange);
+  return rows;
+}
+
+}  // namespace
+
+double mean_squared_correlation(ConstMatrixRef x) {
+  if (x.size() == 0) return 0;
+  const Eigen::MatrixXd rows = standardized(x);
+  const auto n = static_cast<double>(rows.rows());
+  if (n < 2) return 0;
+  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(rows.cols(), rows.cols());
+  gram.selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
+  const double diagonal = gram.diagonal().squaredNorm();
+  const double all = 2 * gram.squaredNorm() - diagonal;  // only the lower half was filled
+  return std::max(0.0, all - n) / (n * (n - 1));         // ρ_ii = 1
+}
+
+double mean_squared_correlation_reference(ConstMatrixRef x) {
+  if (x.size() == 0) return 0;
+  const Eigen::MatrixXd rows = standardized(x);
+  const auto n = static_cast<double>(rows.rows());
+  if (n < 2) return 0;
+  Eigen::MatrixXd correlation = rows * rows.transpose();
+  correlation.diagonal().setZero();
+  return correlation.squaredNorm() / (n * (n - 1));
+}
+
+double angle_degrees(ConstMatrixRef a, ConstMatrixRef b) {
+  LATERAL_CHECK(a.rows() == b.rows());
+  LATERAL_CHECK(a.cols() == b.cols());
+  const double norm_a = std::sqrt(a.cast<double>().squaredNorm());
+  const double norm_b = std::sqrt(b.cast<double>().squaredNorm());
+  if (norm_a == 0 || norm_b == 0) return 90;
+  // Half the angle from the diagonals of the rhombus of unit vectors: exact near 0 and 180 degrees,
+  // where the arc cosine is not.
+  const auto unit_a = a.cast<double>() / norm_a;
+  const auto unit_b = b.cast<double>() / norm_b;
+  const double apart = std::sqrt((unit_a - unit_b).squaredNorm());
+  const double along = std::sqrt((unit_a + unit_b).squaredNorm());
+  return 2 * std::atan2(apart, along) * 180 / std::numbers::pi;
+}
+
+}  // namespace lateral
