@@ -1,0 +1,64 @@
+// Experiment: an experiment file, checked and completed; the only reader of configuration.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/layer/dense.hpp"
+#include "core/loss/loss.hpp"
+#include "nodes/data/batches.hpp"
+#include "nodes/data/dataset.hpp"
+
+namespace lateral {
+
+struct LayerSpec {
+  std::string name;
+  DenseLayerParams params;
+};
+
+/// Everything that nodes need to know, as plain values. Nothing below it sees Protocol Buffers, a
+/// file of settings or an environment variable.
+struct Experiment {
+  std::string name;
+  std::uint64_t seed = 1;
+  std::string text;    ///< the effective configuration: defaults filled in, --set applied
+  std::string digest;  ///< SHA-256 of text, 32 bytes
+
+  std::string data_format;
+  MakeDataFormat* make_data_format = nullptr;
+  GeneratedParams generated;
+  BatchParams batches;
+  ImageShape image;
+
+  std::vector<LayerSpec> layers;
+  MakeLoss* make_loss = nullptr;
+  std::string credit;
+  Signal signal = Signal::error;
+  int epochs = 1;
+  bool stop_when_unsettled = true;
+  std::uint64_t probe_interval = 0;
+
+  /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.
+  bool probes(std::uint64_t step) const { return probe_interval > 0 && (step - 1) % probe_interval == 0; }
+  /// Whether probed steps also send the true error back, to compare the rule's gradient with.
+  bool compares_gradients() const { return credit != "backpropagation"; }
+  /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
+  std::size_t batch_bytes_max() const;
+  std::size_t tensor_bytes_max() const;
+};
+
+/// Reads, applies each "PATH=VALUE", checks. Throws UserError with file, line and what was expected.
+Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);
+/// The same from text; `origin` names it in messages.
+Experiment parse_experiment(std::string_view text, const std::string& origin,
+                            const std::vector<std::string>& sets);
+
+/// `text` with learning.epochs set to the same value in both: true if nothing else differs.
+bool differs_only_in_epochs(const std::string& text, const std::string& other);
+
+inline constexpr std::size_t experiment_bytes_max = std::size_t{256} << 10;
+inline constexpr std::size_t layers_max = 4096;
+
+}  // namespace lateral

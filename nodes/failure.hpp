@@ -1,0 +1,42 @@
+// The ways a run can fail, each with its exit code and one line for the user.
+#pragma once
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace lateral {
+
+/// What the program returns to the shell; listed in the README.
+enum class ExitCode : int {
+  done = 0,
+  our_bug = 1,
+  user_mistake = 2,  ///< a flag, an experiment, data or a checkpoint
+  network = 3,       ///< a node was lost
+  numerics = 4,      ///< diverged, or did not settle where the experiment says stop
+};
+
+/// what() is one line: who, what, value, what was expected.
+struct UserError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct NumericsError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct NetworkError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Failure {
+  ExitCode code;
+  std::string message;
+};
+
+/// Any exception as an exit code and a line.
+Failure describe_failure(const std::exception_ptr& exception);
+
+/// `text` on one line, with anything unprintable replaced by '?', so that what a stranger or a
+/// binary file says cannot disturb a terminal or a log.
+std::string one_line(std::string text);
+
+}  // namespace lateral

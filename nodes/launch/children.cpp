@@ -1,0 +1,132 @@
+// fork, exec, and the end of every child.
+#include "nodes/launch/children.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+
+Children::~Children() {
+  kill_all();
+  wait_all(std::chrono::milliseconds{0});
+}
+
+void Children::start(const std::string& name, const std::vector<std::string>& arguments,
+                     const std::filesystem::path& log, const Secret& secret) {
+  const auto fail = [&](const char* what) {
+    throw NetworkError("cannot start node '" + name + "': " + what + ": " + std::strerror(errno));
+  };
+  const std::string hex = to_hex({reinterpret_cast<const char*>(secret.data()), secret.size()});
+  int pipe_ends[2];
+  if (::pipe2(pipe_ends, O_CLOEXEC) != 0) fail("pipe");
+  // A pipe holds far more than these 64 bytes, so this does not wait for the child.
+  const bool written = ::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size());
+  ::close(pipe_ends[1]);
+  const int log_file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int no_input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+  std::vector<std::string> words{"lateral"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  const pid_t parent = ::getpid();
+  const pid_t child = written && log_file >= 0 && no_input >= 0 ? ::fork() : -1;
+  if (child == 0) {
+    // Only calls that are safe between fork and exec.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(static_cast<int>(ExitCode::network));
+    ::signal(SIGINT, SIG_IGN);  // Ctrl-C goes to the whole terminal; the coordinator decides
+    ::dup2(no_input, STDIN_FILENO);
+    ::dup2(log_file, STDOUT_FILENO);
+    ::dup2(log_file, STDERR_FILENO);
+    if (pipe_ends[0] == secret_descriptor)
+      ::fcntl(secret_descriptor, F_SETFD, 0);
+    else
+      ::dup2(pipe_ends[0], secret_descriptor);
+    ::execv("/proc/self/exe", argv.data());
+    ::_exit(static_cast<int>(ExitCode::our_bug));
+  }
+  const int fork_error = errno;
+  ::close(pipe_ends[0]);
+  if (log_file >= 0) ::close(log_file);
+  if (no_input >= 0) ::close(no_input);
+  errno = fork_error;
+  if (child < 0) fail("fork");
+  running_[child] = name;
+}
+
+std::vector<Children::Ended> Children::reap() {
+  std::vector<Ended> ended;
+  for (auto at = running_.begin(); at != running_.end();) {
+    int status = 0;
+    if (::waitpid(at->first, &status, WNOHANG) == at->first) {
+      ended.push_back({at->second, at->first, status});
+      at = running_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+  return ended;
+}
+
+void Children::kill_all() {
+  for (const auto& [pid, name] : running_) ::kill(pid, SIGKILL);
+}
+
+void Children::wait_all(std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds look_again{5};
+  for (auto waited = std::chrono::milliseconds{0}; waited < patience && !empty(); waited += look_again) {
+    reap();
+    if (!empty()) std::this_thread::sleep_for(look_again);
+  }
+  kill_all();
+  for (const auto& [pid, name] : running_) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+  }
+  running_.clear();
+}
+
+std::string describe_status(int status) {
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+  }
+  return "ended with exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+Secret read_secret(const std::string& path) {
+  std::ifstream file{path};
+  std::string hex;
+  file >> hex;
+  Secret secret{};
+  const auto refuse = [&] {
+    throw UserError("--secret " + path + ": expected a file with " + std::to_string(2 * secret.size()) +
+                    " hexadecimal digits");
+  };
+  if (hex.size() != 2 * secret.size()) refuse();
+  for (std::size_t i = 0; i < secret.size(); ++i) {
+    unsigned value = 0;
+    for (const char digit : {hex[2 * i], hex[2 * i + 1]}) {
+      const std::size_t at = std::string_view("0123456789abcdef").find(digit);
+      if (at == std::string_view::npos) refuse();
+      value = 16 * value + static_cast<unsigned>(at);
+    }
+    secret[i] = static_cast<std::uint8_t>(value);
+  }
+  return secret;
+}
+
+}  // namespace lateral

@@ -1,0 +1,56 @@
+// Children: the node processes of a run on this machine.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "transport/handshake.hpp"
+
+namespace lateral {
+
+class Children {
+ public:
+  Children() = default;
+  /// No child outlives this object.
+  ~Children();
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+
+  /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret
+  /// passes through a pipe, never through arguments or environment. The kernel kills the child when
+  /// this process dies, however it dies.  Throws NetworkError if it cannot be started.
+  void start(const std::string& name, const std::vector<std::string>& arguments,
+             const std::filesystem::path& log, const Secret& secret);
+
+  struct Ended {
+    std::string name;
+    pid_t pid;
+    int status;  ///< as waitpid() gives it
+  };
+  /// Those that have ended since the last call.
+  std::vector<Ended> reap();
+  void kill_all();
+  /// Waits for all to end; kills those that have not after `patience`.
+  void wait_all(std::chrono::milliseconds patience);
+  bool empty() const { return running_.empty(); }
+
+ private:
+  std::map<pid_t, std::string> running_;
+};
+
+/// The descriptor on which a started node finds its secret, and how it is named on its command line.
+inline constexpr int secret_descriptor = 3;
+inline constexpr const char* secret_path = "/dev/fd/3";
+
+/// "was killed by signal 9 (Killed)", "ended with exit code 1".
+std::string describe_status(int status);
+
+/// Reads a secret: 64 hexadecimal digits.  Throws UserError.
+Secret read_secret(const std::string& path);
+
+}  // namespace lateral

@@ -1,0 +1,50 @@
+// launch(): runs a whole network, as processes of this machine or within this process, to its end.
+#pragma once
+
+#include <optional>
+
+#include "nodes/coordinator.hpp"
+#include "nodes/experiment.hpp"
+#include "nodes/failure.hpp"
+#include "nodes/results/progress.hpp"
+
+namespace lateral {
+
+enum class Placement {
+  unix_sockets,  ///< a process a node, Unix-domain sockets
+  tcp_sockets,   ///< a process a node, TCP on the loopback interface
+  in_process,    ///< all nodes in this process
+};
+
+/// Time for all nodes to start and to call.
+inline constexpr std::chrono::seconds start_max{10};
+/// A node that has said nothing for so many heartbeat intervals of ours is lost. Counted in ticks of
+/// our own, so that a machine or a terminal that was suspended does not make everybody look dead.
+inline constexpr int silent_ticks_max = 15;
+/// Time in which the cause of a failure may turn up after its first sign.
+inline constexpr std::chrono::milliseconds evidence_max{150};
+/// Time for a network to come to the end of its batch and hand over its state after Ctrl-C.
+inline constexpr std::chrono::seconds stop_max{60};
+
+struct Outcome {
+  ExitCode code = ExitCode::done;
+  std::string message;             ///< why, if it failed
+  int signal = 0;                  ///< SIGINT or SIGTERM that ended the run early
+  bool began = false;              ///< training (or evaluation) had begun
+  std::optional<Summary> summary;  ///< if it came to an orderly end
+};
+
+/// Writes what the plan says; never throws for what can go wrong with a network.
+Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement, Progress& progress);
+
+/// `lateral node`: one node process that calls its coordinator. Returns its exit code.
+struct NodeCall {
+  std::string name;
+  std::string coordinator;  ///< address
+  std::string digest_hex;   ///< of the configuration it expects
+  std::string secret_file;
+  std::string listen;       ///< "unix:PATH" or "tcp:HOST:PORT" where its peers can dial
+};
+ExitCode run_node(const NodeCall& call);
+
+}  // namespace lateral

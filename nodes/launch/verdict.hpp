@@ -1,0 +1,31 @@
+// verdict(): which of the things that went wrong at about the same time was the cause.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+
+/// One sign that a node is not well. When one node dies, its neighbours notice too; the cause is told
+/// from the consequences by kind.
+struct Evidence {
+  /// From the most to the least telling.
+  enum class Kind {
+    reported,          ///< the node said what was wrong, and it was not the network
+    died,              ///< its process ended, and it had not finished
+    silent,            ///< nothing heard for silence_max
+    reported_network,  ///< the node said that it lost somebody else
+    link_closed,       ///< the link to it closed, and it had not finished
+  };
+  Kind kind;
+  std::string node;
+  ExitCode code;
+  std::string detail;
+};
+
+/// The line and the exit code of the cause.  REQUIRES: at least one piece of evidence
+Failure verdict(const std::vector<Evidence>& evidence);
+
+}  // namespace lateral

@@ -1,0 +1,244 @@
+// The program `lateral`: its commands, their options, and its exit code.
+#include <malloc.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include "nodes/experiment.hpp"
+#include "nodes/failure.hpp"
+#include "nodes/launch/launch.hpp"
+#include "nodes/network.hpp"
+#include "nodes/version.hpp"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunOptions {
+  std::string experiment;
+  std::vector<std::string> sets;
+  std::string data, out, init, resume;
+  std::string transport = "unix";
+  bool in_process = false;
+  bool quiet = false;
+};
+
+Placement placement(const RunOptions& options) {
+  if (options.in_process) return Placement::in_process;
+  return options.transport == "tcp" ? Placement::tcp_sockets : Placement::unix_sockets;
+}
+
+std::string data_directory(const RunOptions& options) {
+  if (!options.data.empty()) return options.data;
+  const char* folder = std::getenv("LATERAL_DATA");
+  return folder == nullptr ? "" : folder;
+}
+
+/// The first line in which two effective configurations differ.
+std::string first_difference(const std::string& ours, const std::string& theirs) {
+  std::istringstream a{ours}, b{theirs};
+  std::string line_a, line_b;
+  while (std::getline(a, line_a) && std::getline(b, line_b))
+    if (line_a != line_b && !line_a.starts_with("  epochs:"))
+      return "'" + one_line(line_a) + "' instead of '" + one_line(line_b) + "'";
+  return "one has more settings than the other";
+}
+
+/// The experiment to run and where it begins, from the options of `run`.
+std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
+  RunPlan plan;
+  plan.data_directory = data_directory(options);
+  if (!options.resume.empty()) {
+    if (!options.out.empty() || !options.init.empty())
+      throw UserError("--resume goes on in its own folder from its own state, expected neither --out nor --init");
+    plan.directory = RunDirectory::open(options.resume);
+    const fs::path settings = plan.directory->experiment();
+    Experiment experiment = load_experiment(options.experiment.empty() ? settings : fs::path(options.experiment),
+                                            options.sets);
+    plan.start = read_checkpoint(plan.directory->checkpoint(), experiment.tensor_bytes_max());
+    if (!plan.start.complete_header)
+      throw UserError(plan.directory->checkpoint().string() +
+                      ": does not say where its run stopped, expected a checkpoint written by lateral");
+    if (!differs_only_in_epochs(experiment.text, plan.start.experiment))
+      throw UserError("--resume " + options.resume + ": this experiment is not that run's: " +
+                      first_difference(experiment.text, plan.start.experiment) +
+                      "; expected the same settings (learning.epochs may differ)");
+    plan.resumed = true;
+    return {std::move(experiment), std::move(plan)};
+  }
+  if (options.experiment.empty()) throw UserError("run: no EXPERIMENT, expected a file such as sims/quickstart.textproto");
+  Experiment experiment = load_experiment(options.experiment, options.sets);
+  if (!options.init.empty()) plan.start = read_checkpoint(options.init, experiment.tensor_bytes_max());
+  plan.directory =
+      RunDirectory::create(options.out.empty() ? RunDirectory::default_path(experiment.name) : fs::path(options.out));
+  return {std::move(experiment), std::move(plan)};
+}
+
+/// Prints why a run ended, and returns what the shell should hear.
+int conclude(const Outcome& outcome) {
+  if (outcome.code != ExitCode::done) {
+    std::cerr << "lateral: " << outcome.message << std::endl;
+    return static_cast<int>(outcome.code);
+  }
+  // The shell's convention for a program that a signal ended.
+  return outcome.signal != 0 ? 128 + outcome.signal : 0;
+}
+
+int run(const RunOptions& options) {
+  const auto [experiment, plan] = plan_run(options);
+  Progress progress{Progress::style_for_stderr(options.quiet), static_cast<std::uint64_t>(experiment.epochs)};
+  const std::string folder = plan.directory->path().string();
+  progress.note("lateral " + version() + ": " + experiment.name + " in " + folder);
+  const Outcome outcome = launch(experiment, plan, placement(options), progress);
+  if (!outcome.began && !plan.resumed) plan.directory->discard();
+  if (outcome.summary && !options.quiet) {
+    if (!outcome.summary->complete)
+      std::cout << "stopped after step " << outcome.summary->step << "; to go on: lateral run --resume " << folder
+                << "\n\n";
+    std::cout << to_table(*outcome.summary) << "\nstate_sha256 " << outcome.summary->state_sha256
+              << "\nresults in " << folder << std::endl;
+  }
+  return conclude(outcome);
+}
+
+int evaluate(const RunOptions& options) {
+  const RunDirectory directory = RunDirectory::open(options.resume);
+  const Experiment experiment = load_experiment(directory.experiment(), {});
+  RunPlan plan;
+  plan.data_directory = data_directory(options);
+  plan.evaluate_only = true;
+  plan.start = read_checkpoint(directory.checkpoint(), experiment.tensor_bytes_max());
+  Progress progress{Progress::Style::quiet, 1};
+  const Outcome outcome = launch(experiment, plan, placement(options), progress);
+  if (outcome.summary && !outcome.summary->epochs.empty()) {
+    const MetricsRow& row = outcome.summary->epochs.back();
+    std::printf("%s loss %.6f  accuracy %.2f %%\n", outcome.summary->evaluated_on.c_str(), row.test_loss,
+                100 * row.test_accuracy);
+  }
+  return conclude(outcome);
+}
+
+int check(const RunOptions& options) {
+  const Experiment experiment = load_experiment(options.experiment, options.sets);
+  const ImageShape& image = experiment.image;
+  std::printf("%s: valid\n\n%-16s  %-8s  %-22s  %12s  %10s\n", experiment.name.c_str(), "node", "role", "shape",
+              "parameters", "memory");
+  std::printf("%-16s  %-8s  %-22s\n", source_name.c_str(), "source",
+              (experiment.data_format + " " + std::to_string(image.channels) + "x" + std::to_string(image.height) +
+               "x" + std::to_string(image.width))
+                  .c_str());
+  for (std::size_t i = 0; i < experiment.layers.size(); ++i) {
+    const LayerSpec& spec = experiment.layers[i];
+    std::uint64_t parameters = 0, state = 0;
+    DenseLayer layer{spec.params, experiment.seed, static_cast<std::uint32_t>(i + 1)};
+    layer.visit_state([&](const TensorView& tensor) {
+      const auto values = static_cast<std::uint64_t>(tensor.rows * tensor.cols);
+      state += values;
+      if (tensor.name == "weight" || tensor.name == "bias" || tensor.name == "decorrelation/R" ||
+          tensor.name == "decorrelation/M")
+        parameters += values;
+    });
+    // Beside its state a layer holds its gradient and, for a batch, what it needs until it learns:
+    // about eight matrices as wide as its input and eight as wide as its output.
+    const auto b = static_cast<std::uint64_t>(experiment.batches.batch_size);
+    const auto inputs = static_cast<std::uint64_t>(spec.params.inputs);
+    const auto units = static_cast<std::uint64_t>(spec.params.units);
+    const std::uint64_t values = state + inputs * units + 8 * b * (inputs + units);
+    std::printf("%-16s  %-8s  %-22s  %12llu  %7.1f MB\n", spec.name.c_str(), "layer",
+                (std::to_string(inputs) + " -> " + std::to_string(units)).c_str(),
+                static_cast<unsigned long long>(parameters), static_cast<double>(values) * sizeof(float) / 1e6);
+  }
+  std::printf("%-16s  %-8s  %-22s\n", readout_name.c_str(), "readout",
+              (std::to_string(image.classes) + " classes").c_str());
+  return 0;
+}
+
+/// Parses the command line; each command sets the action to take.
+int main_throwing(int argc, char** argv) {
+  CLI::App app{"Simulates networks of layer processes with lateral dynamics and local learning."};
+  app.name("lateral");
+  app.set_version_flag("--version", "lateral " + version());
+  app.require_subcommand(1);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) { return one_line(error.what()); });
+  RunOptions options;
+  NodeCall call;
+
+  const auto with_data = [&](CLI::App* command) {
+    command->add_option("--data", options.data,
+                        "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
+  };
+  const auto with_sets = [&](CLI::App* command) {
+    command
+        ->add_option("--set", options.sets,
+                     "Set a field of the experiment: learning.epochs=2, layer.hidden1.units=64 (repeatable)")
+        ->type_name("PATH=VALUE")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  const auto with_placement = [&](CLI::App* command) {
+    command->add_flag("--in-process", options.in_process, "All nodes in one process, for debuggers: same bits");
+    command->add_option("--transport", options.transport, "Sockets between the nodes: unix (default) or tcp")
+        ->check(CLI::IsMember({"unix", "tcp"}))
+        ->option_text("unix|tcp");
+  };
+
+  CLI::App* run_command = app.add_subcommand("run", "Train a network of processes and write a run directory");
+  run_command->add_option("EXPERIMENT", options.experiment, "Experiment file; proto/experiment.proto documents it");
+  with_data(run_command);
+  run_command->add_option("--out", options.out, "Run directory (default: runs/NAME-TIMESTAMP)");
+  with_sets(run_command);
+  run_command->add_option("--init", options.init, "Start from the parameters in this checkpoint (HDF5)");
+  run_command->add_option("--resume", options.resume, "Go on where this run directory stopped");
+  with_placement(run_command);
+  run_command->add_flag("--quiet", options.quiet, "Print nothing but errors");
+
+  CLI::App* check_command = app.add_subcommand("check", "Validate an experiment and print its nodes and memory");
+  check_command->add_option("EXPERIMENT", options.experiment, "Experiment file")->required();
+  with_sets(check_command);
+
+  CLI::App* evaluate_command = app.add_subcommand("evaluate", "Test the network of a run directory");
+  evaluate_command->add_option("RUN_DIR", options.resume, "Run directory")->required();
+  with_data(evaluate_command);
+  with_placement(evaluate_command);
+
+  CLI::App* node_command = app.add_subcommand(
+      "node", "One node process: what a launcher starts. It calls its coordinator, which tells it the rest");
+  node_command->add_option("--name", call.name, "Name of the node")->required();
+  node_command->add_option("--coordinator", call.coordinator, "unix:PATH or tcp:HOST:PORT")->required();
+  node_command->add_option("--digest", call.digest_hex, "SHA-256 of the effective experiment, hexadecimal")->required();
+  node_command->add_option("--secret", call.secret_file, "File with the secret of the run, 64 hexadecimal digits")
+      ->required();
+  node_command->add_option("--listen", call.listen, "Where its peers can dial: unix:PATH or tcp:HOST:PORT")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool is_answer = error.get_exit_code() == 0;  // --help, --version
+    if (is_answer) return app.exit(error);
+    throw UserError(error.what());
+  }
+  if (run_command->parsed()) return run(options);
+  if (check_command->parsed()) return check(options);
+  if (evaluate_command->parsed()) return evaluate(options);
+  return static_cast<int>(run_node(call));
+}
+
+}  // namespace
+}  // namespace lateral
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  // Message bodies come and go at every step: keep their memory instead of asking the system anew.
+  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  try {
+    return lateral::main_throwing(argc, argv);
+  } catch (...) {
+    const lateral::Failure failure = lateral::describe_failure(std::current_exception());
+    std::cerr << "lateral: " << failure.message << std::endl;
+    return static_cast<int>(failure.code);
+  }
+}

@@ -1,0 +1,211 @@
+// Everything that a node waits for: its coordinator, its peers, and its own arithmetic.
+#include "nodes/node.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/thread_pool.hpp>
+#include <cstdlib>
+
+#include "nodes/layer_process.hpp"
+#include "nodes/ports.hpp"
+#include "nodes/readout_process.hpp"
+#include "nodes/source_process.hpp"
+#include "transport/task.hpp"
+
+namespace lateral {
+namespace {
+
+awaitable<void> call(std::function<void()> work) {
+  work();
+  co_return;
+}
+/// Runs `work` on the thread that computes while this thread goes on waiting (and beating).
+awaitable<void> compute_on(asio::thread_pool& pool, std::function<void()> work) {
+  awaitable<void> task = call(std::move(work));
+  co_await asio::co_spawn(pool, std::move(task), use_awaitable);
+}
+
+/// Sends to the coordinator over its own port and to everybody else over the network's.
+class Router final : public Outbox {
+ public:
+  Router(Ports& control, Ports& network) : control_{control}, network_{network} {}
+  void send(const std::string& peer, Message message) override {
+    (peer == coordinator_name ? control_ : network_).send(peer, std::move(message));
+  }
+
+ private:
+  Ports& control_;
+  Ports& network_;
+};
+
+std::unique_ptr<Process> make_process(const std::string& name, const Experiment& experiment,
+                                      const wire::Assignment& assignment) {
+  if (name == source_name) {
+    const Position position{assignment.first_step(), assignment.first_epoch(), assignment.evaluate_only()};
+    const std::unique_ptr<DataFormat> format = experiment.make_data_format();
+    return std::make_unique<SourceProcess>(
+        experiment, format->load(assignment.data_directory(), experiment.generated), position);
+  }
+  if (name == readout_name) return std::make_unique<ReadoutProcess>(experiment, assignment.train());
+  for (std::size_t i = 0; i < experiment.layers.size(); ++i)
+    if (experiment.layers[i].name == name) return std::make_unique<LayerProcess>(experiment, i);
+  throw UserError("node '" + name + "' is not part of the experiment");
+}
+
+/// The loop of a node: what its process asks for next, then what follows from it.
+awaitable<void> serve(Process& process, Ports& control, Ports& network, asio::thread_pool& pool) {
+  Router router{control, network};
+  bool stop = false;
+  for (;;) {
+    const Next next = process.next();
+    if (next.kind == Next::Kind::finished) break;
+    std::function<void()> work;
+    if (next.kind == Next::Kind::produce) {
+      if (const auto order = control.try_receive(coordinator_name)) stop = order->header.has_stop();
+      work = [&] { process.produce(stop, router); };
+    } else {
+      Message message = co_await network.receive(next.peer);
+      auto shared = std::make_shared<Message>(std::move(message));
+      work = [&process, &router, peer = next.peer, shared] {
+        process.handle(peer, std::move(*shared), router);
+      };
+    }
+    co_await compute_on(pool, std::move(work));
+    co_await network.sent_down_to(outgoing_max);
+    co_await control.sent_down_to(outgoing_max);
+  }
+  co_await network.sent_down_to(0);
+}
+
+Message finished_message(std::uint64_t messages, std::uint64_t bytes) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  Message message;
+  wire::Finished& fields = *message.header.mutable_finished();
+  fields.set_pid(getpid());
+  fields.set_peak_rss_bytes(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
+  fields.set_cpu_seconds(seconds(usage.ru_utime) + seconds(usage.ru_stime));
+  fields.set_messages_sent(messages);
+  fields.set_bytes_sent(bytes);
+  return message;
+}
+
+awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting) {
+  auto executor = co_await asio::this_coro::executor;
+  Message listening;
+  listening.header.mutable_listening()->set_address(setting.listening_address);
+  control.send(coordinator_name, std::move(listening));
+
+  Message order = co_await control.receive(coordinator_name);
+  if (!order.header.has_assignment())
+    throw_transport(TransportError::unexpected_message, "expected an assignment from the coordinator");
+  const wire::Assignment assignment = order.header.assignment();
+  const Experiment experiment = parse_experiment(assignment.experiment(), "assignment", {});
+
+  std::unique_ptr<Process> process;
+  Ports network{executor};
+  asio::thread_pool pool{1};  // joined before what it computes on goes
+  std::function<void()> make = [&] { process = make_process(setting.name, experiment, assignment); };
+  co_await compute_on(pool, std::move(make));
+
+  std::vector<std::unique_ptr<Link>> links =
+      co_await with_deadline(connect_max, setting.connect(assignment));
+  for (std::unique_ptr<Link>& link : links) {
+    link->set_limits({header_bytes_max, experiment.batch_bytes_max()});
+    setting.log("linked to " + link->peer());
+    network.add(std::move(link));
+  }
+  for (std::uint32_t i = 0; i < assignment.tensors(); ++i) {
+    Message message = co_await control.receive(coordinator_name);
+    if (!message.header.has_tensor())
+      throw_transport(TransportError::unexpected_message, "expected state from the coordinator");
+    const std::string name = message.header.tensor().name();
+    process->restore(name, std::move(message));
+  }
+  process->restored();
+  Message ready;
+  process->describe(*ready.header.mutable_ready());
+  control.send(coordinator_name, std::move(ready));
+  setting.log("ready");
+  const Message begin = co_await control.receive(coordinator_name);
+  if (!begin.header.has_begin())
+    throw_transport(TransportError::unexpected_message, "expected begin from the coordinator");
+
+  std::vector<awaitable<void>> tasks;
+  tasks.push_back(network.run());
+  tasks.push_back(serve(*process, control, network, pool));
+  co_await run_until_first_ends(std::move(tasks));
+  setting.log("finished");
+  control.send(coordinator_name, finished_message(network.messages_sent() + control.messages_sent() + 1,
+                                                  network.bytes_sent() + control.bytes_sent()));
+}
+
+/// Does the work; tells the coordinator if it failed. Ends when everything said has been sent.
+awaitable<void> work_and_report(Ports& control, const NodeSetting& setting, ExitCode& code) {
+  std::exception_ptr failure;
+  try {
+    co_await work_for_coordinator(control, setting);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    const Failure described = describe_failure(failure);
+    code = described.code;
+    setting.log(described.message);
+    Message message;
+    message.header.mutable_failed()->set_exit_code(static_cast<int>(described.code));
+    message.header.mutable_failed()->set_message(described.message);
+    control.send(coordinator_name, std::move(message));
+  }
+  co_await sleep_for(std::chrono::milliseconds{0});  // lets what was sent be queued
+  co_await control.sent_down_to(0);
+}
+
+awaitable<void> beat(Ports& control) {
+  for (;;) {
+    Message heartbeat;
+    heartbeat.header.mutable_heartbeat();
+    control.send(coordinator_name, std::move(heartbeat));
+    co_await sleep_for(heartbeat_interval);
+  }
+}
+
+awaitable<void> until_coordinator_lost(Ports& control, const NodeSetting& setting) {
+  std::exception_ptr lost;
+  try {
+    co_await control.until_closed(coordinator_name);
+  } catch (const NetworkError& error) {
+    lost = std::current_exception();
+    setting.log(error.what());
+  }
+  // A process of its own must not outlive its run, not even to finish a product of matrices.
+  if (setting.own_process) std::_Exit(static_cast<int>(ExitCode::network));
+  if (lost) std::rethrow_exception(lost);
+}
+
+}  // namespace
+
+awaitable<ExitCode> node_life(std::unique_ptr<Link> link, NodeSetting setting) {
+  ExitCode code = ExitCode::done;
+  auto executor = co_await asio::this_coro::executor;
+  Ports control{executor};
+  link->set_limits({header_bytes_max, control_body_bytes_max});
+  control.add(std::move(link));
+  std::vector<awaitable<void>> tasks;
+  tasks.push_back(control.run());
+  tasks.push_back(beat(control));
+  tasks.push_back(until_coordinator_lost(control, setting));
+  tasks.push_back(work_and_report(control, setting, code));
+  try {
+    co_await run_until_first_ends(std::move(tasks));
+  } catch (const NetworkError&) {
+    code = ExitCode::network;
+  }
+  co_return code;
+}
+
+}  // namespace lateral

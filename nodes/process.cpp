@@ -1,0 +1,16 @@
+// What a process without state and without initiative answers.
+#include "nodes/process.hpp"
+
+#include <stdexcept>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+
+void Process::produce(bool, Outbox&) { throw std::logic_error("this process does not produce"); }
+
+void Process::restore(const std::string& name, Message) {
+  throw UserError("checkpoint: '" + name + "' is for a node that keeps no state");
+}
+
+}  // namespace lateral

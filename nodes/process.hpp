@@ -1,0 +1,54 @@
+// Process: a node's decisions, a function of the messages that it reads, in the order it asks for.
+#pragma once
+
+#include <string>
+
+#include "core/tensor.hpp"
+#include "transport/message.hpp"
+
+namespace lateral {
+
+/// Where a process puts what it sends. Messages to one peer arrive in the order of the calls.
+class Outbox {
+ public:
+  virtual ~Outbox() = default;
+  /// Never blocks: what a process sends may leave while it still computes.
+  virtual void send(const std::string& peer, Message message) = 0;
+};
+
+/// What a process does next.
+struct Next {
+  enum class Kind {
+    receive,   ///< reads the next message of `peer`
+    produce,   ///< sends without being asked
+    finished,  ///< nothing any more
+  };
+  Kind kind;
+  std::string peer;
+};
+
+/// No socket, no clock, no thread inside: the same messages in the same order give the same
+/// messages out, whichever process or machine it runs in. A process reads its peers in the fixed
+/// order that next() gives, never "whichever came first"; that is what makes a run repeatable.
+/// It throws NumericsError for numbers that went wrong and system_error for a peer that
+/// broke the protocol.
+class Process {
+ public:
+  virtual ~Process() = default;
+  virtual Next next() const = 0;
+  virtual void handle(const std::string& peer, Message message, Outbox& out) = 0;
+  /// One batch or marker, when next() says produce. `stop`: the coordinator wants the run to end.
+  virtual void produce(bool stop, Outbox& out);
+  /// A piece of state to start from.  Throws UserError if it is unknown or misshapen.
+  virtual void restore(const std::string& name, Message tensor);
+  /// All pieces have been restored.
+  virtual void restored() {}
+  /// What the coordinator should know before the run begins.
+  virtual void describe(wire::Ready&) const {}
+};
+
+inline const std::string coordinator_name = "coordinator";
+inline const std::string source_name = "source";
+inline const std::string readout_name = "readout";
+
+}  // namespace lateral

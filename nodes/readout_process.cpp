@@ -1,0 +1,173 @@
+// Loss and accuracy, and the signals that go back.
+#include "nodes/readout_process.hpp"
+
+#include <algorithm>
+
+#include "nodes/convert.hpp"
+#include "nodes/failure.hpp"
+#include "transport/error.hpp"
+
+namespace lateral {
+namespace {
+
+std::uint32_t count_correct(ConstMatrixRef y, const std::vector<std::uint32_t>& labels) {
+  std::uint32_t correct = 0;
+  for (Index n = 0; n < y.cols(); ++n) {
+    Index best = 0;
+    y.col(n).maxCoeff(&best);
+    if (best == static_cast<Index>(labels[static_cast<std::size_t>(n)])) ++correct;
+  }
+  return correct;
+}
+
+}  // namespace
+
+ReadoutProcess::ReadoutProcess(const Experiment& experiment, const wire::Sums& train)
+    : experiment_{experiment},
+      loss_{experiment.make_loss()},
+      output_{experiment.layers.back().name},
+      classes_{experiment.image.classes},
+      train_{train} {}
+
+Next ReadoutProcess::next() const {
+  switch (awaiting_) {
+    case Awaiting::target: return {Next::Kind::receive, source_name};
+    case Awaiting::activity:
+    case Awaiting::perturbation: return {Next::Kind::receive, output_};
+    case Awaiting::nothing: break;
+  }
+  return {Next::Kind::finished, {}};
+}
+
+void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& out) {
+  const wire::Header& header = message.header;
+  if (awaiting_ == Awaiting::target) {
+    if (header.has_target()) {
+      target_ = header.target();
+      labels_.assign(target_.labels().begin(), target_.labels().end());
+      for (const std::uint32_t label : labels_)
+        if (label >= static_cast<std::uint32_t>(classes_))
+          throw_transport(TransportError::unexpected_message, peer + " sent the label " + std::to_string(label));
+      awaiting_ = Awaiting::activity;
+      return;
+    }
+    if (header.has_epoch_end()) {
+      Message result;
+      wire::EpochResult& fields = *result.header.mutable_epoch_result();
+      fields.set_epoch(header.epoch_end().epoch());
+      *fields.mutable_train() = train_;
+      *fields.mutable_test() = test_;
+      out.send(coordinator_name, std::move(result));
+      train_.Clear();
+      test_.Clear();
+      return;
+    }
+    if (header.has_snapshot()) {
+      Message done;
+      wire::SnapshotDone& fields = *done.header.mutable_snapshot_done();
+      fields.set_step(header.snapshot().step());
+      fields.set_epoch(header.snapshot().epoch());
+      fields.set_final(header.snapshot().final());
+      *fields.mutable_train() = train_;
+      out.send(coordinator_name, std::move(done));
+      return;
+    }
+    if (header.has_end()) {
+      awaiting_ = Awaiting::nothing;
+      return;
+    }
+  }
+  if (awaiting_ == Awaiting::activity && header.has_activity() && header.activity().step() == target_.step() &&
+      header.activity().pass() == target_.pass())
+    return on_activity(peer, std::move(message), out);
+  if (awaiting_ == Awaiting::perturbation && header.has_perturbation() &&
+      header.perturbation().step() == target_.step())
+    return on_perturbation(peer, message, out);
+  throw_transport(TransportError::unexpected_message,
+                  readout_name + ", from " + peer + " at step " + std::to_string(target_.step()));
+}
+
+void ReadoutProcess::on_activity(const std::string& peer, Message message, Outbox& out) {
+  const auto b = static_cast<Index>(labels_.size());
+  y_ = batch_view(message, peer, classes_, b, b);
+  error_.resize(classes_, b);
+  losses_.resize(labels_.size());
+  loss_->evaluate(y_, labels_, losses_, error_);
+  if (target_.pass() == wire::evaluate) return end_batch(out);
+  if (experiment_.signal == Signal::reward) {
+    awaiting_ = Awaiting::perturbation;
+    return;
+  }
+  send_error(out);
+  end_batch(out);
+}
+
+void ReadoutProcess::on_perturbation(const std::string& peer, const Message& message, Outbox& out) {
+  const auto b = static_cast<Index>(labels_.size());
+  differences_.resize(labels_.size());
+  loss_->difference(y_, batch_view(message, peer, classes_, b, b), labels_, differences_);
+  send_error(out);
+  end_batch(out);
+}
+
+void ReadoutProcess::send_error(Outbox& out) {
+  const std::string at = " at step " + std::to_string(target_.step());
+  switch (experiment_.signal) {
+    case Signal::error: {
+      Message message = batch_message(error_, readout_name, "error" + at);
+      message.header.mutable_error()->set_step(target_.step());
+      out.send(output_, std::move(message));
+      break;
+    }
+    case Signal::output_error: {
+      Message message = batch_message(error_, readout_name, "output error" + at);
+      message.header.mutable_output_error()->set_step(target_.step());
+      broadcast(message, out);
+      break;
+    }
+    case Signal::reward: {
+      const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(), static_cast<Index>(differences_.size()));
+      const Matrix rewards = reward.cast<Scalar>();
+      Message message = batch_message(rewards, readout_name, "reward" + at);
+      message.header.mutable_reward()->set_step(target_.step());
+      broadcast(message, out);
+      break;
+    }
+  }
+  if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
+  Message message = batch_message(error_, readout_name, "true error" + at);
+  message.header.mutable_true_error()->set_step(target_.step());
+  out.send(output_, std::move(message));
+}
+
+void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
+  for (const LayerSpec& layer : experiment_.layers) {
+    Message copy;
+    copy.header = message.header;
+    copy.body = Block(message.body.size());
+    std::copy(message.body.values().begin(), message.body.values().end(), copy.body.data());
+    out.send(layer.name, std::move(copy));
+  }
+}
+
+void ReadoutProcess::end_batch(Outbox& out) {
+  const std::uint32_t correct = count_correct(y_, labels_);
+  double loss = 0;
+  for (const double l : losses_) loss += l;
+  wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;
+  sums.set_loss(sums.loss() + loss);
+  sums.set_correct(sums.correct() + correct);
+  sums.set_samples(sums.samples() + labels_.size());
+  awaiting_ = Awaiting::target;
+  if (target_.pass() == wire::evaluate) return;
+  Message message;
+  wire::Progress& progress = *message.header.mutable_progress();
+  progress.set_step(target_.step());
+  progress.set_epoch(target_.epoch());
+  progress.set_samples(static_cast<std::uint32_t>(labels_.size()));
+  progress.set_loss_sum(loss);
+  progress.set_correct(correct);
+  out.send(coordinator_name, std::move(message));
+}
+
+}  // namespace lateral

@@ -1,0 +1,46 @@
+// ReadoutProcess: what one message means to the readout, where loss, error and reward are made.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nodes/experiment.hpp"
+#include "nodes/process.hpp"
+
+namespace lateral {
+
+/// Reads, for each batch: the Target from the source, the Activity from the last layer and, under a
+/// rule that perturbs, the Perturbation. Markers come from the source alone.
+class ReadoutProcess final : public Process {
+ public:
+  /// `train` are the sums of an epoch that was begun before.  `experiment` must outlive the process.
+  ReadoutProcess(const Experiment& experiment, const wire::Sums& train);
+
+  Next next() const override;
+  void handle(const std::string& peer, Message message, Outbox& out) override;
+
+ private:
+  enum class Awaiting { target, activity, perturbation, nothing };
+
+  void on_activity(const std::string& peer, Message message, Outbox& out);
+  void on_perturbation(const std::string& peer, const Message& message, Outbox& out);
+  /// Sends the credit signal of the step, and the true error on a probed step.
+  void send_error(Outbox& out);
+  /// Sends a copy of the body to every layer.
+  void broadcast(const Message& message, Outbox& out) const;
+  void end_batch(Outbox& out);
+
+  const Experiment& experiment_;
+  std::unique_ptr<Loss> loss_;
+  std::string output_;  // the last layer
+  Index classes_;
+  Awaiting awaiting_ = Awaiting::target;
+  wire::Sums train_, test_;
+  // the batch at hand
+  wire::Target target_;
+  std::vector<std::uint32_t> labels_;
+  Matrix y_, error_;
+  std::vector<double> losses_, differences_;
+};
+
+}  // namespace lateral

@@ -1,0 +1,220 @@
+// Reading and writing checkpoints with the HDF5 library.
+#include "nodes/results/checkpoint.hpp"
+
+#include <hdf5.h>
+#include <openssl/evp.h>
+
+#include <memory>
+
+#include "nodes/failure.hpp"
+#include "nodes/results/run_directory.hpp"
+#include "nodes/version.hpp"
+#include "transport/handshake.hpp"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// An HDF5 identifier that closes itself.
+class Handle {
+ public:
+  Handle(hid_t id, herr_t (*close)(hid_t)) : id_{id}, close_{close} {}
+  ~Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  operator hid_t() const { return id_; }
+  bool ok() const { return id_ >= 0; }
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+};
+
+void quiet_errors() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+
+// ---- Writing
+
+void must(bool ok, const fs::path& path) {
+  if (!ok) throw UserError(path.string() + ": cannot be written (is the disk full?)");
+}
+
+void write_text(hid_t file, const char* name, const std::string& text, const fs::path& path) {
+  const Handle type{H5Tcopy(H5T_C_S1), H5Tclose};
+  H5Tset_size(type, text.empty() ? 1 : text.size());
+  H5Tset_cset(type, H5T_CSET_UTF8);
+  const Handle space{H5Screate(H5S_SCALAR), H5Sclose};
+  const Handle attribute{H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
+  must(attribute.ok() && H5Awrite(attribute, type, text.c_str()) >= 0, path);
+}
+
+template <class T>
+void write_number(hid_t file, const char* name, hid_t type, T value, const fs::path& path) {
+  const Handle space{H5Screate(H5S_SCALAR), H5Sclose};
+  const Handle attribute{H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
+  must(attribute.ok() && H5Awrite(attribute, type, &value) >= 0, path);
+}
+
+void write_all(const fs::path& path, const Checkpoint& checkpoint) {
+  const Handle file{H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose};
+  must(file.ok(), path);
+  write_number(file, "format_version", H5T_NATIVE_UINT32, checkpoint_format_version, path);
+  write_text(file, "lateral_version", version(), path);
+  write_text(file, "experiment", checkpoint.experiment, path);
+  write_number(file, "step", H5T_NATIVE_UINT64, checkpoint.step, path);
+  write_number(file, "epoch", H5T_NATIVE_UINT64, checkpoint.epoch, path);
+  write_number(file, "epoch_loss_sum", H5T_NATIVE_DOUBLE, checkpoint.train.loss(), path);
+  write_number(file, "epoch_correct", H5T_NATIVE_UINT64, checkpoint.train.correct(), path);
+  write_number(file, "epoch_samples", H5T_NATIVE_UINT64, checkpoint.train.samples(), path);
+  write_number(file, "wall_seconds", H5T_NATIVE_DOUBLE, checkpoint.wall_seconds, path);
+
+  const Handle links{H5Pcreate(H5P_LINK_CREATE), H5Pclose};
+  H5Pset_create_intermediate_group(links, 1);
+  for (const CheckpointTensor& tensor : checkpoint.tensors) {
+    const std::string name = "/layers/" + tensor.layer + "/" + tensor.name;
+    const std::vector<hsize_t> shape(tensor.shape.begin(), tensor.shape.end());
+    const Handle space{H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose};
+    const Handle set{H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, links, H5P_DEFAULT, H5P_DEFAULT),
+                     H5Dclose};
+    must(set.ok(), path);
+    if (tensor.values.size() > 0)
+      must(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) >= 0, path);
+  }
+  must(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, path);
+}
+
+// ---- Reading
+
+[[noreturn]] void refuse(const fs::path& path, const std::string& object, const std::string& expected) {
+  throw UserError(path.string() + ": " + object + ", expected " + expected);
+}
+
+template <class T>
+bool read_number(hid_t file, const char* name, hid_t type, T& value) {
+  if (H5Aexists(file, name) <= 0) return false;
+  const Handle attribute{H5Aopen(file, name, H5P_DEFAULT), H5Aclose};
+  const Handle space{H5Aget_space(attribute), H5Sclose};
+  return H5Sget_simple_extent_npoints(space) == 1 && H5Aread(attribute, type, &value) >= 0;
+}
+
+bool read_text(hid_t file, const char* name, std::string& text) {
+  constexpr std::size_t text_bytes_max = std::size_t{1} << 20;
+  if (H5Aexists(file, name) <= 0) return false;
+  const Handle attribute{H5Aopen(file, name, H5P_DEFAULT), H5Aclose};
+  const Handle type{H5Aget_type(attribute), H5Tclose};
+  const Handle space{H5Aget_space(attribute), H5Sclose};
+  const std::size_t size = H5Tget_size(type);
+  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 || size > text_bytes_max ||
+      H5Sget_simple_extent_npoints(space) != 1)
+    return false;
+  text.assign(size, '\0');
+  return H5Aread(attribute, type, text.data()) >= 0;
+}
+
+struct Names {
+  std::vector<std::string> paths;
+};
+herr_t collect(hid_t, const char* name, const H5L_info_t*, void* data) {
+  constexpr std::size_t objects_max = 100000;
+  auto& paths = static_cast<Names*>(data)->paths;
+  if (paths.size() >= objects_max) return -1;
+  paths.emplace_back(name);
+  return 0;
+}
+
+CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string& name,
+                             std::size_t tensor_bytes_max) {
+  constexpr std::string_view root = "layers/";
+  const std::size_t slash = name.find('/', root.size());
+  if (!name.starts_with(root) || slash == std::string::npos)
+    refuse(path, "data set /" + name, "data sets /layers/<layer>/…");
+  CheckpointTensor tensor;
+  tensor.layer = name.substr(root.size(), slash - root.size());
+  tensor.name = name.substr(slash + 1);
+
+  const Handle set{H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose};
+  const Handle type{H5Dget_type(set), H5Tclose};
+  const Handle space{H5Dget_space(set), H5Sclose};
+  const int rank = H5Sget_simple_extent_ndims(space);
+  if (H5Tget_class(type) != H5T_FLOAT || rank < 1 || rank > 2)
+    refuse(path, "data set /" + name, "floating-point numbers of one or two dimensions");
+  hsize_t extents[2] = {0, 0};
+  H5Sget_simple_extent_dims(space, extents, nullptr);
+  hsize_t values = 1;
+  for (int i = 0; i < rank; ++i) {
+    if (extents[i] > 0 && values > tensor_bytes_max / sizeof(float) / extents[i])
+      refuse(path, "data set /" + name,
+             "at most " + std::to_string(tensor_bytes_max) + " bytes, the largest tensor of this network");
+    values *= extents[i];
+    tensor.shape.push_back(static_cast<std::uint32_t>(extents[i]));
+  }
+  tensor.values = Block(static_cast<std::size_t>(values));
+  if (values > 0 && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
+    refuse(path, "data set /" + name + " cannot be read", "an undamaged file");
+  return tensor;
+}
+
+}  // namespace
+
+void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
+  quiet_errors();
+  const fs::path temporary = path.string() + ".tmp";
+  write_all(temporary, checkpoint);
+  sync_and_rename(temporary, path);
+}
+
+Checkpoint read_checkpoint(const fs::path& path, std::size_t tensor_bytes_max) {
+  quiet_errors();
+  std::error_code missing;
+  if (!fs::is_regular_file(path, missing)) throw UserError(path.string() + ": no such checkpoint");
+  const Handle file{H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
+  if (!file.ok()) throw UserError(path.string() + ": not a checkpoint, expected an HDF5 file");
+
+  Checkpoint checkpoint;
+  std::uint32_t format = 0;
+  if (read_number(file, "format_version", H5T_NATIVE_UINT32, format) && format != checkpoint_format_version)
+    refuse(path, "format_version " + std::to_string(format), std::to_string(checkpoint_format_version));
+  double loss = 0;
+  std::uint64_t correct = 0, samples = 0;
+  checkpoint.complete_header = read_number(file, "step", H5T_NATIVE_UINT64, checkpoint.step) &&
+                               read_number(file, "epoch", H5T_NATIVE_UINT64, checkpoint.epoch) &&
+                               read_text(file, "experiment", checkpoint.experiment) &&
+                               read_number(file, "epoch_loss_sum", H5T_NATIVE_DOUBLE, loss) &&
+                               read_number(file, "epoch_correct", H5T_NATIVE_UINT64, correct) &&
+                               read_number(file, "epoch_samples", H5T_NATIVE_UINT64, samples) &&
+                               read_number(file, "wall_seconds", H5T_NATIVE_DOUBLE, checkpoint.wall_seconds);
+  checkpoint.train.set_loss(loss);
+  checkpoint.train.set_correct(correct);
+  checkpoint.train.set_samples(samples);
+
+  Names names;
+  if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, collect, &names) < 0)
+    throw UserError(path.string() + ": cannot be read, expected an undamaged HDF5 file");
+  for (const std::string& name : names.paths) {
+    const Handle object{H5Oopen(file, name.c_str(), H5P_DEFAULT), H5Oclose};
+    if (!object.ok()) refuse(path, "/" + name + " cannot be opened", "an undamaged file");
+    if (H5Iget_type(object) == H5I_DATASET)
+      checkpoint.tensors.push_back(read_tensor(path, file, name, tensor_bytes_max));
+    else if (H5Iget_type(object) != H5I_GROUP)
+      refuse(path, "/" + name, "groups and data sets only");
+  }
+  if (checkpoint.tensors.empty()) refuse(path, "no data set", "at least one below /layers");
+  return checkpoint;
+}
+
+std::string state_sha256(const std::vector<CheckpointTensor>& tensors) {
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  for (const CheckpointTensor& tensor : tensors) {
+    const std::string name = tensor.layer + "/" + tensor.name + "\n";
+    EVP_DigestUpdate(context.get(), name.data(), name.size());
+    EVP_DigestUpdate(context.get(), tensor.values.data(), tensor.values.bytes());
+  }
+  std::string digest(32, '\0');
+  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr);
+  return to_hex(digest);
+}
+
+}  // namespace lateral

@@ -1,0 +1,99 @@
+// Making, refusing and removing run directories; atomic files.
+#include "nodes/results/run_directory.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+
+namespace fs = std::filesystem;
+
+RunDirectory RunDirectory::create(const fs::path& path) {
+  RunDirectory directory{path};
+  std::error_code failure;
+  directory.existed_ = fs::exists(path, failure);
+  if (directory.existed_ && (!fs::is_directory(path, failure) || !fs::is_empty(path, failure)))
+    throw UserError("--out " + path.string() + ": exists and is not an empty folder, expected a new one");
+  fs::create_directories(path / "log", failure);
+  if (failure) throw UserError("--out " + path.string() + ": cannot be made: " + failure.message());
+  directory.created_ = true;
+  return directory;
+}
+
+RunDirectory RunDirectory::open(const fs::path& path) {
+  RunDirectory directory{path};
+  std::error_code failure;
+  for (const fs::path& file : {directory.experiment(), directory.checkpoint()})
+    if (!fs::is_regular_file(file, failure))
+      throw UserError(path.string() + ": not the folder of a run that can be continued, expected " +
+                      file.filename().string() + " in it");
+  fs::create_directories(path / "log", failure);
+  return directory;
+}
+
+fs::path RunDirectory::default_path(const std::string& experiment_name) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  const fs::path path = fs::path("runs") / (experiment_name + "-" + stamp);
+  constexpr int tries_max = 1000;
+  for (int i = 1; i < tries_max; ++i) {
+    const fs::path candidate = i == 1 ? path : fs::path(path.string() + "-" + std::to_string(i));
+    if (!fs::exists(candidate)) return candidate;
+  }
+  throw UserError(path.string() + ": taken, expected a free name; give one by --out");
+}
+
+void RunDirectory::discard() const {
+  if (!created_) return;
+  std::error_code ignored;
+  if (existed_) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored))
+      fs::remove_all(entry.path(), ignored);
+  } else {
+    fs::remove_all(path_, ignored);
+  }
+}
+
+namespace {
+
+[[noreturn]] void cannot_write(const fs::path& path) {
+  throw UserError(path.string() + ": cannot be written: " + std::strerror(errno));
+}
+
+void sync(const fs::path& path, int flags) {
+  const int file = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (file < 0) cannot_write(path);
+  const int result = ::fsync(file);
+  ::close(file);
+  if (result != 0) cannot_write(path);
+}
+
+}  // namespace
+
+void sync_and_rename(const fs::path& temporary, const fs::path& path) {
+  sync(temporary, O_RDONLY);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) cannot_write(path);
+  sync(path.has_parent_path() ? path.parent_path() : fs::path("."), O_RDONLY | O_DIRECTORY);
+}
+
+void write_atomically(const fs::path& path, const std::string& content) {
+  const fs::path temporary = path.string() + ".tmp";
+  {
+    std::ofstream file{temporary, std::ios::binary};
+    file << content;
+    if (!file.flush()) cannot_write(temporary);
+  }
+  sync_and_rename(temporary, path);
+}
+
+}  // namespace lateral

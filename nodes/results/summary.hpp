@@ -1,0 +1,41 @@
+// Summary: how a run went, for people (a closing table) and for programs (summary.json).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nodes/results/metrics.hpp"
+
+namespace lateral {
+
+struct NodeSummary {
+  std::string name;
+  std::string role;
+  std::int64_t pid = 0;
+  std::uint64_t peak_rss_bytes = 0;  ///< of its process, which nodes share under --in-process
+  double cpu_seconds = 0;            ///< of its process
+  std::uint64_t messages_sent = 0;
+  std::uint64_t bytes_sent = 0;
+};
+
+struct Summary {
+  std::string name;
+  std::uint64_t seed = 0;
+  bool complete = false;  ///< false: stopped early, can be resumed
+  std::uint64_t step = 0;
+  std::string evaluated_on;  ///< "test" or "validation"
+  std::string state_sha256;
+  double wall_seconds = 0;
+  double train_samples_per_second = 0;
+  std::vector<MetricsRow> epochs;
+  std::vector<NodeSummary> nodes;
+};
+
+/// The fields that the README lists.
+std::string to_json(const Summary& summary);
+/// Epochs and nodes as a table of text.
+std::string to_table(const Summary& summary);
+
+}  // namespace lateral

@@ -1,0 +1,108 @@
+// The order of the stream.
+#include "nodes/source_process.hpp"
+
+#include "nodes/convert.hpp"
+#include "nodes/failure.hpp"
+#include "transport/error.hpp"
+
+namespace lateral {
+
+SourceProcess::SourceProcess(const Experiment& experiment, DataSet data, const Position& position)
+    : experiment_{experiment},
+      batches_{std::move(data), experiment.batches},
+      first_layer_{experiment.layers.front().name},
+      done_{position},
+      train_index_{static_cast<int>(position.step - position.epoch * static_cast<std::uint64_t>(
+                                                                         batches_.train_steps_per_epoch()))} {
+  const bool by_batch = experiment.layers.front().params.decorrelator.demean == Demean::batch;
+  if (by_batch && batches_.train_samples() % static_cast<std::size_t>(experiment.batches.batch_size) == 1)
+    throw UserError("learning.batch_size " + std::to_string(experiment.batches.batch_size) + " leaves one of " +
+                    std::to_string(batches_.train_samples()) +
+                    " training samples for the last batch, and decorrelation.demean is batch; expected another "
+                    "batch size, another data.train_limit, or demean: running");
+}
+
+Next SourceProcess::next() const {
+  return {finished_ ? Next::Kind::finished : Next::Kind::produce, {}};
+}
+
+void SourceProcess::handle(const std::string& peer, Message, Outbox&) {
+  throw_transport(TransportError::unexpected_message, source_name + ", from " + peer);
+}
+
+void SourceProcess::produce(bool stop, Outbox& out) {
+  if (stop) {
+    if (!done_.evaluate_only) send_snapshot(true, out);
+    return send_end(out);
+  }
+  const std::uint64_t epoch = done_.epoch + 1;
+  if (!done_.evaluate_only && epoch > static_cast<std::uint64_t>(experiment_.epochs)) {
+    send_snapshot(true, out);  // a run that was complete when it was resumed
+    return send_end(out);
+  }
+  if (!done_.evaluate_only && train_index_ < batches_.train_steps_per_epoch()) {
+    batches_.train(epoch, train_index_++, values_, labels_);
+    return send_batch(wire::train, ++done_.step, epoch, out);
+  }
+  if (evaluate_index_ < batches_.evaluate_steps()) {
+    batches_.evaluate(evaluate_index_++, values_, labels_);
+    return send_batch(wire::evaluate, static_cast<std::uint64_t>(evaluate_index_), epoch, out);
+  }
+  wire::Header marker;
+  marker.mutable_epoch_end()->set_epoch(epoch);
+  send_marker(marker, out);
+  if (done_.evaluate_only) return send_end(out);
+  train_index_ = 0;
+  evaluate_index_ = 0;
+  done_.epoch = epoch;
+  const bool last = epoch == static_cast<std::uint64_t>(experiment_.epochs);
+  send_snapshot(last, out);
+  if (last) send_end(out);
+}
+
+void SourceProcess::describe(wire::Ready& ready) const {
+  ready.set_train_samples(batches_.train_samples());
+  ready.set_evaluate_samples(batches_.evaluate_samples());
+  ready.set_train_steps_per_epoch(static_cast<std::uint64_t>(batches_.train_steps_per_epoch()));
+}
+
+void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out) {
+  Message target;
+  wire::Target& fields = *target.header.mutable_target();
+  fields.set_pass(pass);
+  fields.set_step(step);
+  fields.set_epoch(epoch);
+  fields.mutable_labels()->Assign(labels_.begin(), labels_.end());
+  out.send(readout_name, std::move(target));
+
+  Message activity = batch_message(values_, source_name, "input");
+  activity.header.mutable_activity()->set_pass(pass);
+  activity.header.mutable_activity()->set_step(step);
+  activity.header.mutable_activity()->set_epoch(epoch);
+  out.send(first_layer_, std::move(activity));
+}
+
+void SourceProcess::send_marker(const wire::Header& header, Outbox& out) {
+  for (const std::string& peer : {first_layer_, readout_name}) {
+    Message message;
+    message.header = header;
+    out.send(peer, std::move(message));
+  }
+}
+
+void SourceProcess::send_snapshot(bool final, Outbox& out) {
+  wire::Header marker;
+  marker.mutable_snapshot()->set_step(done_.step);
+  marker.mutable_snapshot()->set_epoch(done_.epoch);
+  marker.mutable_snapshot()->set_final(final);
+  send_marker(marker, out);
+}
+
+void SourceProcess::send_end(Outbox& out) {
+  wire::Header marker;
+  marker.mutable_end();
+  send_marker(marker, out);
+  finished_ = true;
+}
+
+}  // namespace lateral

@@ -1,0 +1,48 @@
+// SourceProcess: gives the network its batches and says when an epoch, a snapshot or the run ends.
+#pragma once
+
+#include "nodes/data/batches.hpp"
+#include "nodes/experiment.hpp"
+#include "nodes/process.hpp"
+
+namespace lateral {
+
+/// Where in the run a source begins.
+struct Position {
+  std::uint64_t step = 0;   ///< training steps done
+  std::uint64_t epoch = 0;  ///< epochs done, evaluation included
+  bool evaluate_only = false;
+};
+
+/// The stream, to the first layer (Activity) and to the readout (Target), markers to both:
+///   for each epoch: the training batches, the evaluation batches, EpochEnd, Snapshot; at last End.
+/// Told to stop, it sends a final Snapshot after the batch at hand and ends.
+class SourceProcess final : public Process {
+ public:
+  /// `experiment` must outlive the process.  Throws DataError if the data and the experiment do not fit.
+  SourceProcess(const Experiment& experiment, DataSet data, const Position& position);
+
+  Next next() const override;
+  void handle(const std::string& peer, Message message, Outbox& out) override;
+  void produce(bool stop, Outbox& out) override;
+  void describe(wire::Ready& ready) const override;
+
+ private:
+  void send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out);
+  void send_marker(const wire::Header& header, Outbox& out);
+  void send_snapshot(bool final, Outbox& out);
+  void send_end(Outbox& out);
+
+  const Experiment& experiment_;
+  Batches batches_;
+  std::string first_layer_;
+  Position done_;
+  int train_index_;         // next training batch of the epoch at hand
+  int evaluate_index_ = 0;  // next evaluation batch
+  bool finished_ = false;
+  // the batch at hand
+  Matrix values_;
+  std::vector<std::uint32_t> labels_;
+};
+
+}  // namespace lateral

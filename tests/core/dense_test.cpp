@@ -1,0 +1,534 @@
+// The dense layer: gradients through decorrelation, credit rules, and its state.
+#include "core/layer/dense.hpp"
+
+#include "core/loss/loss.hpp"
+#include "core/probe/measures.hpp"
+#include "tests/core/support.hpp"
+
+using namespace lateral;
+using namespace lateral::test;
+
+namespace {
+
+struct Setup {
+  const char* credit = "backpropagation";
+  const char* rule = "ahmad2024";
+  const char* activation = "tanh";
+  const char* optimizer = "sgd";
+  DecorrelationMode mode = DecorrelationMode::closed_form;
+  Demean demean = Demean::batch;
+  double learning_rate = 0.05;
+  double decorrelation_rate = 0.01;
+  bool is_output = true;
+  bool warm_start = false;
+};
+
+DenseLayerParams layer_params(const Setup& setup, Index inputs, Index units, Index classes) {
+  DenseLayerParams p;
+  p.inputs = inputs;
+  p.units = units;
+  p.classes = classes;
+  p.is_output = setup.is_output;
+  p.activation = find_entry(activation_table(), setup.activation);
+  p.credit = find_entry(credit_table(), setup.credit);
+  p.optimizer = find_entry(optimizer_table(), setup.optimizer);
+  p.optimizer_params.learning_rate = setup.learning_rate;
+  p.optimizer_params.momentum = 0.5;
+  p.decorrelator.rule = find_entry(decorrelation_table(), setup.rule);
+  p.decorrelator.rule_params.learning_rate = s(setup.decorrelation_rate);
+  p.decorrelator.mode = setup.mode;
+  p.decorrelator.demean = setup.demean;
+  p.decorrelator.integrator = find_entry(integrator_table(), "chebyshev");
+  p.decorrelator.settle.tolerance = s(is_double ? 1e-13 : 1e-5);
+  p.decorrelator.warm_start = setup.warm_start;
+  p.decorrelator.batch = 8;
+  return p;
+}
+
+std::vector<std::uint32_t> labels_for(Index b, Index classes, std::uint64_t step) {
+  std::vector<std::uint32_t> labels;
+  const RandomStream stream(5, 0, step, Purpose::generated_data);
+  for (Index n = 0; n < b; ++n)
+    labels.push_back(static_cast<std::uint32_t>(
+        stream.below(static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(classes))));
+  return labels;
+}
+
+/// A chain of layers with its loss: what the nodes do, without them.
+struct Network {
+  std::vector<std::unique_ptr<DenseLayer>> layers;
+  std::unique_ptr<Loss> loss = find_entry(loss_table(), "cross_entropy")();
+  Index classes = 0;
+
+  Network(Setup setup, const std::vector<Index>& sizes, std::uint64_t seed = 1)
+      : classes(sizes.back()) {
+    for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
+      setup.is_output = i + 2 == sizes.size();
+      if (setup.is_output) setup.activation = "identity";
+      layers.push_back(
+          std::make_unique<DenseLayer>(layer_params(setup, sizes[i], sizes[i + 1], classes), seed,
+                                       static_cast<std::uint32_t>(i + 1)));
+    }
+  }
+
+  Matrix forward(const Matrix& z, std::uint64_t step) {
+    Matrix y = z;
+    for (auto& layer : layers) y = layer->respond_train(y, step);
+    return y;
+  }
+  double total_loss(const Matrix& z, const std::vector<std::uint32_t>& labels) {
+    const Matrix y = forward(z, 0);
+    std::vector<double> losses(labels.size());
+    Matrix error(classes, z.cols());
+    loss->evaluate(y, labels, losses, error);
+    double total = 0;
+    for (const double l : losses) total += l;
+    return total;
+  }
+  /// Everything up to learn(); returns the error at z where the rule passes one.
+  Matrix assign_credit(const Matrix& z, const std::vector<std::uint32_t>& labels,
+                       std::uint64_t step) {
+    const Matrix y = forward(z, step);
+    std::vector<double> losses(labels.size());
+    Matrix error(classes, z.cols());
+    loss->evaluate(y, labels, losses, error);
+    switch (layers.front()->credit().signal()) {
+      case Signal::error:
+        for (std::size_t i = layers.size(); i-- > 0;) {
+          layers[i]->receive_credit(error);
+          error = layers[i]->pass_back();
+        }
+        return error;
+      case Signal::output_error:
+        for (auto& layer : layers) layer->receive_credit(error);
+        break;
+      case Signal::reward: {
+        Matrix d;
+        for (auto& layer : layers) d = Matrix(layer->respond_perturbed(d));
+        std::vector<double> reward(labels.size());
+        loss->difference(y, d, labels, reward);
+        Matrix signal(1, z.cols());
+        for (Index n = 0; n < z.cols(); ++n) signal(0, n) = s(reward[static_cast<std::size_t>(n)]);
+        for (auto& layer : layers) layer->receive_credit(signal);
+      }
+    }
+    return {};
+  }
+  double train(Index inputs, Index b, int steps, std::uint64_t first = 0) {
+    double last = 0;
+    for (int t = 0; t < steps; ++t) {
+      const std::uint64_t step = first + static_cast<std::uint64_t>(t);
+      const Matrix z = correlated(inputs, b, 3, step);
+      std::vector<std::uint32_t> labels;  // learnable: the largest of the first inputs
+      for (Index n = 0; n < b; ++n) {
+        Index best = 0;
+        z.col(n).head(std::min(classes, inputs)).maxCoeff(&best);
+        labels.push_back(static_cast<std::uint32_t>(best));
+      }
+      assign_credit(z, labels, step);
+      for (auto& layer : layers) layer->learn();
+      last = total_loss(z, labels) / static_cast<double>(b);
+    }
+    return last;
+  }
+  template <class Visitor>
+  void visit_state(const Visitor& visit) {
+    for (auto& layer : layers) layer->visit_state(visit);
+  }
+  void state_loaded() {
+    for (auto& layer : layers) layer->state_loaded();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("backpropagation is the exact gradient through decorrelation and demeaning" *
+          doctest::skip(!is_double)) {
+  for (const DecorrelationMode mode : {DecorrelationMode::closed_form, DecorrelationMode::settled})
+    for (const Demean demean : {Demean::batch, Demean::running, Demean::none})
+      for (const char* rule : {"none", "ahmad2024"})
+        for (const std::vector<Index>& sizes :
+             {std::vector<Index>{5, 4}, std::vector<Index>{5, 6, 3}}) {
+          CAPTURE(rule);
+          CAPTURE(sizes.size());
+          Setup setup;
+          setup.mode = mode;
+          setup.demean = demean;
+          setup.rule = rule;
+          Network network(setup, sizes);
+          network.train(5, 8, 20);
+          const Matrix z = correlated(5, 8, 4);
+          const auto labels = labels_for(8, network.classes, 1);
+          const Matrix error = network.assign_credit(z, labels, 0);
+          const double h = 1e-5;  // central: error of size h², and of epsilon / h
+          const double allowed = 1e-8;
+          for (Index i = 0; i < z.size(); i += 3) {
+            Matrix up = z, down = z;
+            up(i) += s(h);
+            down(i) -= s(h);
+            const double slope =
+                (network.total_loss(up, labels) - network.total_loss(down, labels)) / (2 * h);
+            CHECK(std::abs(double(error(i)) - slope) <= allowed);
+          }
+          // W and b: what plain descent at rate 1 subtracts is (1/b) of the gradient of the sum.
+          const State state = save(network);
+          Setup plain = setup;
+          plain.learning_rate = 1;
+          Network one(plain, sizes);
+          State zeroed = state;
+          for (auto& [name, value] : zeroed)
+            if (name.find("velocity") != std::string::npos) value.setZero();
+          load(one, zeroed);
+          one.assign_credit(z, labels, 0);
+          for (auto& layer : one.layers) layer->learn();
+          const State after = save(one);
+          for (std::size_t i = 0; i < state.size(); ++i) {
+            if (state[i].first != "weight" && state[i].first != "bias") continue;
+            for (Index k = 0; k < state[i].second.size(); k += 3) {
+              State moved = state;
+              moved[i].second(k) += s(h);
+              load(network, moved);
+              const double up = network.total_loss(z, labels);
+              moved[i].second(k) -= s(2 * h);
+              load(network, moved);
+              const double down = network.total_loss(z, labels);
+              const double gradient = double(state[i].second(k) - after[i].second(k));
+              CHECK(std::abs(gradient - (up - down) / (2 * h) / 8) <= allowed);
+            }
+          }
+        }
+}
+
+TEST_CASE("feedback that skips decorrelation is the error at x itself") {
+  Setup setup;
+  DenseLayerParams p = layer_params(setup, 5, 4, 4);
+  p.feedback_through_decorrelation = false;
+  DenseLayer layer(p, 1, 1);
+  layer.respond_train(correlated(5, 8, 1), 0);
+  const Matrix error = normal(4, 8, 2);
+  layer.receive_credit(error);
+  layer.learn();
+  const Matrix z = correlated(5, 8, 3);
+  const Matrix y = layer.respond_train(z, 1);
+  layer.receive_credit(error);
+  const Matrix delta = (error.array() * (1 - y.array().square())).matrix();
+  const Matrix weight = tensor(save(layer), "weight");
+  CHECK(max_abs(layer.pass_back() - weight.transpose() * delta) <= 64 * epsilon);
+  // The true error goes through R all the same.
+  layer.gradient_angle(error);
+  const Matrix R = tensor(save(layer), "decorrelation/R");
+  Matrix expected = R.transpose() * weight.transpose() * delta;
+  expected.colwise() -= Vector(expected.rowwise().mean());
+  CHECK(max_abs(layer.pass_back_true() - expected) <= 256 * epsilon);
+}
+
+TEST_CASE("feedback alignment sends the error through B, and B never changes") {
+  Setup setup;
+  setup.credit = "feedback_alignment";
+  DenseLayer layer(layer_params(setup, 6, 4, 4), 1, 1);
+  const Matrix B = tensor(save(layer), "feedback");
+  CHECK(B.rows() == 4);
+  CHECK(B.cols() == 6);
+  CHECK(double(B.cwiseAbs().maxCoeff()) <= 1.0);  // √(6/6)
+  CHECK(double(B.cwiseAbs().maxCoeff()) > 0.8);
+  for (std::uint64_t t = 0; t < 5; ++t) {
+    const Matrix y = layer.respond_train(correlated(6, 8, 1, t), t);
+    const Matrix error = normal(4, 8, 2, t);
+    layer.receive_credit(error);
+    const Matrix delta = (error.array() * (1 - y.array().square())).matrix();
+    Matrix expected = tensor(save(layer), "decorrelation/R").transpose() * B.transpose() * delta;
+    expected.colwise() -= Vector(expected.rowwise().mean());
+    CHECK(max_abs(layer.pass_back() - expected) <= 256 * epsilon);
+    layer.learn();
+  }
+  CHECK(same_bits(tensor(save(layer), "feedback"), B));
+}
+
+TEST_CASE("direct feedback alignment reads the output error through B") {
+  for (const bool is_output : {false, true}) {
+    Setup setup;
+    setup.credit = "direct_feedback_alignment";
+    setup.is_output = is_output;
+    const Index units = is_output ? 3 : 5;
+    DenseLayerParams p = layer_params(setup, 6, units, 3);
+    p.optimizer_params.momentum = 0;
+    DenseLayer layer(p, 1, 1);
+    const State before = save(layer);
+    const Matrix z = correlated(6, 8, 1);
+    const Matrix y = layer.respond_train(z, 0);
+    const Matrix e = normal(3, 8, 2);
+    layer.receive_credit(e);
+    layer.learn();
+    Matrix at_units = e;
+    if (!is_output) {
+      const Matrix B = tensor(before, "feedback");
+      CHECK(B.rows() == units);
+      CHECK(B.cols() == 3);
+      CHECK(double(B.cwiseAbs().maxCoeff()) <= std::sqrt(2.0));
+      at_units = B * e;
+    }
+    const Matrix delta = (at_units.array() * (1 - y.array().square())).matrix();
+    const Matrix x = z.colwise() - Vector(z.rowwise().mean());  // R is still I
+    const State after = save(layer);
+    CHECK(max_abs(tensor(before, "weight") - tensor(after, "weight") -
+                  s(0.05 / 8) * delta * x.transpose()) <= 32 * epsilon);
+    CHECK(max_abs(tensor(before, "bias") - tensor(after, "bias") -
+                  s(0.05) * delta.rowwise().mean()) <= 32 * epsilon);
+    CHECK_THROWS(layer.pass_back());
+  }
+}
+
+TEST_CASE("the perturbed pass is the clean one with noise on every pre-activation") {
+  Setup setup;
+  setup.credit = "node_perturbation";
+  Network network(setup, {5, 6, 3});
+  network.train(5, 8, 10);
+  const Matrix z = correlated(5, 8, 1);
+  Matrix y = z, noisy = z, d;
+  for (std::size_t i = 0; i < 2; ++i) {
+    DenseLayer& layer = *network.layers[i];
+    const State state = save(layer);
+    const Matrix R = tensor(state, "decorrelation/R"), W = tensor(state, "weight");
+    const Matrix b = tensor(state, "bias");
+    const Vector mean = y.rowwise().mean();  // the clean pass's, for both
+    const Matrix clean = layer.respond_train(y, 77);
+    d = Matrix(layer.respond_perturbed(d));
+    Matrix noise(clean.rows(), 8);
+    RandomStream(1, static_cast<std::uint32_t>(i + 1), 77, Purpose::node_noise)
+        .fill_normal(noise, layer.params().sigma);
+    Matrix a = (W * R * (noisy.colwise() - mean) + noise).colwise() + Vector(b);
+    noisy = i == 0 ? Matrix(a.array().tanh()) : a;
+    y = clean;
+    CHECK(max_abs(d - (noisy - clean)) <= 256 * epsilon);  // the naive difference cancels
+    CHECK(max_abs(d) > 1e-4);
+  }
+}
+
+TEST_CASE("node perturbation approaches the true gradient as the noises add up") {
+  Setup setup;
+  setup.credit = "node_perturbation";
+  setup.learning_rate = 1e-6;
+  setup.decorrelation_rate = 0;
+  DenseLayerParams p = layer_params(setup, 4, 3, 3);
+  p.optimizer_params.momentum = 0;
+  p.decorrelator.rule_params.gain = Gain::none;
+  DenseLayer layer(p, 1, 1);
+  const auto loss = find_entry(loss_table(), "cross_entropy")();
+  const Matrix z = correlated(4, 2, 1);
+  const std::vector<std::uint32_t> labels = {0, 2};
+  std::vector<double> losses(2), reward(2);
+  Matrix error(3, 2), signal(1, 2);
+  const State before = save(layer);
+  const Matrix y0 = layer.respond_train(z, 0);
+  loss->evaluate(y0, labels, losses, error);
+  const Matrix delta = (error.array() * (1 - y0.array().square())).matrix();
+  const Matrix expected = delta * (z.colwise() - Vector(z.rowwise().mean())).transpose() / 2;
+  const int noises = 4000;
+  for (int t = 0; t < noises; ++t) {
+    const Matrix y = layer.respond_train(z, static_cast<std::uint64_t>(t));
+    const Matrix dy = layer.respond_perturbed(Matrix());
+    loss->difference(y, dy, labels, reward);
+    signal << s(reward[0]), s(reward[1]);
+    layer.receive_credit(signal);
+    layer.learn();
+  }
+  const Matrix found =
+      (tensor(before, "weight") - tensor(save(layer), "weight")) / s(noises * 1e-6);
+  // Each of the units · batch noises adds a relative error of 1/√noises: 2 degrees together.
+  CHECK(angle_degrees(found, expected) < 5);
+  CHECK(double(found.norm()) == doctest::Approx(double(expected.norm())).epsilon(0.1));
+}
+
+TEST_CASE("every credit rule learns, with and without decorrelation, in every layer") {
+  for (const auto& entry : credit_table())
+    for (const char* rule : {"none", "ahmad2024"}) {
+      CAPTURE(entry.name);
+      CAPTURE(rule);
+      Setup setup;
+      const std::string credit(entry.name);
+      setup.credit = credit.c_str();
+      setup.rule = rule;
+      setup.optimizer = "adam";
+      setup.learning_rate = 0.01;
+      setup.decorrelation_rate = 1e-3;
+      Network network(setup, {6, 12, 3});
+      const State before = save(network);
+      const double first = network.train(6, 32, 1);
+      double last = 0;
+      for (int i = 0; i < 10; ++i) last += network.train(6, 32, 30, 1 + 30 * std::uint64_t(i)) / 10;
+      CHECK(last < 0.8 * first);
+      const State after = save(network);
+      for (std::size_t i = 0; i < before.size(); ++i)
+        if (before[i].first == "weight" || before[i].first == "bias") {
+          CAPTURE(i);
+          CHECK(max_abs(before[i].second - after[i].second) > 1e-3);
+        }
+    }
+}
+
+TEST_CASE("every credit rule: no signal assigns nothing, the same signal the same bits") {
+  for (const auto& entry : credit_table()) {
+    CAPTURE(entry.name);
+    const auto rule = entry.make();
+    const Index units = 5, inputs = 4, classes = 3, b = 6;
+    const Index rows = rule->signal() == Signal::error          ? units
+                       : rule->signal() == Signal::output_error ? classes
+                                                                : 1;
+    Matrix feedback;
+    if (const auto shape = rule->feedback_shape(units, inputs, classes, false)) {
+      CHECK(shape->rows == units);
+      feedback = normal(shape->rows, shape->cols, 1);
+      CHECK(shape->bound == doctest::Approx(std::sqrt(6.0 / double(shape->cols))));
+    }
+    const Matrix slope = normal(units, b, 2), noise = s(1e-3) * normal(units, b, 3);
+    Matrix delta(units, b), again(units, b);
+    rule->assign({Matrix::Zero(rows, b), slope, noise, feedback, false, 1e-3}, delta);
+    CHECK(delta.isZero(0));
+    const Matrix signal = normal(rows, b, 4);
+    rule->assign({signal, slope, noise, feedback, false, 1e-3}, delta);
+    rule->assign({signal, slope, noise, feedback, false, 1e-3}, again);
+    CHECK(same_bits(delta, again));
+    CHECK(delta.cwiseAbs().minCoeff() > 0);
+    Matrix G(inputs, b);
+    const Matrix weight = normal(units, inputs, 5);
+    if (rule->signal() == Signal::error) {
+      rule->pass_back(weight, feedback, delta, G);
+      const Matrix& through = feedback.size() > 0 ? feedback : weight;
+      CHECK(max_abs(G - through.transpose() * delta) <= 64 * epsilon * max_abs(delta));
+    } else {
+      CHECK_THROWS(rule->pass_back(weight, feedback, delta, G));
+    }
+    CHECK(rule->perturbs() == (rule->signal() == Signal::reward));
+  }
+}
+
+TEST_CASE("the rule's own gradient has angle 0 for backpropagation, and less than 90 is learned") {
+  Setup setup;
+  Network network(setup, {5, 6, 3});
+  network.train(5, 8, 5);
+  const Matrix z = correlated(5, 8, 1);
+  const auto labels = labels_for(8, 3, 0);
+  const Matrix y = network.forward(z, 0);
+  std::vector<double> losses(8);
+  Matrix error(3, 8);
+  network.loss->evaluate(y, labels, losses, error);
+  Matrix true_error = error;
+  for (std::size_t i = 2; i-- > 0;) {
+    network.layers[i]->receive_credit(error);
+    error = network.layers[i]->pass_back();
+    CHECK(network.layers[i]->gradient_angle(true_error) < 1e-3);
+    true_error = network.layers[i]->pass_back_true();
+    CHECK(max_abs(error - true_error) <= 64 * epsilon);
+  }
+}
+
+TEST_CASE("training goes on from a saved state with the same bits, in both modes") {
+  for (const auto& entry : credit_table())
+    for (const char* optimizer : {"sgd", "adam"})
+      for (const bool warm : {false, true})
+        for (const DecorrelationMode mode :
+             {DecorrelationMode::closed_form, DecorrelationMode::settled}) {
+          CAPTURE(entry.name);
+          CAPTURE(optimizer);
+          CAPTURE(warm);
+          Setup setup;
+          const std::string credit(entry.name);
+          setup.credit = credit.c_str();
+          setup.optimizer = optimizer;
+          setup.mode = mode;
+          setup.warm_start = warm;
+          Network straight(setup, {5, 6, 3});
+          straight.train(5, 8, 6);
+          straight.train(5, 3, 1, 6);
+          Network resumed(setup, {5, 6, 3});
+          load(resumed, save(straight));
+          straight.train(5, 8, 4, 7);
+          resumed.train(5, 8, 4, 7);
+          CHECK(same_bits(save(straight), save(resumed)));
+        }
+}
+
+TEST_CASE("evaluation and probes leave no trace in a layer") {
+  for (const DecorrelationMode mode :
+       {DecorrelationMode::closed_form, DecorrelationMode::settled}) {
+    Setup setup;
+    setup.mode = mode;
+    setup.warm_start = true;
+    DenseLayer quiet(layer_params(setup, 5, 4, 4), 1, 1),
+        watched(layer_params(setup, 5, 4, 4), 1, 1);
+    for (std::uint64_t t = 0; t < 5; ++t) {
+      const Matrix z = correlated(5, 8, 1, t), error = normal(4, 8, 2, t);
+      for (DenseLayer* layer : {&quiet, &watched}) {
+        const bool watch = layer == &watched;
+        layer->measure_update(watch);
+        layer->respond_train(z, t);
+        if (watch) layer->respond_evaluate(correlated(5, 21, 9));
+        layer->receive_credit(error);
+        if (watch) {
+          layer->gradient_angle(error);
+          layer->pass_back_true();
+        }
+        layer->pass_back();
+        if (watch) layer->pass_back_true();
+        layer->learn();
+        if (watch) {
+          CHECK(layer->report().weight_update_norm > 0);
+          CHECK(layer->correlation_before() > 0);
+          CHECK(layer->correlation_after() > 0);
+          layer->respond_evaluate(z);
+        }
+      }
+      CHECK(same_bits(save(quiet), save(watched)));
+      if (mode == DecorrelationMode::settled) {
+        CHECK(quiet.report().forward_settled->steps == watched.report().forward_settled->steps);
+        CHECK(quiet.report().backward_settled->steps == watched.report().backward_settled->steps);
+      }
+    }
+  }
+}
+
+TEST_CASE("the initial state is a pure function of seed and node, within its bounds") {
+  Setup setup;
+  setup.credit = "feedback_alignment";
+  const DenseLayerParams p = layer_params(setup, 24, 10, 10);
+  DenseLayer a(p, 1, 2), b(p, 1, 2), c(p, 2, 2), d(p, 1, 3);
+  const State state = save(a);
+  CHECK(same_bits(state, save(b)));
+  CHECK_FALSE(same_bits(state, save(c)));
+  CHECK_FALSE(same_bits(state, save(d)));
+  const double bound = 1 / std::sqrt(24.0);
+  CHECK(max_abs(tensor(state, "weight")) <= bound * (1 + epsilon));
+  CHECK(max_abs(tensor(state, "weight")) > 0.95 * bound);
+  CHECK(max_abs(tensor(state, "bias")) <= bound * (1 + epsilon));
+  CHECK(max_abs(tensor(state, "feedback")) > 0.95 * 0.5);
+  CHECK(max_abs(tensor(state, "feedback")) <= 0.5 * (1 + epsilon));
+  CHECK(same_bits(tensor(state, "decorrelation/R"), Matrix::Identity(24, 24)));
+  CHECK(tensor(state, "decorrelation/mean").isZero(0));
+  const std::vector<std::string> order = {"weight",
+                                          "bias",
+                                          "feedback",
+                                          "decorrelation/R",
+                                          "decorrelation/mean",
+                                          "optimizer/weight_velocity",
+                                          "optimizer/bias_velocity"};
+  REQUIRE(state.size() == order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) CHECK(state[i].first == order[i]);
+}
+
+TEST_CASE("a batch of another size, one sample too, is taken as it comes") {
+  Setup setup;
+  setup.demean = Demean::running;
+  setup.mode = DecorrelationMode::settled;
+  DenseLayer layer(layer_params(setup, 5, 4, 4), 1, 1);
+  std::uint64_t step = 0;
+  for (const Index b : {8, 3, 1, 8, 17, 1}) {
+    CAPTURE(b);
+    CHECK(layer.respond_train(correlated(5, b, 1, step), step).cols() == b);
+    layer.receive_credit(normal(4, b, 2, step));
+    CHECK(layer.pass_back().cols() == b);
+    layer.learn();
+    CHECK(layer.report().forward_settled->converged);
+    ++step;
+  }
+  for (const auto& [name, value] : save(layer)) CHECK(value.allFinite());
+}

@@ -1,0 +1,115 @@
+// Losses: gradients, and differences that survive small changes.
+#include "core/loss/loss.hpp"
+
+#include "tests/core/support.hpp"
+
+using namespace lateral;
+using namespace lateral::test;
+
+namespace {
+
+long double definition(std::string_view name, const Matrix& y, Index n, Index label,
+                       const Matrix& d) {
+  long double loss = 0;
+  const auto value = [&](Index k) {
+    return static_cast<long double>(y(k, n)) + static_cast<long double>(d(k, n));
+  };
+  if (name == "cross_entropy") {
+    for (Index k = 0; k < y.rows(); ++k) loss += std::exp(value(k) - value(label));
+    return std::log(loss);
+  }
+  REQUIRE(name == "squared_error");
+  for (Index k = 0; k < y.rows(); ++k) {
+    const long double off = value(k) - (k == label ? 1 : 0);
+    loss += off * off;
+  }
+  return loss;
+}
+
+struct Case {
+  Matrix y;
+  std::vector<std::uint32_t> labels;
+};
+
+Case make_case(Index classes, std::uint64_t seed) {
+  Case made{3 * normal(classes, 6, seed), {}};
+  for (std::uint64_t n = 0; n < 6; ++n)
+    made.labels.push_back(
+        static_cast<std::uint32_t>(RandomStream(seed, 0, 1, Purpose::generated_data)
+                                       .below(n, static_cast<std::uint64_t>(classes))));
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("every loss is its definition and its error the gradient") {
+  for (const auto& entry : loss_table())
+    for (const Index classes : {1, 2, 7, 10}) {
+      CAPTURE(entry.name);
+      CAPTURE(classes);
+      const auto loss = entry.make();
+      const Case c = make_case(classes, 5);
+      std::vector<double> losses(6), up(6), down(6);
+      Matrix error(classes, 6);
+      loss->evaluate(c.y, c.labels, losses, error);
+      const Matrix zero = Matrix::Zero(classes, 6);
+      for (Index n = 0; n < 6; ++n) {
+        const auto at = static_cast<std::size_t>(n);
+        CHECK(losses[at] == doctest::Approx(static_cast<double>(
+                                                definition(entry.name, c.y, n, c.labels[at], zero)))
+                                .epsilon(1e-12));
+      }
+      for (Index k = 0; k < classes; ++k) {
+        const double h = 0x1p-14;
+        Matrix d = zero;
+        d.row(k).setConstant(s(h));
+        loss->difference(c.y, d, c.labels, up);
+        loss->difference(c.y, -d, c.labels, down);
+        for (Index n = 0; n < 6; ++n) {
+          const auto at = static_cast<std::size_t>(n);
+          const double slope = (up[at] - down[at]) / (2 * h);  // error of size h²
+          CHECK(std::abs(static_cast<double>(error(k, n)) - slope) <=
+                h * h + 4 * epsilon * std::abs(slope) + 1e-12);
+        }
+      }
+    }
+}
+
+TEST_CASE("every loss difference keeps its relative accuracy however small the change") {
+  for (const auto& entry : loss_table())
+    for (const double size : {1e-9, 1e-6, 1e-2, 1.0, 50.0}) {
+      CAPTURE(entry.name);
+      CAPTURE(size);
+      const auto loss = entry.make();
+      const Case c = make_case(5, 8);
+      const Matrix d = s(size) * normal(5, 6, 9);
+      std::vector<double> differences(6);
+      loss->difference(c.y, d, c.labels, differences);
+      for (Index n = 0; n < 6; ++n) {
+        const auto at = static_cast<std::size_t>(n);
+        const long double before = definition(entry.name, c.y, n, c.labels[at], Matrix::Zero(5, 6));
+        const long double expected = definition(entry.name, c.y, n, c.labels[at], d) - before;
+        // 1e-18: what the reference loses in long double. 1e-14 size: terms of both signs cancel.
+        CHECK(std::abs(static_cast<long double>(differences[at]) - expected) <=
+              1e-13L * std::abs(expected) + 1e-18L * (1 + std::abs(before)) + 1e-14L * size);
+      }
+    }
+}
+
+TEST_CASE("cross-entropy is finite for scores that overflow an exponential") {
+  const auto loss = find_entry(loss_table(), "cross_entropy")();
+  Matrix y(3, 2);
+  y << 2000, -2000, 0, 0, -2000, 2000;
+  const std::vector<std::uint32_t> labels = {2, 2};
+  std::vector<double> losses(2);
+  Matrix error(3, 2);
+  loss->evaluate(y, labels, losses, error);
+  CHECK(losses[0] == doctest::Approx(4000));
+  CHECK(losses[1] == doctest::Approx(0));
+  CHECK(error(0, 0) == 1);
+  CHECK(error(2, 0) == -1);
+  std::vector<double> differences(2);
+  loss->difference(Matrix::Zero(3, 2), y, labels, differences);
+  CHECK(differences[0] == doctest::Approx(4000 - std::log(3.0)));
+  CHECK(differences[1] == doctest::Approx(-std::log(3.0)));
+}

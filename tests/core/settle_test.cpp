@@ -1,0 +1,225 @@
+// Settling: every integrator reaches the fixed point, and says so when it does not.
+#include "core/dynamics/settle.hpp"
+
+#include "core/dynamics/spectrum.hpp"
+#include "tests/core/support.hpp"
+
+using namespace lateral;
+using namespace lateral::test;
+
+namespace {
+
+const double tight = is_double ? 1e-11 : 1e-5;
+
+double residual(const LateralOperator& M, const Matrix& z, const Matrix& x) {
+  Matrix r = z;
+  M.add_product(-1, x, r);
+  double worst = 0;
+  for (Index j = 0; j < z.cols(); ++j)
+    if (z.col(j).norm() > 0)
+      worst = std::max(worst, static_cast<double>(r.col(j).norm() / z.col(j).norm()));
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("every integrator settles on the closed form") {
+  for (const auto& entry : integrator_table())
+    for (const Index n : {1, 2, 7, 33})
+      for (const bool transposed : {false, true})
+        for (const bool from_answer : {false, true}) {
+          CAPTURE(entry.name);
+          CAPTURE(n);
+          CAPTURE(transposed);
+          CAPTURE(from_answer);
+          const auto integrator = entry.make();
+          // Slightly asymmetric, as the updates leave it.
+          const Matrix matrix =
+              symmetric(n, 0.5, 4, 3) + s(0.02) * normal(n, n, 4) / std::sqrt(s(double(n)));
+          const LateralOperator M{matrix, transposed};
+          Matrix z = normal(n, 6, 5);
+          z.col(2).setZero();
+          Matrix x = from_answer ? normal(n, 6, 6) : Matrix::Zero(n, 6);
+          SettleWorkspace workspace;
+          SettleParams params;
+          params.tolerance = s(tight);
+          const Settled settled = settle(params, *integrator, {s(0.4), s(4.2)}, M, z, x, workspace);
+          CHECK(settled.converged);
+          CHECK(settled.residual <= tight);
+          CHECK(residual(M, z, x) <= tight + 16 * double(n) * epsilon * 10);
+          const Matrix expected = settle_reference(M, z);
+          // ‖x − x*‖ ≤ ‖M⁻¹‖ ‖z − M x‖, for the batch.
+          CHECK(double((x - expected).norm()) <= 2 * (tight + 64 * epsilon) / 0.4 * z.norm());
+          CHECK(x.col(2).isZero(0));
+        }
+}
+
+TEST_CASE("settling is exact in one step at M = I with step 1, and needs none from the answer") {
+  const auto euler = find_entry(integrator_table(), "euler")();
+  const Matrix identity = Matrix::Identity(5, 5);
+  const Matrix z = normal(5, 3, 1);
+  Matrix x = Matrix::Zero(5, 3);
+  SettleWorkspace workspace;
+  SettleParams params;
+  params.step = 1;
+  Settled settled = settle(params, *euler, {1, 1}, {identity, false}, z, x, workspace);
+  CHECK(settled.converged);
+  CHECK(settled.steps == 1);
+  settled = settle(params, *euler, {1, 1}, {identity, false}, z, x, workspace);
+  CHECK(settled.steps == 0);
+  CHECK(same_bits(x, z));
+}
+
+TEST_CASE("Euler converges below 2 / λ_max and reports that it did not above") {
+  const auto euler = find_entry(integrator_table(), "euler")();
+  const Matrix matrix = symmetric(12, 1, 5, 2);
+  const Matrix z = normal(12, 4, 3);
+  SettleWorkspace workspace;
+  for (const double factor : {0.97, 1.03, 30.0}) {
+    CAPTURE(factor);
+    SettleParams params;
+    params.step = s(factor * 2 / 5);
+    Matrix x = Matrix::Zero(12, 4);
+    const Settled settled =
+        settle(params, *euler, {s(0.9), s(5.2)}, {matrix, false}, z, x, workspace);
+    CHECK(settled.converged == (factor < 1));
+    CHECK((settled.residual <= 1e-4) == (factor < 1));
+    if (factor > 1) CHECK(settled.steps <= params.max_steps);
+    CHECK(settled.mean_steps <= settled.steps);
+  }
+}
+
+TEST_CASE("a sample that has settled leaves, and those that stay are not disturbed") {
+  for (const auto& entry : integrator_table()) {
+    CAPTURE(entry.name);
+    const auto integrator = entry.make();
+    const Index n = 9;
+    const Matrix matrix = symmetric(n, 0.2, 4, 2);
+    const LateralOperator M{matrix, false};
+    const Matrix z = normal(n, 8, 3);
+    const Matrix answer = settle_reference(M, z);
+    Matrix x = Matrix::Zero(n, 8);
+    for (const Index j : {0, 3, 4, 7}) x.col(j) = answer.col(j);
+    x.col(5) = answer.col(5) * s(1.001);
+    SettleWorkspace workspace;
+    const Settled settled = settle({}, *integrator, {s(0.19), s(4.2)}, M, z, x, workspace);
+    CHECK(settled.converged);
+    CHECK(settled.steps > 3);
+    CHECK(settled.mean_steps <= 0.5 * settled.steps);
+    CHECK(residual(M, z, x) <= 1.1e-4);
+    for (const Index j : {0, 3, 4, 7}) CHECK(same_bits(x.col(j), answer.col(j)));
+  }
+}
+
+TEST_CASE("too few steps are reported as not converged, with the residual that was left") {
+  const auto euler = find_entry(integrator_table(), "euler")();
+  const Matrix matrix = symmetric(9, 0.05, 4, 2);
+  const LateralOperator M{matrix, false};
+  const Matrix z = normal(9, 3, 3);
+  Matrix x = Matrix::Zero(9, 3);
+  SettleWorkspace workspace;
+  SettleParams params;
+  params.max_steps = 5;
+  const Settled settled = settle(params, *euler, {s(0.05), s(4.2)}, M, z, x, workspace);
+  CHECK_FALSE(settled.converged);
+  CHECK(settled.steps == 5);
+  CHECK(settled.mean_steps == 5);
+  CHECK(settled.residual == doctest::Approx(residual(M, z, x)).epsilon(1e-3));
+}
+
+TEST_CASE("a bound that underestimates the spectrum is widened until the dynamics settle") {
+  for (const auto& entry : integrator_table()) {
+    CAPTURE(entry.name);
+    const auto integrator = entry.make();
+    const Matrix matrix = symmetric(15, 0.5, 9, 2);
+    const LateralOperator M{matrix, false};
+    const Matrix z = normal(15, 5, 3);
+    Matrix x = Matrix::Zero(15, 5);
+    SettleWorkspace workspace;
+    const Settled settled = settle({}, *integrator, {s(0.9), s(1.05)}, M, z, x, workspace);
+    CHECK(settled.converged);
+    CHECK(residual(M, z, x) <= 1.1e-4);
+  }
+}
+
+TEST_CASE("a drive that is not finite stops the settling") {
+  for (const auto& entry : integrator_table()) {
+    CAPTURE(entry.name);
+    const auto integrator = entry.make();
+    Matrix z = normal(4, 3, 3);
+    z(1, 1) = std::numeric_limits<Scalar>::quiet_NaN();
+    Matrix x = Matrix::Zero(4, 3);
+    const Matrix matrix = symmetric(4, 1, 2, 1);
+    SettleWorkspace workspace;
+    const Settled settled = settle({}, *integrator, {1, 2}, {matrix, false}, z, x, workspace);
+    CHECK_FALSE(settled.converged);
+    CHECK(settled.steps <= 1);
+    CHECK_FALSE(std::isfinite(settled.residual));
+  }
+}
+
+TEST_CASE("Chebyshev needs far fewer steps than Euler where the spectrum is wide") {
+  const Matrix matrix = symmetric(20, 0.04, 4, 2);
+  const Matrix z = normal(20, 5, 3);
+  SettleWorkspace workspace;
+  const auto steps = [&](const char* name) {
+    Matrix x = Matrix::Zero(20, 5);
+    const auto integrator = find_entry(integrator_table(), name)();
+    return settle({}, *integrator, {s(0.04), s(4)}, {matrix, false}, z, x, workspace).steps;
+  };
+  CHECK(4 * steps("chebyshev") < steps("euler"));
+}
+
+TEST_CASE("the same settling gives the same bits, whatever the workspace held before") {
+  for (const auto& entry : integrator_table()) {
+    CAPTURE(entry.name);
+    const auto integrator = entry.make();
+    const Matrix matrix = symmetric(11, 0.3, 3, 2);
+    const Matrix z = normal(11, 7, 3);
+    SettleWorkspace workspace;
+    Matrix first = Matrix::Zero(11, 7), second = Matrix::Zero(11, 7);
+    settle({}, *integrator, {s(0.3), s(3)}, {matrix, false}, z, first, workspace);
+    Matrix other = Matrix::Zero(11, 9);
+    settle({}, *integrator, {s(0.3), s(3)}, {matrix, true}, normal(11, 9, 5), other, workspace);
+    settle({}, *integrator, {s(0.3), s(3)}, {matrix, false}, z, second, workspace);
+    CHECK(same_bits(first, second));
+  }
+}
+
+TEST_CASE("the tracked bound closes in on the spectrum and contains it") {
+  for (const Index n : {1, 2, 5}) {
+    CAPTURE(n);
+    const Matrix M = symmetric(n, 0.5, 4, 2);
+    SpectrumTracker tracker(n, RandomStream(1, 0, 0, Purpose::spectrum));
+    tracker.refresh(M);
+    for (int i = 0; i < 200; ++i) tracker.track(M);
+    const double smallest = n == 1 ? 4 : 0.5;
+    CHECK(tracker.bound().largest >= s(4));
+    CHECK(tracker.bound().largest <= s(4 * 1.06));
+    CHECK(tracker.bound().smallest <= s(smallest));
+    CHECK(tracker.bound().smallest >= s(smallest * 0.85));
+  }
+}
+
+TEST_CASE("a tracker goes on from its vectors with the same bits") {
+  const Index n = 8;
+  SpectrumTracker first(n, RandomStream(1, 0, 0, Purpose::spectrum));
+  SpectrumTracker second(n, RandomStream(2, 0, 0, Purpose::spectrum));
+  const auto M = [&](int t) { return symmetric(n, 0.5, 3 + 0.01 * t, 4); };
+  first.refresh(M(0));
+  for (int t = 1; t < 6; ++t) first.track(M(t));
+  Matrix vectors;
+  first.visit_state("", [&](const TensorView& view) {
+    vectors = Eigen::Map<Matrix>(view.data, view.rows, view.cols);
+  });
+  second.visit_state("", [&](const TensorView& view) {
+    Eigen::Map<Matrix>(view.data, view.rows, view.cols) = vectors;
+  });
+  second.refresh(M(5));
+  for (int t = 6; t < 9; ++t) {
+    CHECK(first.bound().largest == second.bound().largest);
+    CHECK(first.bound().smallest == second.bound().smallest);
+    first.track(M(t));
+    second.track(M(t));
+  }
+}

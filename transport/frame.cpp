@@ -1,0 +1,59 @@
+// Encoding and checking of frames.
+#include "transport/frame.hpp"
+
+#include <bit>
+#include <cstring>
+
+namespace lateral {
+
+// Bodies and prefixes are copied as they lie in memory.
+static_assert(std::endian::native == std::endian::little, "the wire format is little-endian");
+
+std::string encode_head(const Message& message) {
+  const std::size_t header_bytes = message.header.ByteSizeLong();
+  std::string head(frame_prefix_bytes + header_bytes, '\0');
+  const auto header_length = static_cast<std::uint32_t>(header_bytes);
+  const auto body_length = static_cast<std::uint64_t>(message.body.bytes());
+  std::memcpy(head.data(), frame_magic.data(), 4);
+  std::memcpy(head.data() + 4, &header_length, 4);
+  std::memcpy(head.data() + 8, &body_length, 8);
+  message.header.SerializeToArray(head.data() + frame_prefix_bytes, static_cast<int>(header_bytes));
+  return head;
+}
+
+FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> bytes,
+                          const FrameLimits& limits, const std::string& peer) {
+  std::uint32_t header_length = 0;
+  std::uint64_t body_length = 0;
+  if (std::memcmp(bytes.data(), frame_magic.data(), 4) != 0)
+    throw_transport(TransportError::bad_magic, peer);
+  std::memcpy(&header_length, bytes.data() + 4, 4);
+  std::memcpy(&body_length, bytes.data() + 8, 8);
+  if (header_length > limits.header_bytes_max)
+    throw_transport(TransportError::header_too_large,
+                    peer + ": header of " + std::to_string(header_length) + " bytes, at most " +
+                        std::to_string(limits.header_bytes_max) + " expected");
+  if (body_length > limits.body_bytes_max)
+    throw_transport(TransportError::body_too_large,
+                    peer + ": body of " + std::to_string(body_length) + " bytes, at most " +
+                        std::to_string(limits.body_bytes_max) + " expected");
+  return {header_length, static_cast<std::size_t>(body_length)};
+}
+
+wire::Header decode_header(std::span<const std::uint8_t> bytes, std::size_t body_bytes,
+                           const std::string& peer) {
+  wire::Header header;
+  if (!header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    throw_transport(TransportError::malformed_header, peer);
+  // Each factor is checked against what is left of the body, so the product cannot overflow.
+  std::size_t values = header.shape_size() == 0 ? 0 : 1;
+  for (const std::uint32_t extent : header.shape()) {
+    if (extent != 0 && values > body_bytes / extent)
+      throw_transport(TransportError::shape_mismatch, peer);
+    values *= extent;
+  }
+  if (values * sizeof(float) != body_bytes) throw_transport(TransportError::shape_mismatch, peer);
+  return header;
+}
+
+}  // namespace lateral

@@ -1,0 +1,172 @@
+// Challenge and response by HMAC-SHA256 over everything that the two sides have said.
+#include "transport/handshake.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include <stdexcept>
+
+#include "transport/task.hpp"
+
+namespace lateral {
+namespace {
+
+constexpr std::size_t nonce_bytes = 32;
+
+std::string random_bytes(std::size_t n) {
+  std::string bytes(n, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(n)) != 1)
+    throw std::runtime_error("no random numbers from the operating system");
+  return bytes;
+}
+
+// Lengths first, so that no two different transcripts have the same bytes.
+void append(std::string& transcript, std::string_view field) {
+  const auto length = static_cast<std::uint32_t>(field.size());
+  for (int shift = 0; shift < 32; shift += 8) transcript += static_cast<char>((length >> shift) & 0xff);
+  transcript += field;
+}
+
+std::string proof(const Secret& secret, std::string_view role, const wire::Hello& hello,
+                  const std::string& dialled_nonce) {
+  std::string transcript;
+  append(transcript, role);
+  append(transcript, std::to_string(hello.protocol_version()));
+  append(transcript, hello.configuration_digest());
+  append(transcript, hello.from());
+  append(transcript, hello.to());
+  append(transcript, hello.nonce());
+  append(transcript, dialled_nonce);
+  std::string mac(EVP_MAX_MD_SIZE, '\0');
+  unsigned int length = 0;
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+       reinterpret_cast<const unsigned char*>(transcript.data()), transcript.size(),
+       reinterpret_cast<unsigned char*>(mac.data()), &length);
+  mac.resize(length);
+  return mac;
+}
+constexpr std::string_view dialler_role = "lateral dialler";
+constexpr std::string_view dialled_role = "lateral dialled";
+
+bool equal_in_constant_time(const std::string& a, const std::string& b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// Says no and throws why. The peer may be gone already; then there is nobody to tell.
+awaitable<void> refuse(Link& link, TransportError error, std::string detail) {
+  Message refusal;
+  refusal.header.mutable_refusal()->set_reason(make_error_code(error).message());
+  try {
+    co_await link.send(std::move(refusal));
+  } catch (const system_error&) {
+  }
+  throw_transport(error, detail);
+}
+
+awaitable<Message> expect_answer(Link& link) {
+  Message answer = co_await link.receive();
+  if (answer.header.has_refusal())
+    throw_transport(TransportError::refused, link.peer() + " says: " + answer.header.refusal().reason());
+  co_return answer;
+}
+
+awaitable<void> dialler(Link& link, Credentials credentials, std::string from, std::string to) {
+  Message first;
+  wire::Hello& hello = *first.header.mutable_hello();
+  hello.set_protocol_version(protocol_version);
+  hello.set_configuration_digest(credentials.configuration_digest);
+  hello.set_from(from);
+  hello.set_to(to);
+  hello.set_nonce(random_bytes(nonce_bytes));
+  const wire::Hello said = hello;
+  co_await link.send(std::move(first));
+
+  Message answer = co_await expect_answer(link);
+  if (!answer.header.has_challenge()) throw_transport(TransportError::unexpected_message, link.peer());
+  const wire::Challenge& challenge = answer.header.challenge();
+  if (!equal_in_constant_time(challenge.proof(),
+                              proof(credentials.secret, dialled_role, said, challenge.nonce())))
+    throw_transport(TransportError::wrong_secret, link.peer());
+
+  Message last;
+  last.header.mutable_proof()->set_proof(
+      proof(credentials.secret, dialler_role, said, challenge.nonce()));
+  co_await link.send(std::move(last));
+  Message welcome = co_await expect_answer(link);
+  if (!welcome.header.has_welcome()) throw_transport(TransportError::unexpected_message, link.peer());
+}
+
+awaitable<std::string> dialled(Link& link, Credentials credentials, std::string self,
+                               std::function<bool(const std::string&)> expects) {
+  const Message first = co_await link.receive();
+  if (!first.header.has_hello()) throw_transport(TransportError::unexpected_message, link.peer());
+  const wire::Hello& hello = first.header.hello();
+  const std::string who = link.peer() + " as '" + hello.from() + "'";
+  if (hello.protocol_version() != protocol_version)
+    co_await refuse(link, TransportError::wrong_version,
+                    who + ": version " + std::to_string(hello.protocol_version()) + ", expected " +
+                        std::to_string(protocol_version));
+  if (hello.nonce().size() != nonce_bytes) co_await refuse(link, TransportError::malformed_header, who);
+  if (hello.configuration_digest() != credentials.configuration_digest)
+    co_await refuse(link, TransportError::wrong_configuration, who);
+  if (hello.to() != self || !expects(hello.from()))
+    co_await refuse(link, TransportError::wrong_peer, who);
+
+  const std::string nonce = random_bytes(nonce_bytes);
+  Message answer;
+  answer.header.mutable_challenge()->set_nonce(nonce);
+  answer.header.mutable_challenge()->set_proof(proof(credentials.secret, dialled_role, hello, nonce));
+  co_await link.send(std::move(answer));
+
+  const Message last = co_await link.receive();
+  if (!last.header.has_proof() ||
+      !equal_in_constant_time(last.header.proof().proof(),
+                              proof(credentials.secret, dialler_role, hello, nonce)))
+    co_await refuse(link, TransportError::wrong_secret, who);
+  Message welcome;
+  welcome.header.mutable_welcome();
+  co_await link.send(std::move(welcome));
+  co_return hello.from();
+}
+
+}  // namespace
+
+Secret make_secret() {
+  const std::string bytes = random_bytes(secret_bytes);
+  Secret secret;
+  std::copy(bytes.begin(), bytes.end(), secret.begin());
+  return secret;
+}
+
+std::string sha256(std::string_view bytes) {
+  std::string digest(32, '\0');
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
+             EVP_sha256(), nullptr);
+  return digest;
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  for (const char byte : bytes) {
+    hex += digits[static_cast<unsigned char>(byte) >> 4];
+    hex += digits[static_cast<unsigned char>(byte) & 15];
+  }
+  return hex;
+}
+
+awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, std::string from,
+                                     std::string to) {
+  co_await with_deadline(handshake_max, dialler(link, std::move(credentials), std::move(from), std::move(to)));
+}
+
+awaitable<std::string> handshake_as_dialled(Link& link, Credentials credentials, std::string self,
+                                            std::function<bool(const std::string&)> expects) {
+  std::string peer = co_await with_deadline(
+      handshake_max, dialled(link, std::move(credentials), std::move(self), std::move(expects)));
+  co_return peer;
+}
+
+}  // namespace lateral

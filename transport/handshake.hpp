@@ -1,0 +1,44 @@
+// The handshake: version, configuration, names, and mutual proof of the secret of the run.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+
+#include "transport/link.hpp"
+
+namespace lateral {
+
+inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::size_t secret_bytes = 32;
+using Secret = std::array<std::uint8_t, secret_bytes>;
+
+/// From the operating system's random source.
+Secret make_secret();
+
+/// SHA-256, 32 bytes.
+std::string sha256(std::string_view bytes);
+std::string to_hex(std::string_view bytes);
+
+/// What a node must share with a peer before it talks to it.
+struct Credentials {
+  Secret secret;
+  std::string configuration_digest;  // 32 bytes
+};
+
+/// Time a peer has for a whole handshake.
+inline constexpr std::chrono::milliseconds handshake_max{2000};
+
+/// The dialling side, `from` us `to` the peer. Returns once both sides have proved the secret.
+/// Throws system_error: TransportError::refused with the peer's reason, wrong_secret, or what the
+/// link throws; asio::error::timed_out after handshake_max.
+awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, std::string from,
+                                     std::string to);
+
+/// The dialled side. Returns the name of the peer. `expects` says whether a node of that name may
+/// connect now. A peer that does not belong is told why (without any detail that it does not
+/// already know), and the reason is thrown.
+awaitable<std::string> handshake_as_dialled(Link& link, Credentials credentials, std::string self,
+                                            std::function<bool(const std::string&)> expects);
+
+}  // namespace lateral

@@ -1,0 +1,15 @@
+// SocketLink: a Link over a connected Unix-domain or TCP socket.
+#pragma once
+
+#include <boost/asio/generic/stream_protocol.hpp>
+
+#include "transport/link.hpp"
+
+namespace lateral {
+
+using Socket = asio::generic::stream_protocol::socket;
+
+/// Starts with handshake_limits. `peer` is how messages name the other side until it is known.
+std::unique_ptr<Link> make_socket_link(Socket socket, std::string peer);
+
+}  // namespace lateral
