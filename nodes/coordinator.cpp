@@ -40,6 +40,15 @@ void Coordinator::handle(const std::string& node, const Message& message, Outbox
       addresses_[node] = header.listening().address();
       if (addresses_.size() == nodes_.size()) assign(out);
       return;
+    case wire::Header::kPrepared:
+      prepared_.insert(node);
+      if (prepared_.size() < nodes_.size()) return;
+      for (const NodeSpec& spec : nodes_) {
+        Message connect;
+        connect.header.mutable_connect();
+        out.send(spec.name, std::move(connect));
+      }
+      return;
     case wire::Header::kReady:
       if (node == source_name) steps_per_epoch_ = header.ready().train_steps_per_epoch();
       ready_.insert(node);

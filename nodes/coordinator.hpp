@@ -64,7 +64,7 @@ class Coordinator {
   Progress& progress_;
   std::vector<NodeSpec> nodes_;
   std::map<std::string, std::string> addresses_;
-  std::set<std::string> ready_;
+  std::set<std::string> prepared_, ready_;
   std::map<std::string, wire::Finished> finished_;
   std::uint64_t steps_per_epoch_ = 0;
 

@@ -4,6 +4,7 @@
 #include <boost/system/system_error.hpp>
 
 #include "nodes/data/dataset.hpp"
+#include "transport/error.hpp"
 
 namespace lateral {
 
@@ -19,7 +20,7 @@ Failure describe_failure(const std::exception_ptr& exception) {
   } catch (const NetworkError& error) {
     return {ExitCode::network, one_line(error.what())};
   } catch (const boost::system::system_error& error) {
-    return {ExitCode::network, one_line(error.what())};
+    return {ExitCode::network, one_line(describe(error))};
   } catch (const std::bad_alloc&) {
     return {ExitCode::user_mistake, "out of memory: `lateral check` tells what a network needs"};
   } catch (const std::exception& error) {

@@ -112,13 +112,6 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
   std::function<void()> make = [&] { process = make_process(setting.name, experiment, assignment); };
   co_await compute_on(pool, std::move(make));
 
-  std::vector<std::unique_ptr<Link>> links =
-      co_await with_deadline(connect_max, setting.connect(assignment));
-  for (std::unique_ptr<Link>& link : links) {
-    link->set_limits({header_bytes_max, experiment.batch_bytes_max()});
-    setting.log("linked to " + link->peer());
-    network.add(std::move(link));
-  }
   for (std::uint32_t i = 0; i < assignment.tensors(); ++i) {
     Message message = co_await control.receive(coordinator_name);
     if (!message.header.has_tensor())
@@ -127,6 +120,21 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
     process->restore(name, std::move(message));
   }
   process->restored();
+  setting.expect(assignment);
+  Message prepared;
+  prepared.header.mutable_prepared();
+  control.send(coordinator_name, std::move(prepared));
+  const Message connect = co_await control.receive(coordinator_name);
+  if (!connect.header.has_connect())
+    throw_transport(TransportError::unexpected_message, "expected connect from the coordinator");
+
+  std::vector<std::unique_ptr<Link>> links =
+      co_await with_deadline(connect_max, setting.connect(assignment));
+  for (std::unique_ptr<Link>& link : links) {
+    link->set_limits({header_bytes_max, experiment.batch_bytes_max()});
+    setting.log("linked to " + link->peer());
+    network.add(std::move(link));
+  }
   Message ready;
   process->describe(*ready.header.mutable_ready());
   control.send(coordinator_name, std::move(ready));

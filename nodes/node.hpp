@@ -24,6 +24,8 @@ inline constexpr std::size_t control_body_bytes_max = std::size_t{65536} * 65536
 struct NodeSetting {
   std::string name;
   std::string listening_address;  ///< where peers can dial; empty within one process
+  /// Lets the peers of an assignment call from now on.
+  std::function<void(const wire::Assignment&)> expect;
   /// The links to the peers of an assignment.
   std::function<awaitable<std::vector<std::unique_ptr<Link>>>(const wire::Assignment&)> connect;
   std::function<void(const std::string&)> log;  ///< one line of the node's log

@@ -32,7 +32,7 @@ awaitable<void> Ports::read(Port& port) {
       port.incoming.push_back(std::move(message));
     } catch (const system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
-      failure = error.what();
+      failure = describe(error);
     }
     if (!failure.empty()) close(port, failure);
     port.incoming_changed.notify();

@@ -37,4 +37,9 @@ void throw_transport(TransportError error, const std::string& detail) {
   throw boost::system::system_error(make_error_code(error), detail);
 }
 
+std::string describe(const boost::system::system_error& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.rfind(" ["));
+}
+
 }  // namespace lateral

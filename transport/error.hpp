@@ -31,6 +31,9 @@ inline boost::system::error_code make_error_code(TransportError error) {
 /// what() is "<detail>: <meaning of the code>".
 [[noreturn]] void throw_transport(TransportError error, const std::string& detail);
 
+/// What went wrong in words, without the category and source location that what() carries.
+std::string describe(const boost::system::system_error& error);
+
 }  // namespace lateral
 
 template <>

@@ -39,7 +39,7 @@ awaitable<void> Reception::greet(Socket socket, int caller) {
     arrived_[name] = std::move(link);
     changed_.notify();
   } catch (const system_error& error) {
-    log_("refused " + std::string(error.what()));
+    log_("refused " + describe(error));
   }
 }
 

@@ -283,6 +283,7 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
       setting.own_process = false;
       setting.log = file_log(plan, node.name);
       auto own = std::make_shared<std::vector<std::unique_ptr<Link>>>(std::move(links[node.name]));
+      setting.expect = [](const wire::Assignment&) {};
       setting.connect = [own](const wire::Assignment&) -> awaitable<std::vector<std::unique_ptr<Link>>> {
         co_return std::move(*own);
       };
@@ -358,8 +359,6 @@ awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials cred
 awaitable<std::vector<std::unique_ptr<Link>>> connect_peers(const wire::Assignment& assignment, Reception& reception,
                                                             Credentials credentials, std::string self) {
   std::vector<std::unique_ptr<Link>> links;
-  for (const wire::Peer& peer : assignment.peers())
-    if (!peer.dial()) reception.expect(peer.name());
   for (const wire::Peer& peer : assignment.peers()) {
     std::unique_ptr<Link> link;
     if (peer.dial())
@@ -381,6 +380,10 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
   setting.name = call.name;
   setting.listening_address = reception.address();
   setting.log = log;
+  setting.expect = [&reception](const wire::Assignment& assignment) {
+    for (const wire::Peer& peer : assignment.peers())
+      if (!peer.dial()) reception.expect(peer.name());
+  };
   setting.connect = [&reception, credentials, self = call.name](const wire::Assignment& assignment) {
     return connect_peers(assignment, reception, credentials, self);
   };
