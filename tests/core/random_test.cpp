@@ -19,6 +19,11 @@ TEST_CASE("philox gives the published answers") {
         Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
+TEST_CASE("a stream's counter holds the block, the step, the purpose and the node") {
+  const RandomStream stream(0x0123456789abcdef, 7, 0x00a1b2c3d4e5f607, Purpose::node_noise);
+  CHECK(stream.block(5) == philox({5, 0xd4e5f607, 0xa1b2c303, 7}, {0x89abcdef, 0x01234567}));
+}
+
 TEST_CASE("streams that differ in seed, node, step or purpose differ") {
   std::set<Words> seen;
   const auto add = [&](std::uint64_t seed, std::uint32_t node, std::uint64_t step,
