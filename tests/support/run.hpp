@@ -1,0 +1,28 @@
+// Runs coroutines to their end inside a test.
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <optional>
+
+#include "transport/asio.hpp"
+
+namespace lateral {
+
+/// Runs `task` on a fresh thread of control and rethrows what it throws. Nothing may take longer
+/// than `limit`: a test that hangs fails.
+inline void run(asio::io_context& io, awaitable<void> task,
+                std::chrono::seconds limit = std::chrono::seconds{10}) {
+  std::optional<std::exception_ptr> ended;
+  asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& failure) {
+    ended = failure;
+    io.stop();
+  });
+  io.restart();
+  io.run_for(limit);
+  if (!ended) throw std::runtime_error("the coroutine did not end in time");
+  if (*ended) std::rethrow_exception(*ended);
+}
+
+}  // namespace lateral

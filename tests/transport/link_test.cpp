@@ -1,0 +1,210 @@
+// One contract for every kind of link: in memory, over Unix-domain sockets, over TCP.
+#include "transport/link.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include "tests/support/run.hpp"
+#include "transport/endpoint.hpp"
+#include "transport/memory_link.hpp"
+#include "transport/task.hpp"
+
+namespace lateral {
+namespace {
+
+using Links = std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>>;
+constexpr FrameLimits wide{header_bytes_max, std::size_t{64} << 20};
+
+awaitable<void> accept_into(Listener& listener, std::unique_ptr<Link>& link) {
+  Socket socket = co_await listener.accept();
+  link = make_socket_link(std::move(socket), "a");
+}
+awaitable<void> dial_into(std::string address, std::unique_ptr<Link>& link) {
+  Socket socket = co_await dial(address);
+  link = make_socket_link(std::move(socket), "b");
+}
+
+Links make_links(asio::io_context& io, const std::string& kind) {
+  Links links;
+  if (kind == "memory") {
+    links = make_memory_links(io.get_executor(), "a", "b");
+  } else {
+    const std::string address =
+        kind == "unix" ? "unix:/tmp/lateral-link-test-" + std::to_string(getpid()) : "tcp:127.0.0.1:0";
+    Listener listener{io.get_executor(), address};
+    run(io, dial_into(listener.address(), links.first));
+    run(io, accept_into(listener, links.second));
+  }
+  links.first->set_limits(wide);
+  links.second->set_limits(wide);
+  return links;
+}
+
+/// Calls `test` once for each kind of link.
+void for_each_kind(const std::function<void(asio::io_context&, Links)>& test) {
+  for (const char* kind : {"memory", "unix", "tcp"}) {
+    CAPTURE(kind);
+    asio::io_context io{1};
+    test(io, make_links(io, kind));
+  }
+}
+
+Message numbered(std::uint64_t step, std::size_t values) {
+  Message message;
+  message.header.mutable_error()->set_step(step);
+  if (values > 0) message.header.add_shape(static_cast<std::uint32_t>(values));
+  message.body = Block(values);
+  for (std::size_t i = 0; i < values; ++i) message.body.data()[i] = static_cast<float>(step * 1000 + i % 1000);
+  return message;
+}
+
+awaitable<void> send_all(Link& link, int count, std::size_t values) {
+  for (int i = 0; i < count; ++i) {
+    Message message = numbered(static_cast<std::uint64_t>(i), values);
+    co_await link.send(std::move(message));
+  }
+}
+awaitable<void> receive_all(Link& link, int count, std::size_t values, int& received) {
+  for (int i = 0; i < count; ++i) {
+    const Message message = co_await link.receive();
+    const Message expected = numbered(static_cast<std::uint64_t>(i), values);
+    CHECK(message.header.SerializeAsString() == expected.header.SerializeAsString());
+    CHECK(std::equal(message.body.values().begin(), message.body.values().end(), expected.body.values().begin(),
+                     expected.body.values().end()));
+    ++received;
+  }
+}
+awaitable<void> both(awaitable<void> first, awaitable<void> second) {
+  auto executor = co_await asio::this_coro::executor;
+  auto [order, failure_a, failure_b] =
+      co_await asio::experimental::make_parallel_group(asio::co_spawn(executor, std::move(first), asio::deferred),
+                                                       asio::co_spawn(executor, std::move(second), asio::deferred))
+          .async_wait(asio::experimental::wait_for_all(), use_awaitable);
+  if (failure_a) std::rethrow_exception(failure_a);
+  if (failure_b) std::rethrow_exception(failure_b);
+}
+awaitable<void> receive_one(Link& link) { co_await link.receive(); }
+awaitable<void> receive_within(Link& link, Duration limit) { co_await with_deadline(limit, receive_one(link)); }
+awaitable<void> send_one(Link& link, Message message) { co_await link.send(std::move(message)); }
+
+template <class F>
+error_code code_of(F&& f) {
+  try {
+    f();
+  } catch (const system_error& error) {
+    return error.code();
+  }
+  return {};
+}
+
+TEST_CASE("messages arrive complete and in order, whatever their size") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    for (const std::size_t values : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{300000}}) {
+      CAPTURE(values);
+      const int count = values > 1000 ? 5 : 300;
+      int received = 0;
+      run(io, both(send_all(*links.first, count, values), receive_all(*links.second, count, values, received)));
+      CHECK(received == count);
+    }
+  });
+}
+
+TEST_CASE("both directions carry messages at once") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    int up = 0, down = 0;
+    run(io, both(both(send_all(*links.first, 20, 50000), receive_all(*links.first, 20, 40000, down)),
+                 both(send_all(*links.second, 20, 40000), receive_all(*links.second, 20, 50000, up))));
+    CHECK(up == 20);
+    CHECK(down == 20);
+  });
+}
+
+TEST_CASE("a sender is counted in messages and bytes of frames") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    int received = 0;
+    run(io, both(send_all(*links.first, 3, 10), receive_all(*links.second, 3, 10, received)));
+    CHECK(links.first->messages_sent() == 3);
+    std::size_t bytes = 0;
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      const Message message = numbered(i, 10);
+      bytes += encode_head(message).size() + message.body.bytes();
+    }
+    CHECK(links.first->bytes_sent() == bytes);
+    CHECK(links.second->messages_sent() == 0);
+  });
+}
+
+TEST_CASE("what was sent before a close is still received, then comes the end of file") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    run(io, send_all(*links.first, 2, 100));
+    links.first->close();
+    int received = 0;
+    run(io, receive_all(*links.second, 2, 100, received));
+    CHECK(received == 2);
+    CHECK(code_of([&] { run(io, receive_one(*links.second)); }) == asio::error::eof);
+  });
+}
+
+TEST_CASE("a message above the limits of the receiver is refused") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    links.second->set_limits({header_bytes_max, 400});
+    int received = 0;
+    run(io, both(send_all(*links.first, 1, 100), receive_all(*links.second, 1, 100, received)));
+    run(io, send_one(*links.first, numbered(1, 101)));
+    CHECK(code_of([&] { run(io, receive_one(*links.second)); }) == TransportError::body_too_large);
+  });
+  for_each_kind([](asio::io_context& io, Links links) {
+    links.second->set_limits({8, 0});
+    Message message;
+    message.header.mutable_failed()->set_message("a header of more than eight bytes");
+    run(io, send_one(*links.first, std::move(message)));
+    CHECK(code_of([&] { run(io, receive_one(*links.second)); }) == TransportError::header_too_large);
+  });
+}
+
+TEST_CASE("a body that does not have its shape is refused") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    Message message = numbered(1, 6);
+    message.header.set_shape(0, 7);
+    run(io, send_one(*links.first, std::move(message)));
+    CHECK(code_of([&] { run(io, receive_one(*links.second)); }) == TransportError::shape_mismatch);
+  });
+}
+
+TEST_CASE("a receiver that does not read slows the sender down; nothing is lost and memory stays bounded") {
+  for_each_kind([](asio::io_context& io, Links links) {
+    constexpr int count = 40;
+    constexpr std::size_t values = 100000;  // 16 MB in all, more than any socket buffer
+    std::exception_ptr failure;
+    bool sent = false;
+    asio::co_spawn(io, send_all(*links.first, count, values), [&](const std::exception_ptr& thrown) {
+      failure = thrown;
+      sent = true;
+    });
+    CHECK(code_of([&] { run(io, receive_within(*links.first, std::chrono::milliseconds{300})); }) ==
+          asio::error::timed_out);  // nobody sends to `first`: only time passes
+    CHECK_FALSE(sent);
+    CHECK(links.first->messages_sent() < count);
+    int received = 0;
+    run(io, receive_all(*links.second, count, values, received));
+    io.restart();
+    io.run_for(std::chrono::seconds{1});
+    CHECK(received == count);
+    CHECK(sent);
+    CHECK_FALSE(failure);
+  });
+}
+
+TEST_CASE("an address that is none is refused") {
+  asio::io_context io{1};
+  for (const char* address : {"", "tcp:", "tcp:127.0.0.1", "tcp:localhost:80", "tcp:127.0.0.1:99999", "udp:1.2.3.4:5",
+                              "tcp:127.0.0.1:12x"}) {
+    CAPTURE(address);
+    CHECK(code_of([&] { Listener(io.get_executor(), address); }) == TransportError::bad_address);
+  }
+}
+
+}  // namespace
+}  // namespace lateral
