@@ -149,10 +149,10 @@ void Decorrelator::remember(const std::optional<Settled>& settled, const Matrix&
     previous.setZero();
 }
 
-void Decorrelator::subtract_own_mean(Matrix& error_at_z) const {
+void Decorrelator::subtract_own_mean(Matrix& error_at_z) {
   if (params_.demean != Demean::batch) return;
-  const Vector mean = error_at_z.rowwise().mean();
-  error_at_z.colwise() -= mean;
+  error_mean_ = error_at_z.rowwise().mean();
+  error_at_z.colwise() -= error_mean_;
 }
 
 }  // namespace lateral

@@ -92,7 +92,7 @@ class Decorrelator {
                                const Matrix* start);
   void remember(const std::optional<Settled>& settled, const Matrix& answer,
                 Matrix& previous) const;
-  void subtract_own_mean(Matrix& error_at_z) const;
+  void subtract_own_mean(Matrix& error_at_z);
 
   DecorrelatorParams params_;
   std::unique_ptr<DecorrelationRule> rule_;
@@ -104,7 +104,7 @@ class Decorrelator {
   Matrix previous_x_, previous_error_;  // answers of the last full batch, for warm_start
   // the step at hand
   Matrix zc_, z_sampled_, x_sampled_;
-  Vector batch_mean_, active_;
+  Vector batch_mean_, error_mean_, active_;
   Matrix evaluate_zc_;
   SettleWorkspace workspace_;
   std::optional<Settled> forward_settled_, backward_settled_, evaluate_settled_;
