@@ -403,6 +403,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
                                .beta2 = learning.beta2(),
                                .epsilon = learning.epsilon()};
     params.decorrelator = to_decorrelator(settings.decorrelation());
+    params.decorrelator.batch = learning.batch_size();
     experiment.layers.push_back({layer.name(), params});
     inputs = params.units;
   }

@@ -91,7 +91,9 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
 }
 
 void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
-  Message up = batch_message(layer_.respond_perturbed(perturbation), name_, "perturbation at " + at_step());
+  const Matrix& difference = layer_.respond_perturbed(perturbation);
+  check_settled(layer_.report().forward_settled, "perturbation");
+  Message up = batch_message(difference, name_, "perturbation at " + at_step());
   up.header.mutable_perturbation()->set_step(step_);
   out.send(downstream_, std::move(up));
   awaiting_ = Awaiting::signal;

@@ -51,6 +51,8 @@ class Ports final : public Outbox {
   /// Messages heard from a peer so far, heartbeats included.
   std::uint64_t heard(const std::string& peer) const { return ports_.at(peer)->heard; }
   bool has(const std::string& peer) const { return ports_.contains(peer); }
+  /// What it sent waits for us, so that its link is not being read.
+  bool unread(const std::string& peer) const { return ports_.at(peer)->incoming.size() >= incoming_max; }
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
   std::uint64_t messages_sent() const;
   std::uint64_t bytes_sent() const;

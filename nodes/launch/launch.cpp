@@ -88,8 +88,10 @@ awaitable<void> watch_signals(Watch& watch, Ports* ports) {  // no ports: nothin
 awaitable<void> watch_children(Watch& watch, Children& children) {
   asio::signal_set signals{co_await asio::this_coro::executor, SIGCHLD};
   for (;;) {
+    // One that ended with 0 has said so; its last messages may still wait to be read, and if it has
+    // not, the closed link behind them tells.
     for (const Children::Ended& ended : children.reap())
-      if (!watch.finished.contains(ended.name))
+      if (!watch.finished.contains(ended.name) && ended.status != 0)
         watch.blame({Evidence::Kind::died, ended.name, ExitCode::network,
                      "(pid " + std::to_string(ended.pid) + ") " + describe_status(ended.status)});
     co_await signals.async_wait(use_awaitable);
@@ -103,9 +105,11 @@ awaitable<void> watch_silence(Watch& watch, const Ports& ports, const std::vecto
     co_await sleep_for(heartbeat_interval);
     for (const NodeSpec& node : nodes) {
       const std::uint64_t now = ports.heard(node.name);
-      silent_ticks[node.name] = now == heard[node.name] ? silent_ticks[node.name] + 1 : 0;
+      // A closed port is converse()'s to judge; one that is not being read is our delay, not theirs.
+      const bool ours = ports.closed(node.name) || ports.unread(node.name);
+      silent_ticks[node.name] = now == heard[node.name] && !ours ? silent_ticks[node.name] + 1 : 0;
       heard[node.name] = now;
-      if (silent_ticks[node.name] < silent_ticks_max || watch.finished.contains(node.name)) continue;
+      if (silent_ticks[node.name] < silent_ticks_max) continue;
       watch.blame({Evidence::Kind::silent, node.name, ExitCode::network,
                    "has been silent for " +
                        std::to_string(silent_ticks_max * heartbeat_interval.count()) + " ms"});

@@ -1,0 +1,149 @@
+// Every mistake in an experiment is refused by file, line and expectation; the rest is completed.
+#include "nodes/experiment.hpp"
+
+#include <doctest/doctest.h>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+namespace {
+
+const std::string base = R"(name: "test"
+data { format: "mnist" }
+layer { name: "hidden1" units: 20 }
+layer { name: "output" units: 10 activation: "identity" }
+learning { batch_size: 64 }
+)";
+
+std::string refusal(const std::string& text, const std::vector<std::string>& sets = {}) {
+  try {
+    parse_experiment(text, "x.textproto", sets);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+bool says(const std::string& message, const std::vector<std::string>& words) {
+  INFO(message);
+  for (const std::string& word : words)
+    if (message.find(word) == std::string::npos) {
+      MESSAGE("'" << message << "' does not say '" << word << "'");
+      return false;
+    }
+  return message.find('\n') == std::string::npos;
+}
+
+TEST_CASE("an experiment is completed with the defaults of the schema") {
+  const Experiment e = parse_experiment(base, "x", {});
+  CHECK(e.name == "test");
+  CHECK(e.seed == 0);
+  CHECK(e.batches.batch_size == 64);
+  CHECK(e.batches.shuffle);
+  CHECK(e.image.pixels() == 784);
+  REQUIRE(e.layers.size() == 2);
+  CHECK(e.layers[0].params.inputs == 784);
+  CHECK(e.layers[1].params.inputs == 20);
+  CHECK(e.layers[1].params.is_output);
+  CHECK_FALSE(e.layers[0].params.is_output);
+  CHECK(e.layers[0].params.optimizer_params.beta2 == 0.9999);
+  CHECK(e.layers[0].params.decorrelator.demean == Demean::none);  // with rule none
+  for (const char* word : {"learning_rate: 0.001", "tolerance: 0.0001", "seed: 0", "shuffle: true", "demean: none"})
+    CHECK(e.text.find(word) != std::string::npos);
+}
+
+TEST_CASE("the effective configuration read again gives itself, and another seed another digest") {
+  const Experiment e = parse_experiment(base, "x", {"decorrelation.rule=ahmad2024", "learning.epochs=3"});
+  const Experiment again = parse_experiment(e.text, "y", {});
+  CHECK(again.text == e.text);
+  CHECK(again.digest == e.digest);
+  CHECK(parse_experiment(base, "x", {"seed=2"}).digest != e.digest);
+}
+
+TEST_CASE("demeaning defaults to the batch with a rule, and can be chosen without one") {
+  CHECK(parse_experiment(base, "x", {"decorrelation.rule=ahmad2024"}).layers[0].params.decorrelator.demean ==
+        Demean::batch);
+  CHECK(parse_experiment(base, "x", {"decorrelation.demean=batch"}).layers[0].params.decorrelator.demean ==
+        Demean::batch);
+}
+
+TEST_CASE("--set reaches every kind of field") {
+  const Experiment e = parse_experiment(
+      base, "x",
+      {"layer.hidden1.units=7", "learning.shuffle=false", "learning.learning_rate=2.5e-2", "seed=9",
+       "decorrelation.mode=settled", "decorrelation.rule=ahmad2024", "learning.optimizer=sgd", "name=other",
+       "decorrelation.integrator=chebyshev", "data.train_limit=100"});
+  CHECK(e.layers[0].params.units == 7);
+  CHECK(e.layers[1].params.inputs == 7);
+  CHECK_FALSE(e.batches.shuffle);
+  CHECK(e.layers[0].params.optimizer_params.learning_rate == 0.025);
+  CHECK(e.seed == 9);
+  CHECK(e.layers[0].params.decorrelator.mode == DecorrelationMode::settled);
+  CHECK(e.name == "other");
+  CHECK(e.batches.train_limit == 100);
+}
+
+TEST_CASE("mistakes in the file are refused with their line") {
+  CHECK(says(refusal(base + "nonsense: 3\n"), {"x.textproto:6:", "nonsense"}));
+  CHECK(says(refusal(base + "learning { epochs: 1 }\nseed: \"a\"\n"), {"x.textproto:6"}));  // a second learning
+  CHECK(says(refusal(base + "decorrelation { learning_rate: -1 }\n"),
+             {"x.textproto:6", "decorrelation.learning_rate is -1", ">= 0"}));
+  CHECK(says(refusal(base + "decorrelation { rule: \"magic\" }\n"), {"x.textproto:6", "'magic'", "ahmad2024", "none"}));
+  CHECK(says(refusal(base + "decorrelation { mode: other }\n"), {"x.textproto:6", "other"}));
+  CHECK(says(refusal(base + "recording { probe_interval: -3 }\n"), {"x.textproto:6"}));
+  CHECK(says(refusal("layer { name: \"output\" units: 9 }\ndata { format: \"mnist\" }"),
+             {"x.textproto:1", "'output' has 9 units", "expected 10", "mnist"}));
+  CHECK(says(refusal("layer { name: \"a b\" units: 10 }"), {"x.textproto:1", "'a b'", "expected a name"}));
+  CHECK(says(refusal("layer { name: \"source\" units: 10 }"), {"'source' is taken"}));
+  CHECK(says(refusal("layer { name: \"a\" units: 10 }\nlayer { name: \"a\" units: 10 }"), {"x.textproto:2", "taken"}));
+  CHECK(says(refusal("layer { name: \"a\" }"), {"no units"}));
+  CHECK(says(refusal("seed: 1"), {"no layer"}));
+  CHECK(says(refusal("name: \"../x\" layer { name: \"a\" units: 10 }"), {"name is '../x'"}));
+  CHECK(says(refusal(std::string("a\0b", 3)), {"x.textproto: binary"}));
+  CHECK(says(refusal("seed: 99999999999999999999999"), {"x.textproto:1"}));
+  CHECK(says(refusal(base + "learning { beta1: 1 }"), {"x.textproto:6"}));
+}
+
+TEST_CASE("mistakes in --set are refused by the flag") {
+  CHECK(says(refusal(base, {"learning.learnig_rate=1"}), {"--set learning.learnig_rate=1", "learning_rate"}));
+  CHECK(says(refusal(base, {"learning.epochs=many"}), {"--set", "'many'", "whole number"}));
+  CHECK(says(refusal(base, {"learning.epochs=-1"}), {"--set", "'-1'"}));
+  CHECK(says(refusal(base, {"learning.epochs=0"}), {"--set learning.epochs=0", ">= 1"}));
+  CHECK(says(refusal(base, {"learning.learning_rate=nan"}), {"--set", "learning.learning_rate is nan"}));
+  CHECK(says(refusal(base, {"learning.learning_rate=inf"}), {"--set", "inf"}));
+  CHECK(says(refusal(base, {"learning.shuffle=perhaps"}), {"--set", "true or false"}));
+  CHECK(says(refusal(base, {"decorrelation.mode=wrong"}), {"--set", "closed_form, settled"}));
+  CHECK(says(refusal(base, {"layer.hidden9.units=3"}), {"no layer 'hidden9'", "hidden1, output"}));
+  CHECK(says(refusal(base, {"layer.hidden1=3"}), {"layer.NAME.FIELD=VALUE"}));
+  CHECK(says(refusal(base, {"learning=3"}), {"--set learning=3"}));
+  CHECK(says(refusal(base, {"seed.x=3"}), {"'seed' has no fields"}));
+  CHECK(says(refusal(base, {"seed"}), {"PATH=VALUE"}));
+  CHECK(says(refusal(base, {"=3"}), {"PATH=VALUE"}));
+  CHECK(says(refusal(base, {"seed="}), {"--set seed=", "whole number"}));
+  CHECK(says(refusal(base, {"layer.hidden1.activation=step"}), {"'step'", "leaky_relu"}));
+}
+
+TEST_CASE("settings that do not go together are refused") {
+  CHECK(says(refusal(base, {"learning.batch_size=1", "decorrelation.rule=ahmad2024"}), {"demean", "running"}));
+  CHECK(refusal(base, {"learning.batch_size=1", "decorrelation.rule=ahmad2024", "decorrelation.demean=running"}) ==
+        "accepted");
+  CHECK(says(refusal(base, {"decorrelation.integrator=chebyshev", "decorrelation.step=0.5"}), {"chebyshev"}));
+}
+
+TEST_CASE("every file of a folder of rules is a word of its field") {
+  for (const auto& entry : credit_table()) CHECK(refusal(base, {"learning.credit=" + std::string(entry.name)}) == "accepted");
+  for (const auto& entry : integrator_table())
+    CHECK(refusal(base, {"decorrelation.integrator=" + std::string(entry.name)}) == "accepted");
+  CHECK(credit_table().size() >= 4);
+  CHECK(integrator_table().size() >= 4);
+  CHECK(decorrelation_table().size() >= 2);
+  CHECK(data_format_table().size() >= 4);
+}
+
+TEST_CASE("experiments that differ in epochs alone are recognised") {
+  const std::string a = parse_experiment(base, "x", {"learning.epochs=2"}).text;
+  CHECK(differs_only_in_epochs(a, parse_experiment(base, "x", {"learning.epochs=7"}).text));
+  CHECK_FALSE(differs_only_in_epochs(a, parse_experiment(base, "x", {"seed=7"}).text));
+}
+
+}  // namespace
+}  // namespace lateral

@@ -1,0 +1,132 @@
+// Whole networks of processes in one thread: results do not depend on timing, and all of it learns.
+#include <doctest/doctest.h>
+
+#include "nodes/failure.hpp"
+#include "tests/support/network.hpp"
+
+namespace lateral {
+namespace {
+
+using State = std::map<std::string, std::vector<float>>;
+
+/// Runs to the end; the state that the layers reported last, and the sums of each epoch.
+struct Ran {
+  State state;
+  std::vector<wire::EpochResult> epochs;
+  std::vector<wire::Progress> steps;
+  wire::SnapshotDone last;
+};
+
+Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
+  Ran result;
+  for (const LayerSpec& layer : experiment.layers)
+    for (const Message& message : network.told_by(layer.name))
+      if (message.header.has_tensor())
+        result.state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
+                                                                          message.body.values().end()};
+  for (const Message& message : network.told_by(readout_name)) {
+    if (message.header.has_epoch_result()) result.epochs.push_back(message.header.epoch_result());
+    if (message.header.has_progress()) result.steps.push_back(message.header.progress());
+    if (message.header.has_snapshot_done()) result.last = message.header.snapshot_done();
+  }
+  return result;
+}
+
+Ran run_network(const Experiment& experiment, const DataSet& data, std::uint64_t seed) {
+  SimulatedNetwork network{experiment, data, {}, seed};
+  CHECK(network.run());
+  return ran(network, experiment);
+}
+
+TEST_CASE("every credit rule ends, in the same bits whatever the order in which nodes get their turn") {
+  for (const auto& rule : credit_table())
+    for (const char* mode : {"closed_form", "settled"}) {
+      CAPTURE(rule.name);
+      CAPTURE(mode);
+      const Experiment experiment = small_experiment(
+          {"learning.credit=" + std::string(rule.name), std::string("decorrelation.mode=") + mode});
+      const DataSet data = data_of(experiment);
+      const Ran first = run_network(experiment, data, 1);
+      CHECK(first.epochs.size() == 2);
+      CHECK(first.steps.size() == 8);  // 100 samples in batches of 32, twice
+      CHECK(first.epochs[0].train().samples() == 100);
+      CHECK(first.epochs[1].test().samples() == 40);
+      CHECK(first.state.size() > 20);
+      for (std::uint64_t seed = 2; seed < 8; ++seed) {
+        CAPTURE(seed);
+        const Ran other = run_network(experiment, data, seed);
+        CHECK(other.state == first.state);
+        CHECK(other.epochs[1].test().loss() == first.epochs[1].test().loss());
+      }
+    }
+}
+
+TEST_CASE("probing changes nothing that is learned") {
+  for (const auto& rule : credit_table()) {
+    CAPTURE(rule.name);
+    const std::string credit = "learning.credit=" + std::string(rule.name);
+    const Experiment without = small_experiment({credit, "recording.probe_interval=0"});
+    const Experiment with = small_experiment({credit, "recording.probe_interval=1"});
+    const DataSet data = data_of(with);
+    CHECK(run_network(without, data, 1).state == run_network(with, data, 1).state);
+  }
+}
+
+TEST_CASE("a network told to stop hands over its state and, resumed there, ends in the same bits") {
+  const Experiment experiment = small_experiment({"learning.credit=feedback_alignment"});
+  const DataSet data = data_of(experiment);
+  const Ran whole = run_network(experiment, data, 1);
+  for (const std::uint64_t turns : {0u, 9u, 30u, 60u, 90u}) {
+    CAPTURE(turns);
+    SimulatedNetwork first{experiment, data, {}, 3};
+    CHECK(first.run(turns));
+    const Ran stopped = ran(first, experiment);
+    CHECK(stopped.last.final());
+
+    SimulatedNetwork second{experiment, data, {stopped.last.step(), stopped.last.epoch()}, 4};
+    for (const auto& [name, values] : stopped.state) {
+      const std::string layer = name.substr(0, name.find('/'));
+      const std::string tensor = name.substr(layer.size() + 1);
+      for (const Message& message : first.told_by(layer))
+        if (message.header.has_tensor() && message.header.tensor().name() == tensor &&
+            std::equal(values.begin(), values.end(), message.body.values().begin()))
+          second.process(layer).restore(tensor, copy_of(message));
+    }
+    for (const LayerSpec& layer : experiment.layers) second.process(layer.name).restored();
+    CHECK(second.run());
+    CHECK(ran(second, experiment).state == whole.state);
+  }
+}
+
+TEST_CASE("evaluating alone sends no snapshot") {
+  const Experiment experiment = small_experiment();
+  SimulatedNetwork network{experiment, data_of(experiment), {.evaluate_only = true}, 1};
+  CHECK(network.run());
+  const Ran result = ran(network, experiment);
+  CHECK(result.state.empty());
+  REQUIRE(result.epochs.size() == 1);
+  CHECK(result.epochs[0].test().samples() == 40);
+  CHECK(result.steps.empty());
+}
+
+TEST_CASE("networks learn: every rule brings the training loss down on data it can fit") {
+  for (const auto& rule : credit_table()) {
+    CAPTURE(rule.name);
+    const Experiment experiment = small_experiment(
+        {"learning.credit=" + std::string(rule.name), "learning.epochs=60", "learning.learning_rate=3e-3",
+         "data.generated.noise=1", "recording.probe_interval=0"});
+    const Ran result = run_network(experiment, data_of(experiment), 1);
+    const double first = result.epochs.front().train().loss(), last = result.epochs.back().train().loss();
+    CAPTURE(first);
+    CAPTURE(last);
+    CHECK(last < (rule.name == "node_perturbation" ? 0.9 : 0.3) * first);
+  }
+}
+
+TEST_CASE("a batch of one under demeaning by the batch is refused before anything is sent") {
+  const Experiment experiment = small_experiment({"learning.batch_size=33"});  // 100 = 3 · 33 + 1
+  CHECK_THROWS_AS(SourceProcess(experiment, data_of(experiment), {}), UserError);
+}
+
+}  // namespace
+}  // namespace lateral
