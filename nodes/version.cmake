@@ -1,4 +1,5 @@
 # Writes OUT with the version of the program; touches it only when the version changes.
+cmake_minimum_required(VERSION 3.25)
 find_package(Git QUIET)
 set(commit "")
 if(GIT_FOUND)

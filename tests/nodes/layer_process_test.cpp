@@ -211,8 +211,10 @@ TEST_CASE("a layer restored from what it reported goes on in the same bits") {
       Collected reported;
       first.layer.handle("hidden1", std::move(snapshot), reported);
       for (Sent& sent : reported.sent)
-        if (sent.message.header.has_tensor())
-          second.layer.restore(std::string(sent.message.header.tensor().name()), std::move(sent.message));
+        if (sent.message.header.has_tensor()) {
+          const std::string name = sent.message.header.tensor().name();
+          second.layer.restore(name, std::move(sent.message));
+        }
       second.layer.restored();
       for (std::uint64_t step = 6; step <= 9; ++step)
         for (Conversation* c : {&first, &second}) {

@@ -32,6 +32,7 @@ awaitable<void> dialled_side(Link& link, Ends& ends) {
     ends.name = co_await handshake_as_dialled(link, good, "source", expects);
   } catch (const system_error& error) {
     ends.dialled = error.code();
+    link.close();
   }
 }
 awaitable<void> meet(Link& a, Link& b, Credentials credentials, std::string to, Ends& ends) {
@@ -188,6 +189,7 @@ awaitable<void> besiege(Reception& reception, std::unique_ptr<Link>& arrived, er
   Credentials wrong = good;
   wrong.secret[0] ^= 1;
   co_await call_as(reception.address(), wrong, "hidden1", link, stranger);
+  link.reset();
   std::unique_ptr<Link> mine;
   co_await call_as(reception.address(), good, "hidden1", mine, friendly);
   arrived = co_await reception.wait_for("hidden1");

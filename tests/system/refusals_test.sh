@@ -1,0 +1,58 @@
+# Every mistake of a user is one line, exit code 2, and leaves nothing behind.
+. tests/system/support.sh
+err=$work/err
+
+# refuse SENTENCE WORDS ARGUMENTS...
+refuse() {
+  local sentence=$1 words=$2; shift 2; fresh
+  timeout 60 $lateral run "$@" --out "$dir" >/dev/null 2>"$err"; local rc=$?
+  check "$sentence: exit 2 (is $rc): $(head -c 200 "$err" | head -n 1)" test $rc = 2
+  check "$sentence: one line that says '$words'" has_line "$err" "$words"
+  check "$sentence: no run directory is left" test ! -e "$dir"
+}
+refuse "no such file" "no such experiment file" /nonexistent.textproto
+echo 'name: "x" nonsense: 3' >"$work/a.textproto"; refuse "unknown field" "a.textproto:1:.*nonsense" "$work/a.textproto"
+refuse "misspelt --set" "no field 'learnig_rate'" $small --set learning.learnig_rate=1
+refuse "word for a number" "expected a whole number" $small --set learning.epochs=many
+refuse "unknown rule" "expected one of ahmad2024, none" $small --set decorrelation.rule=magic
+refuse "no data" "mnist" sims/mnist.textproto --quiet --data "$work/nowhere"
+mkdir -p "$work/d/mnist"; head -c 100 /dev/urandom >"$work/d/mnist/train-images-idx3-ubyte"
+refuse "damaged data" "train-images-idx3-ubyte: at byte 0" sims/mnist.textproto --quiet --data "$work/d"
+echo garbage >"$work/c.h5"; refuse "checkpoint that is none" "expected an HDF5 file" $small --init "$work/c.h5"
+refuse "no such checkpoint" "no such checkpoint" $small --init "$work/none.h5"
+$python - "$work" <<'P'
+import h5py, numpy as np, sys
+for name, path, value in (('shape', 'layers/hidden1/weight', np.zeros((64, 575))), ('unknown', 'layers/hidden1/wieght', np.zeros(3)),
+                          ('layer', 'layers/hidden7/weight', np.zeros(3)), ('nan', 'layers/hidden1/bias', np.full(64, np.nan))):
+    h5py.File(f'{sys.argv[1]}/{name}.h5', 'w')[path] = value
+P
+refuse "misshapen tensor" "hidden1/weight has shape (64, 575), expected (64, 576)" $small --init "$work/shape.h5"
+refuse "unknown tensor" "hidden1/wieght is not part" $small --init "$work/unknown.h5"
+refuse "tensor of an unknown layer" "hidden7" $small --init "$work/layer.h5"
+refuse "tensor with NaN" "not finite" $small --init "$work/nan.h5"
+refuse "batch of one left over" "demean" $small --set data.generated.train_samples=2049 --set decorrelation.rule=ahmad2024
+refuse "unknown option" "xyz" $small --xyz
+refuse "unknown transport" "transport" $small --transport pigeon
+
+mkdir "$work/full"; touch "$work/full/x"
+$lateral run $small --out "$work/full" 2>"$err"; rc=$?
+check "non-empty --out: exit 2 (is $rc), one line" test $rc = 2
+check "non-empty --out: untouched" test "$(ls "$work/full")" = x
+$lateral run $small --resume "$work/nowhere" 2>"$err"; rc=$?
+check "--resume of nothing: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run"
+fresh; $lateral run $small --out "$dir"
+$lateral run $small --set seed=5 --resume "$dir" 2>"$err"; rc=$?
+check "--resume with other settings: exit 2 (is $rc), one line: $(cat "$err")" has_line "$err" "seed: 5"
+for arguments in "" "walk" "run" "evaluate" "evaluate $work/nowhere" "check" "check /nonexistent" "node" "run --set"; do
+  $lateral $arguments >/dev/null 2>"$err"; rc=$?
+  check "lateral $arguments: exit 2 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 2 ] && [ \$(grep -c . $err) = 1 ]"
+done
+
+# Numbers that go wrong are the network's failure, with a code of their own.
+fresh; $lateral run $small --set learning.optimizer=sgd --set learning.learning_rate=1e5 --set layer.hidden1.activation=identity \
+  --set learning.loss=squared_error --out "$dir" 2>"$err"; rc=$?
+check "divergence: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && [ \$(grep -c . $err) = 1 ]"
+fresh; $lateral run $small --set decorrelation.rule=ahmad2024 --set decorrelation.mode=settled --set decorrelation.max_steps=1 \
+  --set decorrelation.step=0.5 --out "$dir" 2>"$err"; rc=$?
+check "what does not settle: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && grep -q 'hidden1: activity at step 1 has not settled' $err"
+finish
