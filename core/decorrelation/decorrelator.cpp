@@ -7,6 +7,18 @@
 #include "core/check.hpp"
 
 namespace lateral {
+namespace {
+
+/// mean (n) of the columns of z (n × b), summed in double precision: the mean of a unit that never
+/// varies is then exactly its value, and z − mean exactly zero. A rounding error in its place would
+/// be a direction of its own to decorrelation, and to Adam, which scales it up, a gradient.
+void mean_over_batch(ConstMatrixRef z, Eigen::VectorXd& sum, Vector& mean) {
+  sum = z.col(0).cast<double>();
+  for (Index n = 1; n < z.cols(); ++n) sum += z.col(n).cast<double>();
+  mean = (sum / static_cast<double>(z.cols())).cast<Scalar>();
+}
+
+}  // namespace
 
 Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs,
                            const RandomStream& spectrum_start)
@@ -30,7 +42,7 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs,
 }
 
 void Decorrelator::forward_train(ConstMatrixRef z, Matrix& x) {
-  if (params_.demean != Demean::none) batch_mean_ = z.rowwise().mean();
+  if (params_.demean != Demean::none) mean_over_batch(z, sum_, batch_mean_);
   zc_.resize(z.rows(), z.cols());
   switch (params_.demean) {
     case Demean::batch:
@@ -151,7 +163,7 @@ void Decorrelator::remember(const std::optional<Settled>& settled, const Matrix&
 
 void Decorrelator::subtract_own_mean(Matrix& error_at_z) {
   if (params_.demean != Demean::batch) return;
-  error_mean_ = error_at_z.rowwise().mean();
+  mean_over_batch(error_at_z, sum_, error_mean_);
   error_at_z.colwise() -= error_mean_;
 }
 

@@ -105,6 +105,7 @@ class Decorrelator {
   // the step at hand
   Matrix zc_, z_sampled_, x_sampled_;
   Vector batch_mean_, error_mean_, active_;
+  Eigen::VectorXd sum_;
   Matrix evaluate_zc_;
   SettleWorkspace workspace_;
   std::optional<Settled> forward_settled_, backward_settled_, evaluate_settled_;

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/signal_set.hpp>
@@ -36,6 +37,7 @@ struct Watch {
 
   Coordinator& coordinator;  // handles messages on another thread: only converse() may ask it
   bool begun = false;
+  std::function<void()> on_begin = [] {};
   std::set<std::string> finished;
   std::vector<Evidence> evidence;
   int signal = 0;
@@ -85,6 +87,10 @@ awaitable<void> watch_signals(Watch& watch, Ports* ports) {  // no ports: nothin
   }
 }
 
+bool lost_another(int status) {
+  return WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitCode::network);
+}
+
 awaitable<void> watch_children(Watch& watch, Children& children) {
   asio::signal_set signals{co_await asio::this_coro::executor, SIGCHLD};
   for (;;) {
@@ -92,8 +98,8 @@ awaitable<void> watch_children(Watch& watch, Children& children) {
     // not, the closed link behind them tells.
     for (const Children::Ended& ended : children.reap())
       if (!watch.finished.contains(ended.name) && ended.status != 0)
-        watch.blame({Evidence::Kind::died, ended.name, ExitCode::network,
-                     "(pid " + std::to_string(ended.pid) + ") " + describe_status(ended.status)});
+        watch.blame({lost_another(ended.status) ? Evidence::Kind::lost_another : Evidence::Kind::died, ended.name,
+                     ExitCode::network, "(pid " + std::to_string(ended.pid) + ") " + describe_status(ended.status)});
     co_await signals.async_wait(use_awaitable);
   }
 }
@@ -145,7 +151,7 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
       const wire::Failed& failed = message->header.failed();
       const auto code = static_cast<ExitCode>(failed.exit_code());
       const bool network = code == ExitCode::network;
-      watch.blame({network ? Evidence::Kind::reported_network : Evidence::Kind::reported, node, code,
+      watch.blame({network ? Evidence::Kind::lost_another : Evidence::Kind::reported, node, code,
                    network ? "reports: " + failed.message() : failed.message()});
       continue;
     }
@@ -155,7 +161,10 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
     };
     co_await asio::co_spawn(pool, [](std::function<void()> w) -> awaitable<void> { w(); co_return; }(std::move(work)),
                             use_awaitable);
-    watch.begun = coordinator.has_begun();
+    if (!watch.begun && coordinator.has_begun()) {
+      watch.begun = true;
+      watch.on_begin();
+    }
     if (message->header.has_finished()) watch.finished.insert(node);
     co_await ports.sent_down_to(outgoing_max);
   }
@@ -256,7 +265,8 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
     co_await run_until_first_ends(std::move(tasks));
   }
   if (!watch.evidence.empty() || watch.give_up) co_return;
-  // Strangers keep being refused while the network runs.
+  // Strangers keep being refused while the network runs; over Unix sockets they cannot even call.
+  watch.on_begin = [&folder] { folder.remove(); };
   std::vector<awaitable<void>> tasks;
   tasks.push_back(reception.run());
   tasks.push_back(run_linked(watch, ports, nodes, &children, outcome));

@@ -14,9 +14,9 @@ struct Evidence {
   /// From the most to the least telling.
   enum class Kind {
     reported,          ///< the node said what was wrong, and it was not the network
-    died,              ///< its process ended, and it had not finished
-    silent,            ///< nothing heard for silence_max
-    reported_network,  ///< the node said that it lost somebody else
+    died,              ///< its process was killed or failed, and it had not finished
+    silent,            ///< nothing heard of it for too long
+    lost_another,      ///< the node said, or ended with the exit code that says, that it lost somebody
     link_closed,       ///< the link to it closed, and it had not finished
   };
   Kind kind;

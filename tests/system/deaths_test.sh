@@ -5,7 +5,7 @@ err=$work/err
 start() {
   fresh
   $lateral run $long --out "$dir" 2>"$err" & pid=$!
-  wait_for 20 test -s "$dir/metrics.csv" && wait_for 20 test "$(wc -l <"$dir/metrics.csv")" -ge 1
+  wait_for 20 test -s "$dir/metrics.csv" && wait_for 20 test -s "$dir/checkpoint.h5"
   sleep 0.3
   kids=$(pgrep -P $pid | tr '\n' ' ')
 }
@@ -14,7 +14,15 @@ milliseconds() { echo $(( ($(date +%s%N) - t0) / 1000000 )); }
 
 start
 check "a process a node" test "$(echo $kids | wc -w)" = 5
-secret_free() { for k in $kids; do tr '\0' '\n' <"/proc/$k/environ" "/proc/$k/cmdline" | grep -qE '[0-9a-f]{64}' && ! tr '\0' '\n' <"/proc/$k/cmdline" | grep -qx -- '--digest' && return 1; done; return 0; }
+# The only 64 hexadecimal digits that a node is given in the open are the digest of the configuration.
+secret_free() {
+  local k
+  for k in $kids; do
+    [ "$(cat "/proc/$k/environ" "/proc/$k/cmdline" | tr '\0' '\n' | grep -cE '^[0-9a-f]{64}$')" = 1 ] || return 1
+    [ "$(tr '\0' '\n' <"/proc/$k/cmdline" | grep -A1 -x -- --digest | tail -n 1)" = \
+      "$(grep -v '^#' "$dir/experiment.textproto" | sha256sum | cut -d' ' -f1)" ] || return 1
+  done
+}
 check "the secret is in no environment and no command line" secret_free
 for node in source hidden1 hidden2 output readout; do
   victim=$(pid_of $node); t0=$(date +%s%N); kill -KILL "$victim"; wait $pid; rc=$?; ms=$(milliseconds)
@@ -30,10 +38,10 @@ check "hidden1 stopped: no orphan" none_alive $kids
 
 start; kill -KILL $pid; wait $pid 2>/dev/null
 check "coordinator killed: no orphan after a second" wait_for 1 none_alive $kids
-check "coordinator killed: what was written can be read" $lateral evaluate "$dir" >/dev/null
+check "coordinator killed: what was written can be read" sh -c "$lateral evaluate $dir >/dev/null"
 
 start; t0=$(date +%s%N); kill -INT $pid; wait $pid; rc=$?; ms=$(milliseconds)
-check "Ctrl-C: exit 130 (is $rc) in $ms ms" test $rc = 130 -a "$ms" -le 3000
+check "Ctrl-C: exit 130 (is $rc) in $ms ms $(cat "$err")" test $rc = 130 -a "$ms" -le 3000
 check "Ctrl-C: no process left" none_alive $kids
 start; kill -STOP $pid $kids; sleep 2.5; kill -CONT $kids $pid; sleep 0.5
 check "a run suspended as a whole goes on" alive $pid
