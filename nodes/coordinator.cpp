@@ -2,7 +2,9 @@
 #include "nodes/coordinator.hpp"
 
 #include <algorithm>
+#include <limits>
 
+#include "core/check.hpp"
 #include "nodes/failure.hpp"
 #include "transport/error.hpp"
 
@@ -33,7 +35,7 @@ Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Prog
   last_step_number_ = plan.resumed ? plan.start.step : 0;
 }
 
-void Coordinator::handle(const std::string& node, const Message& message, Outbox& out) {
+void Coordinator::handle(const std::string& node, Message message, Outbox& out) {
   const wire::Header& header = message.header;
   switch (header.content_case()) {
     case wire::Header::kListening:
@@ -76,7 +78,7 @@ void Coordinator::handle(const std::string& node, const Message& message, Outbox
         probes_->add({header.probe().step(), header.probe().epoch(), node, header.probe().probe(),
                       header.probe().value()});
       return;
-    case wire::Header::kTensor: return on_tensor(node, message);
+    case wire::Header::kTensor: return on_tensor(node, std::move(message));
     case wire::Header::kSnapshotDone: return on_snapshot_done(node, header.snapshot_done());
     case wire::Header::kFinished: finished_[node] = header.finished(); return;
     default: throw_transport(TransportError::unexpected_message, "coordinator, from " + node);
@@ -162,41 +164,51 @@ void Coordinator::on_epoch_result(const wire::EpochResult& result) {
   epoch_began_ = last_step_ = Clock::now();
 }
 
-void Coordinator::on_tensor(const std::string& node, const Message& message) {
+void Coordinator::on_tensor(const std::string& node, Message message) {
   CheckpointTensor tensor;
   tensor.layer = node;
   tensor.name = message.header.tensor().name();
   tensor.shape.assign(message.header.shape().begin(), message.header.shape().end());
-  tensor.values = Block(message.body.size());
-  std::copy(message.body.values().begin(), message.body.values().end(), tensor.values.data());
-  snapshot_[node].tensors.push_back(std::move(tensor));
+  tensor.values = std::move(message.body);
+  open_[node].push_back(std::move(tensor));
 }
 
 void Coordinator::on_snapshot_done(const std::string& node, const wire::SnapshotDone& done) {
-  snapshot_[node].done = done;
-  // Everybody but the source keeps state or sums.
-  if (snapshot_.size() < nodes_.size() - 1) return;
-  for (const auto& [name, partial] : snapshot_)
-    if (!partial.done || partial.done->step() != done.step()) return;
+  parts_[node].push_back({std::move(open_[node]), done});
+  open_[node].clear();
+  const auto is_there = [](const auto& queue) { return !queue.second.empty(); };
+  // Everybody but the source has a part.
+  while (parts_.size() == nodes_.size() - 1 && std::all_of(parts_.begin(), parts_.end(), is_there)) {
+    std::map<std::string, Part> parts;
+    for (auto& [name, queue] : parts_) {
+      parts[name] = std::move(queue.front());
+      queue.pop_front();
+    }
+    write_snapshot(std::move(parts));
+  }
+}
 
+void Coordinator::write_snapshot(std::map<std::string, Part> parts) {
+  const wire::SnapshotDone done = parts.at(readout_name).done;
   Checkpoint checkpoint;
   checkpoint.experiment = experiment_.text;
   checkpoint.step = done.step();
   checkpoint.epoch = done.epoch();
-  checkpoint.train = snapshot_.at(readout_name).done->train();
+  checkpoint.train = done.train();
   checkpoint.wall_seconds = wall_seconds();
-  for (const LayerSpec& layer : experiment_.layers)
-    for (CheckpointTensor& tensor : snapshot_.at(layer.name).tensors)
-      checkpoint.tensors.push_back(std::move(tensor));
-  snapshot_.clear();
+  for (const LayerSpec& layer : experiment_.layers) {
+    Part& part = parts.at(layer.name);
+    LATERAL_CHECK(part.done.step() == done.step());
+    for (CheckpointTensor& tensor : part.tensors) checkpoint.tensors.push_back(std::move(tensor));
+  }
   snapshot_step_ = done.step();
   if (done.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
-  flush();
+  if (probes_) probes_->flush(done.step());
   if (plan_.directory) write_checkpoint(plan_.directory->checkpoint(), checkpoint);
 }
 
 void Coordinator::flush() {
-  if (probes_) probes_->flush();
+  if (probes_) probes_->flush(std::numeric_limits<std::uint64_t>::max());
 }
 
 Summary Coordinator::conclude(const NodeSummary& coordinator) {

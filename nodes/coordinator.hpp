@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -34,29 +35,30 @@ class Coordinator {
   /// Both must outlive it.  Throws UserError if a tensor is for a layer that the network lacks.
   Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress);
 
-  void handle(const std::string& node, const Message& message, Outbox& out);
+  void handle(const std::string& node, Message message, Outbox& out);
   /// Tells the source to end the run after the batch at hand.
   static void stop(Outbox& out);
 
   bool has_begun() const { return began_.has_value(); }
   /// Once all have finished: writes summary.json (with a directory) and returns what is in it.
   Summary conclude(const NodeSummary& coordinator);
-  /// What has been learned of the run so far is on disk (called also when a run fails).
+  /// Writes what has been measured and not yet written (for a run that ends early).
   void flush();
 
  private:
   using Clock = std::chrono::steady_clock;
-  /// What a node has sent of a snapshot so far.
-  struct PartialSnapshot {
+  /// One node's part of a snapshot.
+  struct Part {
     std::vector<CheckpointTensor> tensors;
-    std::optional<wire::SnapshotDone> done;
+    wire::SnapshotDone done;
   };
 
   void assign(Outbox& out);
   void on_progress(const wire::Progress& progress);
   void on_epoch_result(const wire::EpochResult& result);
-  void on_tensor(const std::string& node, const Message& message);
+  void on_tensor(const std::string& node, Message message);
   void on_snapshot_done(const std::string& node, const wire::SnapshotDone& done);
+  void write_snapshot(std::map<std::string, Part> parts);
   double wall_seconds() const;
 
   const Experiment& experiment_;
@@ -71,7 +73,9 @@ class Coordinator {
   std::optional<MetricsFile> metrics_;
   std::optional<ProbesFile> probes_;
   std::vector<MetricsRow> rows_;  // without a directory
-  std::map<std::string, PartialSnapshot> snapshot_;
+  // Every node reports the same snapshots in the same order, but one may be ahead of another.
+  std::map<std::string, std::vector<CheckpointTensor>> open_;  // of parts still coming in
+  std::map<std::string, std::deque<Part>> parts_;              // complete, of layers and readout
   std::uint64_t snapshot_step_ = 0;
   std::string state_sha256_;
 

@@ -379,9 +379,10 @@ Experiment to_experiment(const proto::Experiment& settings) {
                         .horizontal_flip = settings.data().horizontal_flip(),
                         .seed = settings.seed()};
   experiment.make_loss = find_entry(loss_table(), learning.loss());
-  experiment.credit = learning.credit();
   MakeCreditRule* credit = find_entry(credit_table(), learning.credit());
-  experiment.signal = credit()->signal();
+  const std::unique_ptr<CreditRule> rule = credit();
+  experiment.signal = rule->signal();
+  experiment.credit_is_exact = rule->is_exact();
   experiment.epochs = static_cast<int>(learning.epochs());
   experiment.stop_when_unsettled = settings.decorrelation().unsettled() == proto::Unsettled::stop;
   experiment.probe_interval = settings.recording().probe_interval();

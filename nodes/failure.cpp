@@ -2,6 +2,7 @@
 #include "nodes/failure.hpp"
 
 #include <boost/system/system_error.hpp>
+#include <filesystem>
 
 #include "nodes/data/dataset.hpp"
 #include "transport/error.hpp"
@@ -21,6 +22,8 @@ Failure describe_failure(const std::exception_ptr& exception) {
     return {ExitCode::network, one_line(error.what())};
   } catch (const boost::system::system_error& error) {
     return {ExitCode::network, one_line(describe(error))};
+  } catch (const std::filesystem::filesystem_error& error) {
+    return {ExitCode::user_mistake, one_line(error.what())};
   } catch (const std::bad_alloc&) {
     return {ExitCode::user_mistake, "out of memory: `lateral check` tells what a network needs"};
   } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 #include "nodes/experiment.hpp"
 #include "nodes/failure.hpp"
 #include "nodes/launch/launch.hpp"
+#include "nodes/launch/node_program.hpp"
 #include "nodes/network.hpp"
 #include "nodes/version.hpp"
 
@@ -37,6 +38,13 @@ std::string data_directory(const RunOptions& options) {
   return folder == nullptr ? "" : folder;
 }
 
+/// A layer keeps at most a dozen tensors, and has some to spare here.
+CheckpointLimits checkpoint_limits(const Experiment& experiment) {
+  constexpr std::size_t tensors_max = 16;
+  const std::size_t largest = experiment.tensor_bytes_max();
+  return {largest, tensors_max * experiment.layers.size() * largest};
+}
+
 /// The first line in which two effective configurations differ.
 std::string first_difference(const std::string& ours, const std::string& theirs) {
   std::istringstream a{ours}, b{theirs};
@@ -54,11 +62,11 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
   if (!options.resume.empty()) {
     if (!options.out.empty() || !options.init.empty())
       throw UserError("--resume goes on in its own folder from its own state, expected neither --out nor --init");
-    plan.directory = RunDirectory::open(options.resume);
+    plan.directory = RunDirectory::reopen(options.resume);
     const fs::path settings = plan.directory->experiment();
     Experiment experiment = load_experiment(options.experiment.empty() ? settings : fs::path(options.experiment),
                                             options.sets);
-    plan.start = read_checkpoint(plan.directory->checkpoint(), experiment.tensor_bytes_max());
+    plan.start = read_checkpoint(plan.directory->checkpoint(), checkpoint_limits(experiment));
     if (!plan.start.complete_header)
       throw UserError(plan.directory->checkpoint().string() +
                       ": does not say where its run stopped, expected a checkpoint written by lateral");
@@ -71,7 +79,7 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
   }
   if (options.experiment.empty()) throw UserError("run: no EXPERIMENT, expected a file such as sims/quickstart.textproto");
   Experiment experiment = load_experiment(options.experiment, options.sets);
-  if (!options.init.empty()) plan.start = read_checkpoint(options.init, experiment.tensor_bytes_max());
+  if (!options.init.empty()) plan.start = read_checkpoint(options.init, checkpoint_limits(experiment));
   plan.directory =
       RunDirectory::create(options.out.empty() ? RunDirectory::default_path(experiment.name) : fs::path(options.out));
   return {std::move(experiment), std::move(plan)};
@@ -110,7 +118,7 @@ int evaluate(const RunOptions& options) {
   RunPlan plan;
   plan.data_directory = data_directory(options);
   plan.evaluate_only = true;
-  plan.start = read_checkpoint(directory.checkpoint(), experiment.tensor_bytes_max());
+  plan.start = read_checkpoint(directory.checkpoint(), checkpoint_limits(experiment));
   Progress progress{Progress::Style::quiet, 1};
   const Outcome outcome = launch(experiment, plan, placement(options), progress);
   if (outcome.summary && !outcome.summary->epochs.empty()) {

@@ -1,7 +1,6 @@
 // Everything that a node waits for: its coordinator, its peers, and its own arithmetic.
 #include "nodes/node.hpp"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/asio/thread_pool.hpp>
@@ -9,22 +8,13 @@
 
 #include "nodes/layer_process.hpp"
 #include "nodes/ports.hpp"
+#include "nodes/usage.hpp"
 #include "nodes/readout_process.hpp"
 #include "nodes/source_process.hpp"
 #include "transport/task.hpp"
 
 namespace lateral {
 namespace {
-
-awaitable<void> call(std::function<void()> work) {
-  work();
-  co_return;
-}
-/// Runs `work` on the thread that computes while this thread goes on waiting (and beating).
-awaitable<void> compute_on(asio::thread_pool& pool, std::function<void()> work) {
-  awaitable<void> task = call(std::move(work));
-  co_await asio::co_spawn(pool, std::move(task), use_awaitable);
-}
 
 /// Sends to the coordinator over its own port and to everybody else over the network's.
 class Router final : public Outbox {
@@ -79,19 +69,27 @@ awaitable<void> serve(Process& process, Ports& control, Ports& network, asio::th
 }
 
 Message finished_message(std::uint64_t messages, std::uint64_t bytes) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
+  const Usage usage = own_usage();
   Message message;
   wire::Finished& fields = *message.header.mutable_finished();
   fields.set_pid(getpid());
-  fields.set_peak_rss_bytes(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
-  fields.set_cpu_seconds(seconds(usage.ru_utime) + seconds(usage.ru_stime));
+  fields.set_peak_rss_bytes(usage.peak_rss_bytes);
+  fields.set_cpu_seconds(usage.cpu_seconds);
   fields.set_messages_sent(messages);
   fields.set_bytes_sent(bytes);
   return message;
+}
+
+awaitable<std::vector<std::unique_ptr<Link>>> connect_in_time(const NodeSetting& setting,
+                                                              const wire::Assignment& assignment) {
+  try {
+    std::vector<std::unique_ptr<Link>> links = co_await with_deadline(connect_max, setting.connect(assignment));
+    co_return links;
+  } catch (const system_error& error) {
+    if (error.code() != asio::error::timed_out) throw;
+  }
+  throw NetworkError(setting.name + ": not all of its peers were linked within " +
+                     std::to_string(connect_max.count()) + " s");
 }
 
 awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting) {
@@ -105,6 +103,8 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
     throw_transport(TransportError::unexpected_message, "expected an assignment from the coordinator");
   const wire::Assignment assignment = order.header.assignment();
   const Experiment experiment = parse_experiment(assignment.experiment(), "assignment", {});
+  if (experiment.digest != setting.digest)
+    throw_transport(TransportError::wrong_configuration, "the assignment of the coordinator");
 
   std::unique_ptr<Process> process;
   Ports network{executor};
@@ -116,8 +116,11 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
     Message message = co_await control.receive(coordinator_name);
     if (!message.header.has_tensor())
       throw_transport(TransportError::unexpected_message, "expected state from the coordinator");
-    const std::string name = message.header.tensor().name();
-    process->restore(name, std::move(message));
+    std::function<void()> restore = [&] {
+      const std::string name = message.header.tensor().name();
+      process->restore(name, std::move(message));
+    };
+    co_await compute_on(pool, std::move(restore));
   }
   process->restored();
   setting.expect(assignment);
@@ -128,8 +131,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
   if (!connect.header.has_connect())
     throw_transport(TransportError::unexpected_message, "expected connect from the coordinator");
 
-  std::vector<std::unique_ptr<Link>> links =
-      co_await with_deadline(connect_max, setting.connect(assignment));
+  std::vector<std::unique_ptr<Link>> links = co_await connect_in_time(setting, assignment);
   for (std::unique_ptr<Link>& link : links) {
     link->set_limits({header_bytes_max, experiment.batch_bytes_max()});
     setting.log("linked to " + link->peer());
@@ -157,6 +159,9 @@ awaitable<void> work_and_report(Ports& control, const NodeSetting& setting, Exit
   std::exception_ptr failure;
   try {
     co_await work_for_coordinator(control, setting);
+  } catch (const system_error& error) {
+    if (error.code() == asio::error::operation_aborted) throw;  // the node is ending, not this
+    failure = std::current_exception();
   } catch (...) {
     failure = std::current_exception();
   }

@@ -23,6 +23,7 @@ inline constexpr std::size_t control_body_bytes_max = std::size_t{65536} * 65536
 /// What differs between a node that is a process of its own and one among others in one process.
 struct NodeSetting {
   std::string name;
+  std::string digest;             ///< of the configuration that the node was started for
   std::string listening_address;  ///< where peers can dial; empty within one process
   /// Lets the peers of an assignment call from now on.
   std::function<void(const wire::Assignment&)> expect;

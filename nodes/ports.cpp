@@ -27,7 +27,6 @@ awaitable<void> Ports::read(Port& port) {
     std::string failure;
     try {
       Message message = co_await port.link->receive();
-      ++port.heard;
       if (message.header.has_heartbeat()) continue;
       port.incoming.push_back(std::move(message));
     } catch (const system_error& error) {
@@ -104,16 +103,19 @@ std::optional<Message> Ports::try_receive(const std::string& peer) {
 
 awaitable<std::pair<std::string, std::optional<Message>>> Ports::receive_any() {
   for (;;) {
-    for (auto& [peer, port] : ports_) {
-      if (auto message = try_receive(peer)) {
-        std::pair<std::string, std::optional<Message>> received{peer, std::move(message)};
-        co_return received;
-      }
-      if (port->closed && !port->closing_reported) {
-        port->closing_reported = true;
-        std::pair<std::string, std::optional<Message>> closing{peer, std::nullopt};
-        co_return closing;
-      }
+    auto at = ports_.upper_bound(served_last_);
+    for (std::size_t i = 0; i < ports_.size(); ++i, ++at) {
+      if (at == ports_.end()) at = ports_.begin();
+      Port& port = *at->second;
+      const bool closing = port.incoming.empty() && port.closed && !port.closing_reported;
+      if (port.incoming.empty() && !closing) continue;
+      served_last_ = at->first;
+      std::pair<std::string, std::optional<Message>> received{at->first, std::nullopt};
+      if (closing)
+        port.closing_reported = true;
+      else
+        received.second = take(port);
+      co_return received;
     }
     co_await changed_.wait();
   }

@@ -48,11 +48,12 @@ class Ports final : public Outbox {
   /// What this peer sent that has not been read.
   std::optional<Message> try_receive(const std::string& peer);
 
-  /// Messages heard from a peer so far, heartbeats included.
-  std::uint64_t heard(const std::string& peer) const { return ports_.at(peer)->heard; }
+  /// Bytes heard from a peer so far, heartbeats included.
+  std::uint64_t heard(const std::string& peer) const { return ports_.at(peer)->link->bytes_received(); }
   bool has(const std::string& peer) const { return ports_.contains(peer); }
-  /// What it sent waits for us, so that its link is not being read.
-  bool unread(const std::string& peer) const { return ports_.at(peer)->incoming.size() >= incoming_max; }
+  /// So much of what it sent waits to be read that its link is not being read.
+  bool is_full(const std::string& peer) const { return ports_.at(peer)->incoming.size() >= incoming_max; }
+  bool has_unread(const std::string& peer) const { return !ports_.at(peer)->incoming.empty(); }
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
   std::uint64_t messages_sent() const;
   std::uint64_t bytes_sent() const;
@@ -65,7 +66,6 @@ class Ports final : public Outbox {
     std::deque<Message> incoming, outgoing;
     Changed incoming_changed, outgoing_changed;
     std::size_t sending = 0;  // taken from outgoing, not yet sent
-    std::uint64_t heard = 0;
     bool closed = false;
     bool closing_reported = false;
     std::string why_closed;
@@ -78,6 +78,7 @@ class Ports final : public Outbox {
   asio::any_io_executor executor_;
   std::map<std::string, std::unique_ptr<Port>> ports_;
   Changed changed_;  // of any port
+  std::string served_last_;  // by receive_any(), which takes turns
 };
 
 }  // namespace lateral

@@ -11,9 +11,13 @@ SourceProcess::SourceProcess(const Experiment& experiment, DataSet data, const P
     : experiment_{experiment},
       batches_{std::move(data), experiment.batches},
       first_layer_{experiment.layers.front().name},
-      done_{position},
-      train_index_{static_cast<int>(position.step - position.epoch * static_cast<std::uint64_t>(
-                                                                         batches_.train_steps_per_epoch()))} {
+      done_{position} {
+  const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
+  if (position.epoch > position.step || position.step - position.epoch * steps > steps)
+    throw UserError("checkpoint: step " + std::to_string(position.step) + " does not fit " +
+                    std::to_string(position.epoch) + " epochs of " + std::to_string(steps) +
+                    " steps, expected the data that the run was begun with");
+  train_index_ = static_cast<int>(position.step - position.epoch * steps);
   const bool by_batch = experiment.layers.front().params.decorrelator.demean == Demean::batch;
   if (by_batch && batches_.train_samples() % static_cast<std::size_t>(experiment.batches.batch_size) == 1)
     throw UserError("learning.batch_size " + std::to_string(experiment.batches.batch_size) + " leaves one of " +

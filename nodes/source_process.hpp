@@ -19,7 +19,8 @@ struct Position {
 /// Told to stop, it sends a final Snapshot after the batch at hand and ends.
 class SourceProcess final : public Process {
  public:
-  /// `experiment` must outlive the process.  Throws DataError if the data and the experiment do not fit.
+  /// `experiment` must outlive the process.  Throws UserError if data, experiment and position do not
+  /// fit, and what Batches throws.
   SourceProcess(const Experiment& experiment, DataSet data, const Position& position);
 
   Next next() const override;
@@ -37,7 +38,7 @@ class SourceProcess final : public Process {
   Batches batches_;
   std::string first_layer_;
   Position done_;
-  int train_index_;         // next training batch of the epoch at hand
+  int train_index_ = 0;     // next training batch of the epoch at hand
   int evaluate_index_ = 0;  // next evaluation batch
   bool finished_ = false;
   // the batch at hand

@@ -84,7 +84,9 @@ awaitable<Socket> Listener::accept() {
 }
 
 void Listener::forget_path() {
-  if (const auto path = unix_path(address_)) ::unlink(path->c_str());
+  const auto path = unix_path(address_);
+  if (path && !path_forgotten_) ::unlink(path->c_str());
+  path_forgotten_ = true;
 }
 
 }  // namespace lateral

@@ -30,6 +30,7 @@ class Listener {
  private:
   std::variant<asio::local::stream_protocol::acceptor, asio::ip::tcp::acceptor> acceptor_;
   std::string address_;
+  bool path_forgotten_ = false;
 };
 
 }  // namespace lateral

@@ -38,8 +38,11 @@ void throw_transport(TransportError error, const std::string& detail) {
 }
 
 std::string describe(const boost::system::system_error& error) {
+  // what() is "<detail>: <message> [<category>:<value> at …]".
   const std::string text = error.what();
-  return text.substr(0, text.rfind(" ["));
+  const std::string meaning = error.code().message();
+  const std::size_t at = text.rfind(meaning);
+  return at == std::string::npos ? text : text.substr(0, at + meaning.size());
 }
 
 }  // namespace lateral

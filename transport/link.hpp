@@ -32,17 +32,21 @@ class Link {
   void set_peer(std::string name) { peer_ = std::move(name); }
   std::uint64_t messages_sent() const { return messages_sent_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
+  /// Also of a message that is still coming in: a sign of life.
+  std::uint64_t bytes_received() const { return bytes_received_; }
 
  protected:
   void count_sent(std::size_t bytes) {
     ++messages_sent_;
     bytes_sent_ += bytes;
   }
+  void count_received(std::size_t bytes) { bytes_received_ += bytes; }
 
  private:
   std::string peer_;
   std::uint64_t messages_sent_ = 0;
   std::uint64_t bytes_sent_ = 0;
+  std::uint64_t bytes_received_ = 0;
 };
 
 }  // namespace lateral

@@ -36,6 +36,7 @@ class MemoryLink final : public Link {
     Message message = std::move(in_->messages.front());
     in_->messages.pop_front();
     in_->changed.notify();
+    count_received(frame_prefix_bytes + message.body.bytes());
     // The same refusals as over a socket, so that both kinds of link behave alike.
     std::size_t values = message.header.shape_size() == 0 ? 0 : 1;
     for (const std::uint32_t extent : message.header.shape()) values *= extent;

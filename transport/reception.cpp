@@ -20,7 +20,8 @@ awaitable<void> Reception::run() {
     while (greeting_ >= handshakes_max) co_await changed_.wait();
     Socket socket = co_await listener_.accept();
     ++greeting_;
-    // Each greeting ends by itself within handshake_max; the Reception lives as long as its io_context.
+    // Each greeting ends by itself within handshake_max. None outlives this object: who runs a
+    // Reception stops its io_context before the Reception goes.
     asio::co_spawn(executor_, greet(std::move(socket), caller), [this](const std::exception_ptr& bug) {
       --greeting_;
       changed_.notify();

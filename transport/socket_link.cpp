@@ -8,6 +8,9 @@
 namespace lateral {
 namespace {
 
+/// A large body is read in pieces of this size, so that one can see it coming in.
+constexpr std::size_t read_bytes_max = std::size_t{4} << 20;
+
 class SocketLink final : public Link {
  public:
   SocketLink(Socket socket, std::string peer) : Link{std::move(peer)}, socket_{std::move(socket)} {}
@@ -24,6 +27,7 @@ class SocketLink final : public Link {
     std::array<std::uint8_t, frame_prefix_bytes> prefix_bytes;
     const asio::mutable_buffer prefix_buffer = asio::buffer(prefix_bytes);
     co_await asio::async_read(socket_, prefix_buffer, use_awaitable);
+    count_received(frame_prefix_bytes);
     const FramePrefix prefix = decode_prefix(prefix_bytes, limits_, peer());
 
     header_bytes_.resize(prefix.header_bytes);
@@ -34,8 +38,13 @@ class SocketLink final : public Link {
 
     if (prefix.body_bytes > 0) {
       message.body = Block(prefix.body_bytes / sizeof(float));
-      const asio::mutable_buffer body_buffer = asio::buffer(message.body.data(), prefix.body_bytes);
-      co_await asio::async_read(socket_, body_buffer, use_awaitable);
+      asio::mutable_buffer rest = asio::buffer(message.body.data(), prefix.body_bytes);
+      while (rest.size() > 0) {
+        const asio::mutable_buffer piece = asio::buffer(rest, read_bytes_max);
+        co_await asio::async_read(socket_, piece, use_awaitable);
+        count_received(piece.size());
+        rest += piece.size();
+      }
     }
     co_return message;
   }

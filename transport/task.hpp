@@ -1,9 +1,12 @@
 // Waiting for several things at once: a deadline, the first of many, a change of state.
 #pragma once
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -65,6 +68,19 @@ class Changed {
  private:
   asio::steady_timer timer_;
 };
+
+/// Runs `work` on the thread of `pool` while this thread goes on waiting. Not to be interrupted: a
+/// cancellation is seen once the work is done. (It must not reach the co_spawn either: in Asio 1.26
+/// that would post a pointer to the waiting coroutine's slot to the pool.)
+inline awaitable<void> compute_on(asio::thread_pool& pool, std::function<void()> work) {
+  const auto call = [](std::function<void()> f) -> awaitable<void> {
+    f();
+    co_return;
+  };
+  awaitable<void> task = call(std::move(work));
+  auto token = asio::bind_cancellation_slot(asio::cancellation_slot{}, use_awaitable);
+  co_await asio::co_spawn(pool, std::move(task), token);
+}
 
 inline awaitable<void> sleep_for(Duration duration) {
   asio::steady_timer timer{co_await asio::this_coro::executor, duration};

@@ -8,6 +8,7 @@ namespace {
 class Backpropagation final : public CreditRule {
  public:
   Signal signal() const override { return Signal::error; }
+  bool is_exact() const override { return true; }
   void assign(const CreditView& view, MatrixRef delta) const override {
     delta = view.signal.cwiseProduct(view.slope);
   }

@@ -42,6 +42,8 @@ class CreditRule {
  public:
   virtual ~CreditRule() = default;
   virtual Signal signal() const = 0;
+  /// True if δ xᵀ is the gradient of the loss itself, so that there is nothing to compare it with.
+  virtual bool is_exact() const { return false; }
   /// Shape and law of B for a layer with these sizes, or nothing (the default).
   virtual std::optional<FeedbackShape> feedback_shape(Index /*units*/, Index /*inputs*/,
                                                       Index /*classes*/, bool /*is_output*/) const {

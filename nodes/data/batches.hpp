@@ -19,7 +19,7 @@ struct BatchParams {
   int validation_samples = 0;  ///< > 0: as many training samples are set aside and evaluated
   int crop_padding = 0;        ///< > 0: crops of the image with so many zero pixels on each side
   bool horizontal_flip = false;  ///< mirrors a training image with probability 1/2
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 0;
 };
 
 /// Cuts a data set into normalised batches. A batch is (inputs × samples): a sample a column,

@@ -40,7 +40,7 @@ struct DataSet {
 /// What an experiment says about built-in data; a format read from files ignores it.
 /// With these defaults decorrelation visibly pays: see nodes/data/format/generated.cpp.
 struct GeneratedParams {
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 0;
   int train_samples = 10000;
   int test_samples = 2000;
   int size = 24;        ///< height and width in pixels

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <thread>
 
 #include "nodes/failure.hpp"
@@ -47,7 +46,9 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     // Only calls that are safe between fork and exec.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(static_cast<int>(ExitCode::network));
-    ::signal(SIGINT, SIG_IGN);  // Ctrl-C goes to the whole terminal; the coordinator decides
+    // Both go to whole groups of processes (Ctrl-C, batch systems); the coordinator decides.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGTERM, SIG_IGN);
     ::dup2(no_input, STDIN_FILENO);
     ::dup2(log_file, STDOUT_FILENO);
     ::dup2(log_file, STDERR_FILENO);
@@ -87,9 +88,9 @@ void Children::kill_all() {
 
 void Children::wait_all(std::chrono::milliseconds patience) {
   constexpr std::chrono::milliseconds look_again{5};
-  for (auto waited = std::chrono::milliseconds{0}; waited < patience && !empty(); waited += look_again) {
+  for (auto waited = std::chrono::milliseconds{0}; waited < patience && !running_.empty(); waited += look_again) {
     reap();
-    if (!empty()) std::this_thread::sleep_for(look_again);
+    if (!running_.empty()) std::this_thread::sleep_for(look_again);
   }
   kill_all();
   for (const auto& [pid, name] : running_) {
@@ -105,28 +106,6 @@ std::string describe_status(int status) {
     return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
   }
   return "ended with exit code " + std::to_string(WEXITSTATUS(status));
-}
-
-Secret read_secret(const std::string& path) {
-  std::ifstream file{path};
-  std::string hex;
-  file >> hex;
-  Secret secret{};
-  const auto refuse = [&] {
-    throw UserError("--secret " + path + ": expected a file with " + std::to_string(2 * secret.size()) +
-                    " hexadecimal digits");
-  };
-  if (hex.size() != 2 * secret.size()) refuse();
-  for (std::size_t i = 0; i < secret.size(); ++i) {
-    unsigned value = 0;
-    for (const char digit : {hex[2 * i], hex[2 * i + 1]}) {
-      const std::size_t at = std::string_view("0123456789abcdef").find(digit);
-      if (at == std::string_view::npos) refuse();
-      value = 16 * value + static_cast<unsigned>(at);
-    }
-    secret[i] = static_cast<std::uint8_t>(value);
-  }
-  return secret;
 }
 
 }  // namespace lateral

@@ -37,7 +37,6 @@ class Children {
   void kill_all();
   /// Waits for all to end; kills those that have not after `patience`.
   void wait_all(std::chrono::milliseconds patience);
-  bool empty() const { return running_.empty(); }
 
  private:
   std::map<pid_t, std::string> running_;
@@ -49,8 +48,5 @@ inline constexpr const char* secret_path = "/dev/fd/3";
 
 /// "was killed by signal 9 (Killed)", "ended with exit code 1".
 std::string describe_status(int status);
-
-/// Reads a secret: 64 hexadecimal digits.  Throws UserError.
-Secret read_secret(const std::string& path);
 
 }  // namespace lateral

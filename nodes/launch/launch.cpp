@@ -1,8 +1,6 @@
 // Everything that a coordinator waits for: nodes that call, speak, fall silent or die, and signals.
 #include "nodes/launch/launch.hpp"
 
-#include <malloc.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,12 +10,15 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <algorithm>
 #include <set>
 
 #include "nodes/launch/children.hpp"
+#include "nodes/launch/socket_folder.hpp"
 #include "nodes/launch/verdict.hpp"
 #include "nodes/node.hpp"
 #include "nodes/ports.hpp"
+#include "nodes/usage.hpp"
 #include "transport/memory_link.hpp"
 #include "transport/reception.hpp"
 
@@ -28,7 +29,8 @@ namespace fs = std::filesystem;
 
 /// What is known of a run that is going on.
 struct Watch {
-  Watch(const asio::any_io_executor& executor, Coordinator& c) : coordinator{c}, changed{executor} {}
+  Watch(const asio::any_io_executor& executor, Coordinator& c)
+      : coordinator{c}, signals{executor, SIGINT, SIGTERM}, child_signals{executor, SIGCHLD}, changed{executor} {}
 
   void blame(Evidence item) {
     evidence.push_back(std::move(item));
@@ -36,71 +38,48 @@ struct Watch {
   }
 
   Coordinator& coordinator;  // handles messages on another thread: only converse() may ask it
+  bool busy = false;   // the coordinator is at a message
   bool begun = false;
   std::function<void()> on_begin = [] {};
   std::set<std::string> finished;
   std::vector<Evidence> evidence;
   int signal = 0;
   bool give_up = false;  // a second signal, or a stop that takes too long
+  // Here from the start, so that none is missed whoever waits for them.
+  asio::signal_set signals, child_signals;
   Changed changed;
-};
-
-/// A folder for the sockets that only this user can enter; removed as soon as nobody needs it.
-class SocketFolder {
- public:
-  SocketFolder() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/lateral-XXXXXX";
-    // The address of a Unix socket holds 107 characters, and a node name has up to 64.
-    if (pattern.size() > 36) pattern = "/tmp/lateral-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr)
-      throw UserError(pattern + ": cannot make a folder for sockets: " + std::strerror(errno));
-    path_ = pattern;
-  }
-  ~SocketFolder() { remove(); }
-  SocketFolder(const SocketFolder&) = delete;
-  SocketFolder& operator=(const SocketFolder&) = delete;
-  void remove() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-    path_.clear();
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 // ---- What is watched. Each of these runs until it is cancelled, unless it says otherwise.
 
-awaitable<void> watch_signals(Watch& watch, Ports* ports) {  // no ports: nothing has begun
-  asio::signal_set signals{co_await asio::this_coro::executor, SIGINT, SIGTERM};
+awaitable<void> watch_signals(Watch& watch, Ports& ports) {
   for (;;) {
-    const int signal = co_await signals.async_wait(use_awaitable);
+    const int signal = co_await watch.signals.async_wait(use_awaitable);
     const bool first = watch.signal == 0;
     watch.signal = signal;
     if (first && watch.begun)
-      Coordinator::stop(*ports);
+      Coordinator::stop(ports);
     else
       watch.give_up = true;
     watch.changed.notify();
   }
 }
 
-bool lost_another(int status) {
-  return WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(ExitCode::network);
+/// What the end of a node process says, if nobody says it better.
+Evidence evidence_of_end(const Children::Ended& ended) {
+  const auto code = WIFEXITED(ended.status) ? static_cast<ExitCode>(WEXITSTATUS(ended.status)) : ExitCode::network;
+  const bool lost_another = WIFEXITED(ended.status) && code == ExitCode::network;
+  return {lost_another ? Evidence::Kind::lost_another : Evidence::Kind::died, ended.name, code,
+          "(pid " + std::to_string(ended.pid) + ") " + describe_status(ended.status)};
 }
 
 awaitable<void> watch_children(Watch& watch, Children& children) {
-  asio::signal_set signals{co_await asio::this_coro::executor, SIGCHLD};
   for (;;) {
     // One that ended with 0 has said so; its last messages may still wait to be read, and if it has
     // not, the closed link behind them tells.
     for (const Children::Ended& ended : children.reap())
-      if (!watch.finished.contains(ended.name) && ended.status != 0)
-        watch.blame({lost_another(ended.status) ? Evidence::Kind::lost_another : Evidence::Kind::died, ended.name,
-                     ExitCode::network, "(pid " + std::to_string(ended.pid) + ") " + describe_status(ended.status)});
-    co_await signals.async_wait(use_awaitable);
+      if (!watch.finished.contains(ended.name) && ended.status != 0) watch.blame(evidence_of_end(ended));
+    co_await watch.child_signals.async_wait(use_awaitable);
   }
 }
 
@@ -112,7 +91,7 @@ awaitable<void> watch_silence(Watch& watch, const Ports& ports, const std::vecto
     for (const NodeSpec& node : nodes) {
       const std::uint64_t now = ports.heard(node.name);
       // A closed port is converse()'s to judge; one that is not being read is our delay, not theirs.
-      const bool ours = ports.closed(node.name) || ports.unread(node.name);
+      const bool ours = ports.closed(node.name) || ports.is_full(node.name) || watch.finished.contains(node.name);
       silent_ticks[node.name] = now == heard[node.name] && !ours ? silent_ticks[node.name] + 1 : 0;
       heard[node.name] = now;
       if (silent_ticks[node.name] < silent_ticks_max) continue;
@@ -124,9 +103,17 @@ awaitable<void> watch_silence(Watch& watch, const Ports& ports, const std::vecto
 }
 
 /// Ends when there is enough evidence for a verdict, or the user has had enough.
-awaitable<void> decide(Watch& watch) {
+awaitable<void> decide(Watch& watch, const Ports& ports) {
   while (watch.evidence.empty() && !watch.give_up) co_await watch.changed.wait();
-  if (!watch.give_up) co_await sleep_for(evidence_max);
+  const auto more_to_read = [&] {
+    return watch.busy || std::any_of(watch.evidence.begin(), watch.evidence.end(), [&](const Evidence& item) {
+             return ports.has(item.node) && ports.has_unread(item.node);
+           });
+  };
+  for (int round = 0; round < evidence_rounds_max && !watch.give_up; ++round) {
+    co_await sleep_for(evidence_max);
+    if (!more_to_read()) break;
+  }
 }
 
 awaitable<void> give_up_when_stopping_takes_too_long(Watch& watch) {
@@ -141,7 +128,9 @@ awaitable<void> give_up_when_stopping_takes_too_long(Watch& watch) {
 awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::thread_pool& pool) {
   Coordinator& coordinator = watch.coordinator;
   while (watch.finished.size() < n_nodes) {
-    auto [node, message] = co_await ports.receive_any();
+    std::pair<std::string, std::optional<Message>> received = co_await ports.receive_any();
+    const std::string node = received.first;
+    std::optional<Message>& message = received.second;
     if (!message) {
       if (!watch.finished.contains(node))
         watch.blame({Evidence::Kind::link_closed, node, ExitCode::network, "closed its link to the coordinator"});
@@ -156,36 +145,30 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
       continue;
     }
     // Results are written on another thread: a slow disk must not make nodes look silent.
-    std::function<void()> work = [&coordinator, &ports, &node = node, &message = message] {
-      coordinator.handle(node, *message, ports);
+    const bool is_last = message->header.has_finished();
+    auto shared = std::make_shared<Message>(std::move(*message));
+    std::function<void()> work = [&coordinator, &ports, node, shared] {
+      coordinator.handle(node, std::move(*shared), ports);
     };
-    co_await asio::co_spawn(pool, [](std::function<void()> w) -> awaitable<void> { w(); co_return; }(std::move(work)),
-                            use_awaitable);
+    watch.busy = true;
+    co_await compute_on(pool, std::move(work));
+    watch.busy = false;
     if (!watch.begun && coordinator.has_begun()) {
       watch.begun = true;
       watch.on_begin();
     }
-    if (message->header.has_finished()) watch.finished.insert(node);
+    if (is_last) watch.finished.insert(node);
     co_await ports.sent_down_to(outgoing_max);
   }
 }
 
 NodeSummary own_summary(const Ports& ports) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return {coordinator_name,
-          "coordinator",
-          getpid(),
-          static_cast<std::uint64_t>(usage.ru_maxrss) * 1024,
-          seconds(usage.ru_utime) + seconds(usage.ru_stime),
-          ports.messages_sent(),
+  const Usage usage = own_usage();
+  return {coordinator_name, "coordinator", getpid(), usage.peak_rss_bytes, usage.cpu_seconds, ports.messages_sent(),
           ports.bytes_sent()};
 }
 
-/// How lines of the coordinator's own log are written.
+/// How a node of this process writes lines into its log.
 std::function<void(const std::string&)> file_log(const RunPlan& plan, const std::string& node) {
   if (!plan.directory) return [](const std::string&) {};
   const fs::path path = plan.directory->log(node);
@@ -200,8 +183,8 @@ awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpe
   std::vector<awaitable<void>> tasks;
   tasks.push_back(ports.run());
   tasks.push_back(converse(watch, ports, nodes.size(), pool));
-  tasks.push_back(decide(watch));
-  tasks.push_back(watch_signals(watch, &ports));
+  tasks.push_back(decide(watch, ports));
+  tasks.push_back(watch_signals(watch, ports));
   tasks.push_back(give_up_when_stopping_takes_too_long(watch));
   if (children != nullptr) {
     tasks.push_back(watch_children(watch, *children));
@@ -258,9 +241,9 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
     std::vector<awaitable<void>> tasks;
     tasks.push_back(collect_callers(reception, nodes, ports, limits));
     tasks.push_back(reception.run());
-    tasks.push_back(decide(watch));
+    tasks.push_back(decide(watch, ports));
     tasks.push_back(watch_children(watch, children));
-    tasks.push_back(watch_signals(watch, nullptr));
+    tasks.push_back(watch_signals(watch, ports));
     tasks.push_back(start_deadline(watch, nodes, ports));
     co_await run_until_first_ends(std::move(tasks));
   }
@@ -286,6 +269,7 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
   }
   std::size_t alive = nodes.size();
   Changed died{executor};
+  std::exception_ptr failure;
   {
     Ports ports{executor};
     for (const NodeSpec& node : nodes) {
@@ -295,6 +279,7 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
       NodeSetting setting;
       setting.name = node.name;
       setting.own_process = false;
+      setting.digest = experiment.digest;
       setting.log = file_log(plan, node.name);
       auto own = std::make_shared<std::vector<std::unique_ptr<Link>>>(std::move(links[node.name]));
       setting.expect = [](const wire::Assignment&) {};
@@ -302,15 +287,20 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
         co_return std::move(*own);
       };
       asio::co_spawn(executor, node_life(std::move(there), std::move(setting)),
-                     [&](const std::exception_ptr& failure, ExitCode) {
+                     [&](const std::exception_ptr& bug, ExitCode) {
                        --alive;
                        died.notify();
-                       if (failure) std::rethrow_exception(failure);
+                       if (bug) std::rethrow_exception(bug);
                      });
     }
-    co_await run_linked(watch, ports, nodes, nullptr, outcome);
+    try {
+      co_await run_linked(watch, ports, nodes, nullptr, outcome);
+    } catch (...) {
+      failure = std::current_exception();  // the nodes are still there
+    }
   }  // closes the links, which ends the nodes that have not finished
   while (alive > 0) co_await died.wait();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
@@ -319,11 +309,9 @@ Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement plac
   Outcome outcome;
   Children children;  // outlives everything that waits for its children
   try {
+    Coordinator coordinator{experiment, plan, progress};  // outlives whatever may still compute in it
     asio::io_context io{1};
-    Coordinator coordinator{experiment, plan, progress};
     Watch watch{io.get_executor(), coordinator};
-    // Holds the signals from here to the end, whoever waits for them in between.
-    const asio::signal_set held{io, SIGINT, SIGTERM, SIGCHLD};
     std::exception_ptr failure;
     asio::co_spawn(io,
                    placement == Placement::in_process
@@ -351,78 +339,6 @@ Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement plac
   children.wait_all(outcome.summary ? farewell_max : std::chrono::milliseconds{0});
   progress.end();
   return outcome;
-}
-
-namespace {
-
-std::string from_hex(const std::string& hex) {
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-    bytes += static_cast<char>(std::strtol(hex.substr(i, 2).c_str(), nullptr, 16));
-  return bytes;
-}
-
-awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials, std::string self,
-                                           std::string peer) {
-  Socket socket = co_await dial(address);
-  std::unique_ptr<Link> link = make_socket_link(std::move(socket), peer);
-  co_await handshake_as_dialler(*link, credentials, self, peer);
-  co_return link;
-}
-
-awaitable<std::vector<std::unique_ptr<Link>>> connect_peers(const wire::Assignment& assignment, Reception& reception,
-                                                            Credentials credentials, std::string self) {
-  std::vector<std::unique_ptr<Link>> links;
-  for (const wire::Peer& peer : assignment.peers()) {
-    std::unique_ptr<Link> link;
-    if (peer.dial())
-      link = co_await call_peer(peer.address(), credentials, self, peer.name());
-    else
-      link = co_await reception.wait_for(peer.name());
-    links.push_back(std::move(link));
-  }
-  reception.forget_path();  // over a Unix socket nobody else can call from now on
-  co_return links;
-}
-
-awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& code) {
-  auto executor = co_await asio::this_coro::executor;
-  const auto log = [](const std::string& line) { std::cerr << one_line(line) << std::endl; };
-  Reception reception{executor, call.listen, credentials, call.name, log};
-  std::unique_ptr<Link> control = co_await call_peer(call.coordinator, credentials, call.name, coordinator_name);
-  NodeSetting setting;
-  setting.name = call.name;
-  setting.listening_address = reception.address();
-  setting.log = log;
-  setting.expect = [&reception](const wire::Assignment& assignment) {
-    for (const wire::Peer& peer : assignment.peers())
-      if (!peer.dial()) reception.expect(peer.name());
-  };
-  setting.connect = [&reception, credentials, self = call.name](const wire::Assignment& assignment) {
-    return connect_peers(assignment, reception, credentials, self);
-  };
-  std::vector<awaitable<void>> tasks;
-  tasks.push_back(reception.run());
-  tasks.push_back([](std::unique_ptr<Link> link, NodeSetting s, ExitCode& c) -> awaitable<void> {
-    c = co_await node_life(std::move(link), std::move(s));
-  }(std::move(control), std::move(setting), code));
-  co_await run_until_first_ends(std::move(tasks));
-}
-
-}  // namespace
-
-ExitCode run_node(const NodeCall& call) {
-  ExitCode code = ExitCode::our_bug;
-  const Credentials credentials{read_secret(call.secret_file), from_hex(call.digest_hex)};
-  asio::io_context io{1};
-  std::exception_ptr failure;
-  asio::co_spawn(io, live(call, credentials, code), [&](const std::exception_ptr& thrown) {
-    failure = thrown;
-    io.stop();
-  });
-  io.run();
-  if (failure) std::rethrow_exception(failure);
-  return code;
 }
 
 }  // namespace lateral

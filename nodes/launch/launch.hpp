@@ -21,8 +21,10 @@ inline constexpr std::chrono::seconds start_max{10};
 /// A node that has said nothing for so many heartbeat intervals of ours is lost. Counted in ticks of
 /// our own, so that a machine or a terminal that was suspended does not make everybody look dead.
 inline constexpr int silent_ticks_max = 15;
-/// Time in which the cause of a failure may turn up after its first sign.
+/// Time in which the cause of a failure may turn up after its first sign; and as many times as long
+/// where what a node said before it went still waits to be read.
 inline constexpr std::chrono::milliseconds evidence_max{150};
+inline constexpr int evidence_rounds_max = 6;
 /// Time for a network to come to the end of its batch and hand over its state after Ctrl-C.
 inline constexpr std::chrono::seconds stop_max{60};
 
@@ -36,15 +38,5 @@ struct Outcome {
 
 /// Writes what the plan says; never throws for what can go wrong with a network.
 Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement, Progress& progress);
-
-/// `lateral node`: one node process that calls its coordinator. Returns its exit code.
-struct NodeCall {
-  std::string name;
-  std::string coordinator;  ///< address
-  std::string digest_hex;   ///< of the configuration it expects
-  std::string secret_file;
-  std::string listen;       ///< "unix:PATH" or "tcp:HOST:PORT" where its peers can dial
-};
-ExitCode run_node(const NodeCall& call);
 
 }  // namespace lateral

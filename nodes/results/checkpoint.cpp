@@ -116,7 +116,8 @@ bool read_text(hid_t file, const char* name, std::string& text) {
 struct Names {
   std::vector<std::string> paths;
 };
-herr_t collect(hid_t, const char* name, const H5L_info_t*, void* data) {
+herr_t collect(hid_t, const char* name, const H5L_info_t* link, void* data) {
+  if (link->type != H5L_TYPE_HARD) return -1;  // nothing outside this file is read
   constexpr std::size_t objects_max = 100000;
   auto& paths = static_cast<Names*>(data)->paths;
   if (paths.size() >= objects_max) return -1;
@@ -137,6 +138,8 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   const Handle set{H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose};
   const Handle type{H5Dget_type(set), H5Tclose};
   const Handle space{H5Dget_space(set), H5Sclose};
+  const Handle creation{H5Dget_create_plist(set), H5Pclose};
+  if (H5Pget_external_count(creation) > 0) refuse(path, "data set /" + name + " lies elsewhere", "its values in this file");
   const int rank = H5Sget_simple_extent_ndims(space);
   if (H5Tget_class(type) != H5T_FLOAT || rank < 1 || rank > 2)
     refuse(path, "data set /" + name, "floating-point numbers of one or two dimensions");
@@ -165,7 +168,7 @@ void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
   sync_and_rename(temporary, path);
 }
 
-Checkpoint read_checkpoint(const fs::path& path, std::size_t tensor_bytes_max) {
+Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits) {
   quiet_errors();
   std::error_code missing;
   if (!fs::is_regular_file(path, missing)) throw UserError(path.string() + ": no such checkpoint");
@@ -191,14 +194,19 @@ Checkpoint read_checkpoint(const fs::path& path, std::size_t tensor_bytes_max) {
 
   Names names;
   if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, collect, &names) < 0)
-    throw UserError(path.string() + ": cannot be read, expected an undamaged HDF5 file");
+    throw UserError(path.string() + ": cannot be read, expected an undamaged HDF5 file without links to others");
+  std::size_t total = 0;
   for (const std::string& name : names.paths) {
     const Handle object{H5Oopen(file, name.c_str(), H5P_DEFAULT), H5Oclose};
     if (!object.ok()) refuse(path, "/" + name + " cannot be opened", "an undamaged file");
-    if (H5Iget_type(object) == H5I_DATASET)
-      checkpoint.tensors.push_back(read_tensor(path, file, name, tensor_bytes_max));
-    else if (H5Iget_type(object) != H5I_GROUP)
+    if (H5Iget_type(object) == H5I_DATASET) {
+      checkpoint.tensors.push_back(read_tensor(path, file, name, limits.tensor_bytes_max));
+      total += checkpoint.tensors.back().values.bytes();
+      if (total > limits.total_bytes_max)
+        refuse(path, "more than " + std::to_string(limits.total_bytes_max) + " bytes of data sets", "the state of this network");
+    } else if (H5Iget_type(object) != H5I_GROUP) {
       refuse(path, "/" + name, "groups and data sets only");
+    }
   }
   if (checkpoint.tensors.empty()) refuse(path, "no data set", "at least one below /layers");
   return checkpoint;

@@ -33,10 +33,15 @@ inline constexpr std::uint32_t checkpoint_format_version = 1;
 /// Atomic: the file is there whole or not at all.  Throws UserError naming file and reason.
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
+/// What is read of a file, checked before anything is allocated for it.
+struct CheckpointLimits {
+  std::size_t tensor_bytes_max;
+  std::size_t total_bytes_max;
+};
+
 /// Any file with this layout; the attributes may be missing (complete_header is false then).
 /// Throws UserError naming the file, the object and what was expected.
-/// `tensor_bytes_max` bounds each data set before anything is allocated for it.
-Checkpoint read_checkpoint(const std::filesystem::path& path, std::size_t tensor_bytes_max);
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits);
 
 /// SHA-256 over the state, as hexadecimal digits. Order: the tensors as given (layers from the input
 /// to the output, within a layer weight, bias, feedback, decorrelation/…, optimizer/…); of each

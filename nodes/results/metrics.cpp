@@ -74,7 +74,7 @@ ProbesFile::ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std
   write_atomically(path_, content);
 }
 
-void ProbesFile::flush() {
+void ProbesFile::flush(std::uint64_t step) {
   const auto position = [&](const std::string& layer) {
     return std::find(layers_.begin(), layers_.end(), layer) - layers_.begin();
   };
@@ -82,11 +82,12 @@ void ProbesFile::flush() {
     if (a.step != b.step) return a.step < b.step;
     return position(a.layer) < position(b.layer);
   });
+  const auto end = std::find_if(waiting_.begin(), waiting_.end(), [&](const ProbeRow& row) { return row.step > step; });
   std::ostringstream text;
   text.precision(9);
-  for (const ProbeRow& row : waiting_)
-    text << row.step << ',' << row.epoch << ',' << row.layer << ',' << row.probe << ',' << row.value << '\n';
-  waiting_.clear();
+  for (auto row = waiting_.begin(); row != end; ++row)
+    text << row->step << ',' << row->epoch << ',' << row->layer << ',' << row->probe << ',' << row->value << '\n';
+  waiting_.erase(waiting_.begin(), end);
   append_text(path_, text.str());
 }
 

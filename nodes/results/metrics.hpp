@@ -46,8 +46,8 @@ class ProbesFile {
   /// Starts the file, keeping the rows of an earlier session up to `steps_kept`.
   ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers);
   void add(ProbeRow row) { waiting_.push_back(std::move(row)); }
-  /// Writes what has been added.
-  void flush();
+  /// Writes the rows of steps up to `step`; later ones, of layers that are ahead, wait.
+  void flush(std::uint64_t step);
 
  private:
   std::filesystem::path path_;

@@ -19,7 +19,7 @@ class Progress {
 
   Progress(Style style, std::uint64_t epochs) : style_{style}, epochs_{epochs} {}
   void begin(std::uint64_t steps_per_epoch, std::uint64_t first_step);
-  /// After a training step; `loss_sum` and `correct` over the epoch's samples so far.
+  /// After a training step; mean loss and accuracy over the epoch's samples so far.
   void step(std::uint64_t step, std::uint64_t epoch, double loss, double accuracy, double samples_per_second);
   void epoch_done(const MetricsRow& row);
   /// A line of its own between the others.

@@ -2,6 +2,7 @@
 #include "nodes/results/run_directory.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,6 +25,7 @@ RunDirectory RunDirectory::create(const fs::path& path) {
   fs::create_directories(path / "log", failure);
   if (failure) throw UserError("--out " + path.string() + ": cannot be made: " + failure.message());
   directory.created_ = true;
+  directory.lock();
   return directory;
 }
 
@@ -34,8 +36,27 @@ RunDirectory RunDirectory::open(const fs::path& path) {
     if (!fs::is_regular_file(file, failure))
       throw UserError(path.string() + ": not the folder of a run that can be continued, expected " +
                       file.filename().string() + " in it");
-  fs::create_directories(path / "log", failure);
   return directory;
+}
+
+RunDirectory RunDirectory::reopen(const fs::path& path) {
+  RunDirectory directory = open(path);
+  std::error_code failure;
+  fs::create_directories(path / "log", failure);
+  if (failure) throw UserError(path.string() + ": cannot be written: " + failure.message());
+  directory.lock();
+  return directory;
+}
+
+void RunDirectory::lock() {
+  const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw UserError(path_.string() + ": cannot be opened: " + std::strerror(errno));
+  lock_ = std::shared_ptr<const int>(new int(descriptor), [](const int* d) {
+    ::close(*d);
+    delete d;
+  });
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+    throw UserError(path_.string() + ": another run is writing to this folder, expected one at a time");
 }
 
 fs::path RunDirectory::default_path(const std::string& experiment_name) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace lateral {
@@ -10,8 +11,10 @@ class RunDirectory {
  public:
   /// Makes the folder.  Throws UserError if it exists and is not empty, or cannot be made.
   static RunDirectory create(const std::filesystem::path& path);
-  /// An existing run.  Throws UserError if it holds no checkpoint and no experiment.
+  /// An existing run, to read.  Throws UserError if it lacks its experiment or its checkpoint.
   static RunDirectory open(const std::filesystem::path& path);
+  /// The same, to go on with.  Throws UserError also if another run is writing to it.
+  static RunDirectory reopen(const std::filesystem::path& path);
   /// runs/NAME-YYYYMMDD-HHMMSS, with a number behind it if that is taken.
   static std::filesystem::path default_path(const std::string& experiment_name);
 
@@ -29,7 +32,10 @@ class RunDirectory {
 
  private:
   explicit RunDirectory(std::filesystem::path path) : path_{std::move(path)} {}
+  void lock();
+
   std::filesystem::path path_;
+  std::shared_ptr<const int> lock_;  // a descriptor, locked against other runs until the last copy goes
   bool created_ = false;
   bool existed_ = false;  // empty, before create()
 };

@@ -118,6 +118,7 @@ TEST_CASE("mistakes in --set are refused by the flag") {
   CHECK(says(refusal(base, {"seed.x=3"}), {"'seed' has no fields"}));
   CHECK(says(refusal(base, {"seed"}), {"PATH=VALUE"}));
   CHECK(says(refusal(base, {"=3"}), {"PATH=VALUE"}));
+  CHECK(says(refusal(base, {"data.train_limit=3000000000"}), {"data.train_limit is 3e+09", "<= 1e+09"}));
   CHECK(says(refusal(base, {"seed="}), {"--set seed=", "whole number"}));
   CHECK(says(refusal(base, {"layer.hidden1.activation=step"}), {"'step'", "leaky_relu"}));
 }

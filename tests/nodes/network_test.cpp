@@ -123,6 +123,17 @@ TEST_CASE("networks learn: every rule brings the training loss down on data it c
   }
 }
 
+TEST_CASE("a position that does not fit the data is refused") {
+  const Experiment experiment = small_experiment();  // 4 steps an epoch
+  const DataSet data = data_of(experiment);
+  SourceProcess(experiment, data, {8, 2});
+  SourceProcess(experiment, data, {12, 2});  // trained, not yet evaluated
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {7, 2}), UserError);
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {13, 2}), UserError);
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {3, 4}), UserError);
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {5, UINT64_MAX}), UserError);
+}
+
 TEST_CASE("a batch of one under demeaning by the batch is refused before anything is sent") {
   const Experiment experiment = small_experiment({"learning.batch_size=33"});  // 100 = 3 · 33 + 1
   CHECK_THROWS_AS(SourceProcess(experiment, data_of(experiment), {}), UserError);

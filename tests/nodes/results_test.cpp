@@ -50,7 +50,7 @@ Checkpoint example() {
 }
 std::string refusal_of(const fs::path& path, std::size_t bytes_max = 4096) {
   try {
-    read_checkpoint(path, bytes_max);
+    read_checkpoint(path, {bytes_max, 4096});
   } catch (const UserError& error) {
     return error.what();
   }
@@ -62,7 +62,7 @@ TEST_CASE("a checkpoint gives back all that was put into it") {
   const Checkpoint written = example();
   write_checkpoint(folder.path / "c.h5", written);
   CHECK_FALSE(fs::exists(folder.path / "c.h5.tmp"));
-  const Checkpoint read = read_checkpoint(folder.path / "c.h5", 4096);
+  const Checkpoint read = read_checkpoint(folder.path / "c.h5", {4096, 4096});
   CHECK(read.complete_header);
   CHECK(read.experiment == written.experiment);
   CHECK(read.step == 12);
@@ -161,7 +161,8 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
     probes.add({2, 1, "output", "gain", 1.5});
     probes.add({1, 1, "output", "gain", 1.25});
     probes.add({2, 1, "hidden1", "gain", 1});
-    probes.flush();
+    probes.flush(1);
+    probes.flush(2);
   }
   { ProbesFile probes{probes_file, 1, {"hidden1", "output"}}; }
   std::ifstream stream{probes_file};

@@ -18,6 +18,15 @@ done
 fresh; $lateral run $small --out "$dir"; other=$(value "$dir" state_sha256)
 check "without decorrelation the bits are others (the digest tells networks apart)" test "$other" != "$reference"
 
+# Epochs of one step: snapshots follow each other as closely as they can.
+tiny="$small --set data.generated.train_samples=200 --set learning.epochs=60 --set recording.probe_interval=1"
+fresh; $lateral run $tiny --out "$dir"; rc=$?; first=$dir
+check "sixty epochs of one step end well (exit $rc)" test $rc = 0
+check "with sixty rows" test "$(wc -l <"$dir/metrics.csv")" = 61
+fresh; $lateral run $tiny --out "$dir"
+check "and write the same probes each time" cmp -s "$dir/probes.csv" "$first/probes.csv"
+check "in the same bits" equal "$(value "$dir" state_sha256)" "$(value "$first" state_sha256)"
+
 experiment="$long --set data.generated.train_samples=4000 --set data.generated.size=16 --set learning.epochs=12 --set decorrelation.rule=ahmad2024 --set decorrelation.mode=settled --set decorrelation.warm_start=true"
 fresh; $lateral run $experiment --out "$dir"; whole=$dir; reference=$(value "$dir" state_sha256)
 fresh; $lateral run $experiment --out "$dir" & pid=$!

@@ -45,7 +45,8 @@ check "Ctrl-C: exit 130 (is $rc) in $ms ms $(cat "$err")" test $rc = 130 -a "$ms
 check "Ctrl-C: no process left" none_alive $kids
 start; kill -STOP $pid $kids; sleep 2.5; kill -CONT $kids $pid; sleep 0.5
 check "a run suspended as a whole goes on" alive $pid
-kill -TERM $pid; wait $pid; rc=$?
-check "SIGTERM: exit 143 (is $rc)" test $rc = 143
+kill -TERM $pid $kids; wait $pid; rc=$?
+check "SIGTERM to all of them, as batch systems send it: exit 143 (is $rc)" test $rc = 143
+check "SIGTERM: it can be resumed" test -s "$dir/checkpoint.h5"
 check "no folder of sockets is left" test -z "$(find /tmp -maxdepth 1 -name 'lateral-??????' -newer "$0" -type d 2>/dev/null)"
 finish

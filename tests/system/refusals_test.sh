@@ -48,6 +48,15 @@ for arguments in "" "walk" "run" "evaluate" "evaluate $work/nowhere" "check" "ch
   check "lateral $arguments: exit 2 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 2 ] && [ \$(grep -c . $err) = 1 ]"
 done
 
+$python -c "import h5py, sys; h5py.File(sys.argv[1] + '/checkpoint.h5', 'a').attrs['step'] = 5000" "$dir"
+$lateral run --resume "$dir" --quiet 2>"$err"; rc=$?
+check "a step that does not fit its epoch: exit 2 (is $rc): $(cat "$err")" has_line "$err" "step 5000 does not fit 2 epochs"
+fresh; $lateral run $long --out "$dir" 2>/dev/null & pid=$!
+wait_for 20 test -s "$dir/checkpoint.h5"
+$lateral run --resume "$dir" --quiet 2>"$err"; rc=$?
+check "two runs in one folder: exit 2 (is $rc): $(cat "$err")" has_line "$err" "another run is writing"
+kill -INT $pid; wait $pid
+
 # Numbers that go wrong are the network's failure, with a code of their own.
 fresh; $lateral run $small --set learning.optimizer=sgd --set learning.learning_rate=1e5 --set layer.hidden1.activation=identity \
   --set learning.loss=squared_error --out "$dir" 2>"$err"; rc=$?

@@ -1,0 +1,22 @@
+// The program of one node process, which any launcher can start.
+#pragma once
+
+#include <string>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+
+struct NodeCall {
+  std::string name;
+  std::string coordinator;  ///< address
+  std::string digest_hex;   ///< of the configuration it expects
+  std::string secret_file;
+  std::string listen;       ///< "unix:PATH" or "tcp:HOST:PORT" where its peers can dial
+};
+
+/// Lives until the node's part in the run is over.  Throws what ends it before it has a coordinator
+/// to tell.
+ExitCode run_node(const NodeCall& call);
+
+}  // namespace lateral
