@@ -14,8 +14,8 @@ bool all_finite(ConstMatrixRef values) {
 Message batch_message(ConstMatrixRef batch, const std::string& who, const std::string& what) {
   if (!all_finite(batch))
     throw NumericsError(who + ": " + what +
-                        " is not finite: the network has diverged; expected finite numbers (a smaller "
-                        "learning rate may help)");
+                        " is not finite: the network has diverged; expected finite numbers (learning_rate, "
+                        "decorrelation.learning_rate, decorrelation.gain and learning.sigma are where to look)");
   Message message;
   message.header.add_shape(static_cast<std::uint32_t>(batch.cols()));
   message.header.add_shape(static_cast<std::uint32_t>(batch.rows()));

@@ -44,7 +44,7 @@ std::string expected_form(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL: return "true or false";
     case FieldDescriptor::CPPTYPE_DOUBLE: return "a number";
-    case FieldDescriptor::CPPTYPE_UINT32:
+    case FieldDescriptor::CPPTYPE_UINT32: return "a whole number from 0 to 4294967295";
     case FieldDescriptor::CPPTYPE_UINT64: return "a whole number, 0 or more";
     case FieldDescriptor::CPPTYPE_ENUM: return "one of " + value_names(*field.enum_type());
     case FieldDescriptor::CPPTYPE_MESSAGE: return "a field of it: " + field_names(*field.message_type());
@@ -482,9 +482,9 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   return experiment;
 }
 
-bool differs_only_in_epochs(const std::string& text, const std::string& other) {
+bool differs_only_in_epochs(const std::string& text, const std::string& other, const std::string& origin) {
   const std::vector<std::string> same{"learning.epochs=1"};
-  return parse_experiment(text, "", same).text == parse_experiment(other, "", same).text;
+  return parse_experiment(text, "", same).text == parse_experiment(other, "the experiment in " + origin, same).text;
 }
 
 }  // namespace lateral

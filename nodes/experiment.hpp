@@ -55,8 +55,9 @@ Experiment load_experiment(const std::filesystem::path& file, const std::vector<
 Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets);
 
-/// `text` with learning.epochs set to the same value in both: true if nothing else differs.
-bool differs_only_in_epochs(const std::string& text, const std::string& other);
+/// True if two effective configurations differ in nothing but learning.epochs. `origin` names where
+/// the second comes from.  Throws UserError if it is not an experiment.
+bool differs_only_in_epochs(const std::string& text, const std::string& other, const std::string& origin);
 
 inline constexpr std::size_t experiment_bytes_max = std::size_t{256} << 10;
 inline constexpr std::size_t layers_max = 1024;

@@ -68,7 +68,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   const wire::Activity& activity = message.header.activity();
   if (activity.pass() == wire::evaluate) {
     const Matrix& y = layer_.respond_evaluate(z);
-    check_settled(layer_.evaluate_settled(), "evaluating");
+    check_settled(layer_.evaluate_settled(), "evaluating", out);
     Message up = batch_message(y, name_, "activity in evaluation");
     *up.header.mutable_activity() = activity;
     return out.send(downstream_, std::move(up));
@@ -77,7 +77,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   epoch_ = activity.epoch();
   batch_ = z.cols();
   const Matrix& y = layer_.respond_train(z, step_);
-  check_settled(layer_.report().forward_settled, "activity");
+  check_settled(layer_.report().forward_settled, "activity", out);
   Message up = batch_message(y, name_, "activity at " + at_step());
   *up.header.mutable_activity() = activity;
   out.send(downstream_, std::move(up));
@@ -92,7 +92,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
 
 void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
   const Matrix& difference = layer_.respond_perturbed(perturbation);
-  check_settled(layer_.report().forward_settled, "perturbation");
+  check_settled(layer_.report().forward_settled, "perturbation", out);
   Message up = batch_message(difference, name_, "perturbation at " + at_step());
   up.header.mutable_perturbation()->set_step(step_);
   out.send(downstream_, std::move(up));
@@ -108,7 +108,7 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
   // What the layer below waits for goes out before our own work.
   if (experiment_.signal == Signal::error && !is_first_) {
     const Matrix& below = layer_.pass_back();
-    check_settled(layer_.report().backward_settled, "error");
+    check_settled(layer_.report().backward_settled, "error", out);
     Message down = batch_message(below, name_, "error at " + at_step());
     down.header.mutable_error()->set_step(step_);
     out.send(upstream_, std::move(down));
@@ -216,8 +216,9 @@ void LayerProcess::send_probe(const std::string& probe, double value, Outbox& ou
   out.send(coordinator_name, std::move(message));
 }
 
-void LayerProcess::check_settled(const std::optional<Settled>& settled, const std::string& what) const {
-  if (!settled || settled->converged || !experiment_.stop_when_unsettled) return;
+void LayerProcess::check_settled(const std::optional<Settled>& settled, const std::string& what, Outbox& out) const {
+  if (!settled || settled->converged) return;
+  if (!experiment_.stop_when_unsettled) return send_probe("unsettled_residual", settled->residual, out);
   std::ostringstream line;
   line << name_ << ": " << what << " at " << at_step() << " has not settled: relative residual "
        << settled->residual << " after " << settled->steps << " steps, expected at most "

@@ -34,8 +34,8 @@ class LayerProcess final : public Process {
   void finish_step(Outbox& out);
   void send_state(const wire::Snapshot& snapshot, Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out) const;
-  /// `settled`, if it went wrong and the experiment says so, ends the run.
-  void check_settled(const std::optional<Settled>& settled, const std::string& what) const;
+  /// What did not settle ends the run or is reported, as the experiment says.
+  void check_settled(const std::optional<Settled>& settled, const std::string& what, Outbox& out) const;
   std::string at_step() const;
 
   const Experiment& experiment_;

@@ -70,10 +70,14 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
     if (!plan.start.complete_header)
       throw UserError(plan.directory->checkpoint().string() +
                       ": does not say where its run stopped, expected a checkpoint written by lateral");
-    if (!differs_only_in_epochs(experiment.text, plan.start.experiment))
+    if (!differs_only_in_epochs(experiment.text, plan.start.experiment, plan.directory->checkpoint().string()))
       throw UserError("--resume " + options.resume + ": this experiment is not that run's: " +
                       first_difference(experiment.text, plan.start.experiment) +
                       "; expected the same settings (learning.epochs may differ)");
+    if (static_cast<std::uint64_t>(experiment.epochs) < plan.start.epoch)
+      throw UserError("--resume " + options.resume + ": has " + std::to_string(plan.start.epoch) +
+                      " epochs already, expected learning.epochs of at least as many, not " +
+                      std::to_string(experiment.epochs));
     plan.resumed = true;
     return {std::move(experiment), std::move(plan)};
   }
@@ -91,6 +95,9 @@ int conclude(const Outcome& outcome) {
     std::cerr << "lateral: " << outcome.message << std::endl;
     return static_cast<int>(outcome.code);
   }
+  if (outcome.signal != 0 && !outcome.summary)
+    std::cerr << "lateral: stopped by a signal before there was anything to keep" << std::endl;
+  if (!std::cout.flush()) throw UserError("standard output cannot be written");
   // The shell's convention for a program that a signal ended.
   return outcome.signal != 0 ? 128 + outcome.signal : 0;
 }
@@ -129,26 +136,50 @@ int evaluate(const RunOptions& options) {
   return conclude(outcome);
 }
 
+/// The tensors of a layer of these sizes, by name, and how many values each has; without making the
+/// layer: a miniature with other extents, each a prime of its own, tells how they depend on them.
+std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params) {
+  DenseLayerParams miniature = params;
+  miniature.inputs = 11;
+  miniature.units = 7;
+  miniature.classes = 5;
+  miniature.decorrelator.batch = 13;
+  if (params.is_output) miniature.classes = miniature.units;
+  const auto extent = [&](Index small) {
+    if (small == miniature.inputs) return params.inputs;
+    if (small == miniature.units) return params.units;
+    if (small == miniature.classes) return params.classes;
+    if (small == miniature.decorrelator.batch) return params.decorrelator.batch;
+    return small;
+  };
+  std::vector<std::pair<std::string, std::uint64_t>> sizes;
+  DenseLayer layer{miniature, 0, 0};
+  layer.visit_state([&](const TensorView& tensor) {
+    sizes.emplace_back(tensor.name, static_cast<std::uint64_t>(extent(tensor.rows)) *
+                                        static_cast<std::uint64_t>(extent(tensor.cols)));
+  });
+  return sizes;
+}
+
 int check(const RunOptions& options) {
   const Experiment experiment = load_experiment(options.experiment, options.sets);
   const ImageShape& image = experiment.image;
   std::printf("%s: valid\n\n%-16s  %-8s  %-22s  %12s  %10s\n", experiment.name.c_str(), "node", "role", "shape",
               "parameters", "memory");
-  std::printf("%-16s  %-8s  %-22s\n", source_name.c_str(), "source",
+  // Images stay bytes until their batch is sent.
+  const std::size_t samples = experiment.make_data_format()->samples(experiment.generated);
+  std::printf("%-16s  %-8s  %-22s  %12s  %7.1f MB\n", source_name.c_str(), "source",
               (experiment.data_format + " " + std::to_string(image.channels) + "x" + std::to_string(image.height) +
                "x" + std::to_string(image.width))
-                  .c_str());
-  for (std::size_t i = 0; i < experiment.layers.size(); ++i) {
-    const LayerSpec& spec = experiment.layers[i];
+                  .c_str(),
+              "", (static_cast<double>(samples) * (image.pixels() + 1) + static_cast<double>(experiment.batch_bytes_max())) / 1e6);
+  for (const LayerSpec& spec : experiment.layers) {
     std::uint64_t parameters = 0, state = 0;
-    DenseLayer layer{spec.params, experiment.seed, static_cast<std::uint32_t>(i + 1)};
-    layer.visit_state([&](const TensorView& tensor) {
-      const auto values = static_cast<std::uint64_t>(tensor.rows * tensor.cols);
+    for (const auto& [name, values] : state_sizes(spec.params)) {
       state += values;
-      if (tensor.name == "weight" || tensor.name == "bias" || tensor.name == "decorrelation/R" ||
-          tensor.name == "decorrelation/M")
+      if (name == "weight" || name == "bias" || name == "decorrelation/R" || name == "decorrelation/M")
         parameters += values;
-    });
+    }
     // Beside its state a layer holds its gradient and, for a batch, what it needs until it learns:
     // about eight matrices as wide as its input and eight as wide as its output.
     const auto b = static_cast<std::uint64_t>(experiment.batches.batch_size);
@@ -159,8 +190,10 @@ int check(const RunOptions& options) {
                 (std::to_string(inputs) + " -> " + std::to_string(units)).c_str(),
                 static_cast<unsigned long long>(parameters), static_cast<double>(values) * sizeof(float) / 1e6);
   }
-  std::printf("%-16s  %-8s  %-22s\n", readout_name.c_str(), "readout",
-              (std::to_string(image.classes) + " classes").c_str());
+  std::printf("%-16s  %-8s  %-22s  %12s  %7.1f MB\n", readout_name.c_str(), "readout",
+              (std::to_string(image.classes) + " classes").c_str(), "",
+              4.0 * image.classes * experiment.batches.batch_size * sizeof(float) / 1e6);
+  std::printf("\nand about 20 MB for the program in every process\n");
   return 0;
 }
 
@@ -183,8 +216,7 @@ int main_throwing(int argc, char** argv) {
         ->add_option("--set", options.sets,
                      "Set a field of the experiment: learning.epochs=2, layer.hidden1.units=64 (repeatable)")
         ->type_name("PATH=VALUE")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->allow_extra_args(false);
   };
   const auto with_placement = [&](CLI::App* command) {
     command->add_flag("--in-process", options.in_process, "All nodes in one process, for debuggers: same bits");

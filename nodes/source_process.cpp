@@ -39,6 +39,10 @@ void SourceProcess::produce(bool stop, Outbox& out) {
     if (!done_.evaluate_only) send_snapshot(true, out);
     return send_end(out);
   }
+  if (!begun_) {
+    begun_ = true;
+    if (!done_.evaluate_only) return send_snapshot(false, out);  // so that it can be resumed from the start
+  }
   const std::uint64_t epoch = done_.epoch + 1;
   if (!done_.evaluate_only && epoch > static_cast<std::uint64_t>(experiment_.epochs)) {
     send_snapshot(true, out);  // a run that was complete when it was resumed

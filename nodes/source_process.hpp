@@ -15,7 +15,8 @@ struct Position {
 };
 
 /// The stream, to the first layer (Activity) and to the readout (Target), markers to both:
-///   for each epoch: the training batches, the evaluation batches, EpochEnd, Snapshot; at last End.
+///   a Snapshot; for each epoch the training batches, the evaluation batches, EpochEnd and Snapshot;
+///   at last End.
 /// Told to stop, it sends a final Snapshot after the batch at hand and ends.
 class SourceProcess final : public Process {
  public:
@@ -40,6 +41,7 @@ class SourceProcess final : public Process {
   Position done_;
   int train_index_ = 0;     // next training batch of the epoch at hand
   int evaluate_index_ = 0;  // next evaluation batch
+  bool begun_ = false;
   bool finished_ = false;
   // the batch at hand
   Matrix values_;

@@ -1,6 +1,7 @@
 // The steps of a dense layer.
 #include "core/layer/dense.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/check.hpp"
@@ -125,10 +126,13 @@ const Matrix& DenseLayer::pass_back_true() {
 }
 
 double DenseLayer::correlation_before() const {
-  return mean_squared_correlation(decorrelator_.centred());
+  const Matrix& centred = decorrelator_.centred();
+  return mean_squared_correlation(centred.leftCols(std::min(centred.cols(), correlation_samples_max)));
 }
 
-double DenseLayer::correlation_after() const { return mean_squared_correlation(x_); }
+double DenseLayer::correlation_after() const {
+  return mean_squared_correlation(x_.leftCols(std::min(x_.cols(), correlation_samples_max)));
+}
 
 void DenseLayer::visit_state(const TensorVisitor& visit) {
   visit_matrix(visit, "weight", weight_);

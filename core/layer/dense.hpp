@@ -26,6 +26,9 @@ struct DenseLayerParams {
   DecorrelatorParams decorrelator;
 };
 
+/// A correlation over more samples costs more memory than it tells.
+inline constexpr Index correlation_samples_max = 1024;
+
 /// y = f(W x + b),  x = R (z − mean).
 ///   W (units × inputs), b (units), z (inputs × batch), y (units × batch)
 ///
@@ -72,7 +75,8 @@ class DenseLayer {
     return decorrelator_.evaluate_settled();
   }
   void measure_update(bool on) { measure_update_ = on; }
-  /// Mean squared off-diagonal correlation of the last training step's (z − mean) and x.
+  /// Mean squared off-diagonal correlation of the last training step's (z − mean) and x, over its
+  /// first correlation_samples_max samples.
   double correlation_before() const;
   double correlation_after() const;
 

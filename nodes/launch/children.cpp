@@ -46,9 +46,10 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     // Only calls that are safe between fork and exec.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(static_cast<int>(ExitCode::network));
-    // Both go to whole groups of processes (Ctrl-C, batch systems); the coordinator decides.
+    // These go to whole groups of processes (Ctrl-C, batch systems); the coordinator decides.
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGTERM, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);
     ::dup2(no_input, STDIN_FILENO);
     ::dup2(log_file, STDOUT_FILENO);
     ::dup2(log_file, STDERR_FILENO);

@@ -30,7 +30,7 @@ namespace fs = std::filesystem;
 /// What is known of a run that is going on.
 struct Watch {
   Watch(const asio::any_io_executor& executor, Coordinator& c)
-      : coordinator{c}, signals{executor, SIGINT, SIGTERM}, child_signals{executor, SIGCHLD}, changed{executor} {}
+      : coordinator{c}, signals{executor, SIGINT, SIGTERM, SIGHUP}, child_signals{executor, SIGCHLD}, changed{executor} {}
 
   void blame(Evidence item) {
     evidence.push_back(std::move(item));

@@ -31,7 +31,7 @@ inline constexpr std::chrono::seconds stop_max{60};
 struct Outcome {
   ExitCode code = ExitCode::done;
   std::string message;             ///< why, if it failed
-  int signal = 0;                  ///< SIGINT or SIGTERM that ended the run early
+  int signal = 0;                  ///< SIGINT, SIGTERM or SIGHUP that ended the run early
   bool began = false;              ///< training (or evaluation) had begun
   std::optional<Summary> summary;  ///< if it came to an orderly end
 };

@@ -39,9 +39,19 @@ Secret read_secret(const std::string& path) {
   return secret;
 }
 
+awaitable<Socket> dial_named(std::string address, std::string peer) {
+  try {
+    Socket socket = co_await dial(address);
+    co_return socket;
+  } catch (const system_error& error) {
+    if (error.code() == TransportError::bad_address) throw;  // says all there is to say
+    throw system_error(error.code(), "cannot reach " + peer + " at " + address);
+  }
+}
+
 awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials, std::string self,
                                            std::string peer) {
-  Socket socket = co_await dial(address);
+  Socket socket = co_await dial_named(address, peer);
   std::unique_ptr<Link> link = make_socket_link(std::move(socket), peer);
   co_await handshake_as_dialler(*link, credentials, self, peer);
   co_return link;

@@ -4,6 +4,7 @@
 #include <hdf5.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "nodes/failure.hpp"
@@ -76,8 +77,18 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
     const std::string name = "/layers/" + tensor.layer + "/" + tensor.name;
     const std::vector<hsize_t> shape(tensor.shape.begin(), tensor.shape.end());
     const Handle space{H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose};
-    const Handle set{H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, links, H5P_DEFAULT, H5P_DEFAULT),
-                     H5Dclose};
+    // A checksum on each chunk: the library refuses to read a damaged one. Chunks are whole rows, and
+    // lie far below the library's limit of 4 GB.
+    const Handle creation{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
+    if (tensor.values.size() > 0) {
+      constexpr hsize_t chunk_values = 1 << 18;
+      std::vector<hsize_t> chunk = shape;
+      const hsize_t row = shape.size() > 1 ? shape[1] : 1;
+      chunk[0] = std::clamp<hsize_t>(chunk_values / row, 1, shape[0]);
+      H5Pset_chunk(creation, static_cast<int>(chunk.size()), chunk.data());
+      H5Pset_fletcher32(creation);
+    }
+    const Handle set{H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, links, creation, H5P_DEFAULT), H5Dclose};
     must(set.ok(), path);
     if (tensor.values.size() > 0)
       must(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) >= 0, path);
@@ -155,7 +166,7 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   }
   tensor.values = Block(static_cast<std::size_t>(values));
   if (values > 0 && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
-    refuse(path, "data set /" + name + " cannot be read", "an undamaged file");
+    refuse(path, "data set /" + name + " is damaged", "values that match their checksum");
   return tensor;
 }
 
@@ -164,8 +175,14 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
 void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
   quiet_errors();
   const fs::path temporary = path.string() + ".tmp";
-  write_all(temporary, checkpoint);
-  sync_and_rename(temporary, path);
+  try {
+    write_all(temporary, checkpoint);
+    sync_and_rename(temporary, path);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);  // what is left of a full disk is needed
+    throw;
+  }
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits) {

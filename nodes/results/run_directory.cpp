@@ -34,7 +34,7 @@ RunDirectory RunDirectory::open(const fs::path& path) {
   std::error_code failure;
   for (const fs::path& file : {directory.experiment(), directory.checkpoint()})
     if (!fs::is_regular_file(file, failure))
-      throw UserError(path.string() + ": not the folder of a run that can be continued, expected " +
+      throw UserError(path.string() + ": not the folder of a run, expected " +
                       file.filename().string() + " in it");
   return directory;
 }
@@ -112,7 +112,13 @@ void write_atomically(const fs::path& path, const std::string& content) {
   {
     std::ofstream file{temporary, std::ios::binary};
     file << content;
-    if (!file.flush()) cannot_write(temporary);
+    if (!file.flush()) {
+      const int reason = errno;
+      std::error_code ignored;
+      fs::remove(temporary, ignored);
+      errno = reason;
+      cannot_write(temporary);
+    }
   }
   sync_and_rename(temporary, path);
 }

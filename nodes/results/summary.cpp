@@ -48,7 +48,7 @@ std::string to_table(const Summary& summary) {
                 (summary.evaluated_on + " loss").c_str(), "accuracy", "samples/s");
   table += line;
   for (const MetricsRow& row : summary.epochs) {
-    std::snprintf(line, sizeof line, "%5llu  %10.4f  %6.2f %%  %10.4f  %6.2f %%  %9.0f\n",
+    std::snprintf(line, sizeof line, "%5llu  %10.5g  %6.2f %%  %10.5g  %6.2f %%  %9.0f\n",
                   static_cast<unsigned long long>(row.epoch), row.train_loss, 100 * row.train_accuracy,
                   row.test_loss, 100 * row.test_accuracy, row.train_samples_per_second);
     table += line;

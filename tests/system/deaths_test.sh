@@ -38,6 +38,7 @@ check "hidden1 stopped: no orphan" none_alive $kids
 
 start; kill -KILL $pid; wait $pid 2>/dev/null
 check "coordinator killed: no orphan after a second" wait_for 1 none_alive $kids
+check "coordinator killed: no folder of sockets is left" test -z "$(find /tmp -maxdepth 1 -name 'lateral-??????' -newer "$dir/experiment.textproto" -type d)"
 check "coordinator killed: what was written can be read" sh -c "$lateral evaluate $dir >/dev/null"
 
 start; t0=$(date +%s%N); kill -INT $pid; wait $pid; rc=$?; ms=$(milliseconds)
@@ -48,5 +49,4 @@ check "a run suspended as a whole goes on" alive $pid
 kill -TERM $pid $kids; wait $pid; rc=$?
 check "SIGTERM to all of them, as batch systems send it: exit 143 (is $rc)" test $rc = 143
 check "SIGTERM: it can be resumed" test -s "$dir/checkpoint.h5"
-check "no folder of sockets is left" test -z "$(find /tmp -maxdepth 1 -name 'lateral-??????' -newer "$0" -type d 2>/dev/null)"
 finish

@@ -39,7 +39,7 @@ $lateral run $small --out "$work/full" 2>"$err"; rc=$?
 check "non-empty --out: exit 2 (is $rc), one line" test $rc = 2
 check "non-empty --out: untouched" test "$(ls "$work/full")" = x
 $lateral run $small --resume "$work/nowhere" 2>"$err"; rc=$?
-check "--resume of nothing: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run"
+check "--resume of nothing: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run, expected"
 fresh; $lateral run $small --out "$dir"
 $lateral run $small --set seed=5 --resume "$dir" 2>"$err"; rc=$?
 check "--resume with other settings: exit 2 (is $rc), one line: $(cat "$err")" has_line "$err" "seed: 5"
@@ -56,6 +56,18 @@ wait_for 20 test -s "$dir/checkpoint.h5"
 $lateral run --resume "$dir" --quiet 2>"$err"; rc=$?
 check "two runs in one folder: exit 2 (is $rc): $(cat "$err")" has_line "$err" "another run is writing"
 kill -INT $pid; wait $pid
+
+fresh; $lateral run $small --out "$dir"
+$lateral run --resume "$dir" --quiet --set learning.epochs=1 2>"$err"; rc=$?
+check "--resume with fewer epochs than are done: exit 2 (is $rc): $(cat "$err")" has_line "$err" "has 2 epochs already"
+fresh; $lateral run --set learning.epochs=1 $small --out "$dir" 2>"$err"; rc=$?
+check "--set before the experiment takes one value: exit 0 (is $rc)" test $rc = 0
+$lateral node --name a --coordinator tcp:localhost:1 --digest "$(printf %064d 0)" --secret <(printf %064d 0) --listen "unix:$work/s" 2>"$err"; rc=$?
+check "an address that is none: exit 2 (is $rc): $(cat "$err")" has_line "$err" "expected unix:PATH or tcp:NUMERIC_HOST:PORT"
+$lateral node --name a --coordinator "unix:$work/none" --digest "$(printf %064d 0)" --secret <(printf %064d 0) --listen "unix:$work/s" 2>"$err"; rc=$?
+check "no coordinator: exit 3 (is $rc): $(cat "$err")" has_line "$err" "cannot reach coordinator at unix:"
+check "a network larger than this machine is checked at once" timeout 5 sh -c "$lateral check sims/quickstart.textproto \
+  --set layer.hidden1.units=65536 --set layer.hidden2.units=65536 --set decorrelation.rule=ahmad2024 | grep -q 'hidden2 .* 65536 -> 65536'"
 
 # Numbers that go wrong are the network's failure, with a code of their own.
 fresh; $lateral run $small --set learning.optimizer=sgd --set learning.learning_rate=1e5 --set layer.hidden1.activation=identity \

@@ -190,7 +190,9 @@ class Generated final : public DataFormat {
             generator.images(params.test_samples, first_test_sample)};
   }
 
-  bool needs_files() const override { return false; }
+  std::size_t samples(const GeneratedParams& params) const override {
+    return static_cast<std::size_t>(params.train_samples) + static_cast<std::size_t>(params.test_samples);
+  }
 };
 
 }  // namespace
