@@ -11,6 +11,12 @@ bool all_finite(ConstMatrixRef values) {
   return (values.array() * Scalar{0}).sum() == Scalar{0};
 }
 
+std::string shape_text(const wire::Header& header) {
+  std::string text;
+  for (const std::uint32_t extent : header.shape()) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  return "(" + text + ")";
+}
+
 Message batch_message(ConstMatrixRef batch, const std::string& who, const std::string& what) {
   if (!all_finite(batch))
     throw NumericsError(who + ": " + what +
@@ -28,14 +34,11 @@ BatchView batch_view(const Message& message, const std::string& peer, Index n, I
   const auto& shape = message.header.shape();
   const bool right = shape.size() == 2 && shape[1] == n &&
                      (b >= 0 ? shape[0] == b : shape[0] >= 1 && shape[0] <= b_max);
-  if (!right) {
-    std::string found;
-    for (const std::uint32_t extent : shape) found += (found.empty() ? "" : ", ") + std::to_string(extent);
+  if (!right)
     throw_transport(TransportError::unexpected_message,
-                    peer + " sent a body of shape (" + found + "), expected (" +
+                    peer + " sent a body of shape " + shape_text(message.header) + ", expected (" +
                         (b >= 0 ? std::to_string(b) : "1…" + std::to_string(b_max)) + ", " +
                         std::to_string(n) + ")");
-  }
   const BatchView view(message.body.data(), n, static_cast<Index>(shape[0]));
   if (!all_finite(view))
     throw_transport(TransportError::unexpected_message, peer + " sent numbers that are not finite");

@@ -20,6 +20,9 @@ Message batch_message(ConstMatrixRef batch, const std::string& who, const std::s
 /// which, or a number that is not finite.
 BatchView batch_view(const Message& message, const std::string& peer, Index n, Index b, Index b_max);
 
+/// "(256, 1000)"
+std::string shape_text(const wire::Header& header);
+
 /// True if no value is infinite or NaN.
 bool all_finite(ConstMatrixRef values);
 

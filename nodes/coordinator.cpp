@@ -52,7 +52,7 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
       }
       return;
     case wire::Header::kReady:
-      if (node == source_name) steps_per_epoch_ = header.ready().train_steps_per_epoch();
+      if (node == source_name) data_ = header.ready();
       ready_.insert(node);
       if (ready_.size() < nodes_.size()) return;
       if (plan_.directory) {
@@ -69,7 +69,11 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
       }
       began_ = epoch_began_ = last_step_ = Clock::now();
       if (plan_.resumed) epoch_sums_ = plan_.start.train;
-      progress_.begin(steps_per_epoch_, last_step_number_);
+      if (!plan_.evaluate_only)
+        progress_.note(std::to_string(data_.train_samples()) + " training samples, " +
+                       std::to_string(data_.evaluate_samples()) + " to evaluate; " +
+                       std::to_string(data_.train_steps_per_epoch()) + " steps an epoch");
+      progress_.begin(data_.train_steps_per_epoch(), last_step_number_);
       return;
     case wire::Header::kProgress: return on_progress(header.progress());
     case wire::Header::kEpochResult: return on_epoch_result(header.epoch_result());

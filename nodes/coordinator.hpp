@@ -68,7 +68,7 @@ class Coordinator {
   std::map<std::string, std::string> addresses_;
   std::set<std::string> prepared_, ready_;
   std::map<std::string, wire::Finished> finished_;
-  std::uint64_t steps_per_epoch_ = 0;
+  wire::Ready data_;  // as the source has it
 
   std::optional<MetricsFile> metrics_;
   std::optional<ProbesFile> probes_;

@@ -171,12 +171,7 @@ void LayerProcess::send_state(const wire::Snapshot& snapshot, Outbox& out) {
     Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
     out.send(coordinator_name, std::move(message));
   });
-  Message done;
-  wire::SnapshotDone& fields = *done.header.mutable_snapshot_done();
-  fields.set_step(snapshot.step());
-  fields.set_epoch(snapshot.epoch());
-  fields.set_final(snapshot.final());
-  out.send(coordinator_name, std::move(done));
+  out.send(coordinator_name, snapshot_done(snapshot));
 }
 
 void LayerProcess::restore(const std::string& name, Message message) {
@@ -190,9 +185,7 @@ void LayerProcess::restore(const std::string& name, Message message) {
     const bool right = tensor.is_vector ? shape.size() == 1 && shape[0] == tensor.rows
                                         : shape.size() == 2 && shape[0] == tensor.rows && shape[1] == tensor.cols;
     if (!right) {
-      std::string found;
-      for (const std::uint32_t extent : shape) found += (found.empty() ? "" : ", ") + std::to_string(extent);
-      throw UserError("checkpoint: /layers/" + name_ + "/" + name + " has shape (" + found + "), expected (" +
+      throw UserError("checkpoint: /layers/" + name_ + "/" + name + " has shape " + shape_text(message.header) + ", expected (" +
                       std::to_string(tensor.rows) +
                       (tensor.is_vector ? "" : ", " + std::to_string(tensor.cols)) + ")");
     }

@@ -13,4 +13,13 @@ void Process::restore(const std::string& name, Message) {
   throw UserError("checkpoint: '" + name + "' is for a node that keeps no state");
 }
 
+Message snapshot_done(const wire::Snapshot& snapshot) {
+  Message message;
+  wire::SnapshotDone& fields = *message.header.mutable_snapshot_done();
+  fields.set_step(snapshot.step());
+  fields.set_epoch(snapshot.epoch());
+  fields.set_final(snapshot.final());
+  return message;
+}
+
 }  // namespace lateral

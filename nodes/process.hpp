@@ -47,6 +47,9 @@ class Process {
   virtual void describe(wire::Ready&) const {}
 };
 
+/// What a node reports when it has handed over its part of a snapshot.
+Message snapshot_done(const wire::Snapshot& snapshot);
+
 inline const std::string coordinator_name = "coordinator";
 inline const std::string source_name = "source";
 inline const std::string readout_name = "readout";

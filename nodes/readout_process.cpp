@@ -63,12 +63,8 @@ void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& ou
       return;
     }
     if (header.has_snapshot()) {
-      Message done;
-      wire::SnapshotDone& fields = *done.header.mutable_snapshot_done();
-      fields.set_step(header.snapshot().step());
-      fields.set_epoch(header.snapshot().epoch());
-      fields.set_final(header.snapshot().final());
-      *fields.mutable_train() = train_;
+      Message done = snapshot_done(header.snapshot());
+      *done.header.mutable_snapshot_done()->mutable_train() = train_;
       out.send(coordinator_name, std::move(done));
       return;
     }

@@ -31,7 +31,6 @@ class Batches {
   /// REQUIRES: batch_size > 0, the other counts ≥ 0, data consistent with its shape.
   Batches(DataSet data, const BatchParams& params);
 
-  const ImageShape& shape() const { return data_.shape; }
   /// The last, smaller batch counts.
   int train_steps_per_epoch() const;
   int evaluate_steps() const;
