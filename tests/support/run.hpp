@@ -25,4 +25,15 @@ inline void run(asio::io_context& io, awaitable<void> task,
   if (*ended) std::rethrow_exception(*ended);
 }
 
+/// The code of the system_error that `f` throws, or none.
+template <class F>
+error_code code_of(F&& f) {
+  try {
+    f();
+  } catch (const system_error& error) {
+    return error.code();
+  }
+  return {};
+}
+
 }  // namespace lateral

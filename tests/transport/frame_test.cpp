@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "tests/support/run.hpp"
 #include "transport/handshake.hpp"
 
 namespace lateral {
@@ -31,16 +32,6 @@ FramePrefix prefix_of(const std::string& bytes, const FrameLimits& l = limits) {
 
 std::span<const std::uint8_t> header_of(const std::string& bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()) + frame_prefix_bytes, bytes.size() - frame_prefix_bytes};
-}
-
-template <class F>
-error_code code_of(F&& f) {
-  try {
-    f();
-  } catch (const system_error& error) {
-    return error.code();
-  }
-  return {};
 }
 
 TEST_CASE("a message keeps header, shape and values through its frame") {

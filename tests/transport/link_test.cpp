@@ -89,16 +89,6 @@ awaitable<void> receive_one(Link& link) { co_await link.receive(); }
 awaitable<void> receive_within(Link& link, Duration limit) { co_await with_deadline(limit, receive_one(link)); }
 awaitable<void> send_one(Link& link, Message message) { co_await link.send(std::move(message)); }
 
-template <class F>
-error_code code_of(F&& f) {
-  try {
-    f();
-  } catch (const system_error& error) {
-    return error.code();
-  }
-  return {};
-}
-
 TEST_CASE("messages arrive complete and in order, whatever their size") {
   for_each_kind([](asio::io_context& io, Links links) {
     for (const std::size_t values : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{300000}}) {
