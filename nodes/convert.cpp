@@ -13,15 +13,17 @@ bool all_finite(ConstMatrixRef values) {
 
 std::string shape_text(const wire::Header& header) {
   std::string text;
-  for (const std::uint32_t extent : header.shape()) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  for (const std::uint32_t extent : header.shape())
+    text += (text.empty() ? "" : ", ") + std::to_string(extent);
   return "(" + text + ")";
 }
 
 Message batch_message(ConstMatrixRef batch, const std::string& who, const std::string& what) {
   if (!all_finite(batch))
-    throw NumericsError(who + ": " + what +
-                        " is not finite: the network has diverged; expected finite numbers (learning_rate, "
-                        "decorrelation.learning_rate, decorrelation.gain and learning.sigma are where to look)");
+    throw NumericsError(
+        who + ": " + what +
+        " is not finite: the network has diverged; expected finite numbers (learning_rate, "
+        "decorrelation.learning_rate, decorrelation.gain and learning.sigma are where to look)");
   Message message;
   message.header.add_shape(static_cast<std::uint32_t>(batch.cols()));
   message.header.add_shape(static_cast<std::uint32_t>(batch.rows()));
@@ -30,7 +32,8 @@ Message batch_message(ConstMatrixRef batch, const std::string& who, const std::s
   return message;
 }
 
-BatchView batch_view(const Message& message, const std::string& peer, Index n, Index b, Index b_max) {
+BatchView batch_view(const Message& message, const std::string& peer, Index n, Index b,
+                     Index b_max) {
   const auto& shape = message.header.shape();
   const bool right = shape.size() == 2 && shape[1] == n &&
                      (b >= 0 ? shape[0] == b : shape[0] >= 1 && shape[0] <= b_max);

@@ -11,7 +11,8 @@
 namespace lateral {
 namespace {
 
-double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
+double seconds_between(std::chrono::steady_clock::time_point a,
+                       std::chrono::steady_clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
 
@@ -19,7 +20,9 @@ double mean_loss(const wire::Sums& sums) {
   return sums.samples() > 0 ? sums.loss() / static_cast<double>(sums.samples()) : 0;
 }
 double accuracy(const wire::Sums& sums) {
-  return sums.samples() > 0 ? static_cast<double>(sums.correct()) / static_cast<double>(sums.samples()) : 0;
+  return sums.samples() > 0
+             ? static_cast<double>(sums.correct()) / static_cast<double>(sums.samples())
+             : 0;
 }
 
 }  // namespace
@@ -28,7 +31,8 @@ Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Prog
     : experiment_{experiment}, plan_{plan}, progress_{progress}, nodes_{network_nodes(experiment)} {
   for (const CheckpointTensor& tensor : plan.start.tensors) {
     const auto& layers = experiment.layers;
-    if (std::none_of(layers.begin(), layers.end(), [&](const LayerSpec& l) { return l.name == tensor.layer; }))
+    if (std::none_of(layers.begin(), layers.end(),
+                     [&](const LayerSpec& l) { return l.name == tensor.layer; }))
       throw UserError("checkpoint: /layers/" + tensor.layer + "/" + tensor.name +
                       " is for a layer that this network does not have");
   }
@@ -75,17 +79,24 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
                        std::to_string(data_.train_steps_per_epoch()) + " steps an epoch");
       progress_.begin(data_.train_steps_per_epoch(), last_step_number_);
       return;
-    case wire::Header::kProgress: return on_progress(header.progress());
-    case wire::Header::kEpochResult: return on_epoch_result(header.epoch_result());
+    case wire::Header::kProgress:
+      return on_progress(header.progress());
+    case wire::Header::kEpochResult:
+      return on_epoch_result(header.epoch_result());
     case wire::Header::kProbe:
       if (probes_)
         probes_->add({header.probe().step(), header.probe().epoch(), node, header.probe().probe(),
                       header.probe().value()});
       return;
-    case wire::Header::kTensor: return on_tensor(node, std::move(message));
-    case wire::Header::kSnapshotDone: return on_snapshot_done(node, header.snapshot_done());
-    case wire::Header::kFinished: finished_[node] = header.finished(); return;
-    default: throw_transport(TransportError::unexpected_message, "coordinator, from " + node);
+    case wire::Header::kTensor:
+      return on_tensor(node, std::move(message));
+    case wire::Header::kSnapshotDone:
+      return on_snapshot_done(node, header.snapshot_done());
+    case wire::Header::kFinished:
+      finished_[node] = header.finished();
+      return;
+    default:
+      throw_transport(TransportError::unexpected_message, "coordinator, from " + node);
   }
 }
 
@@ -104,7 +115,8 @@ void Coordinator::assign(Outbox& out) {
       peer.set_address(addresses_.at(peer.name()));
     }
     std::uint32_t tensors = 0;
-    for (const CheckpointTensor& tensor : plan_.start.tensors) tensors += tensor.layer == spec.name ? 1 : 0;
+    for (const CheckpointTensor& tensor : plan_.start.tensors)
+      tensors += tensor.layer == spec.name ? 1 : 0;
     assignment.set_tensors(tensors);
     if (plan_.resumed) {
       assignment.set_first_step(plan_.start.step);
@@ -133,7 +145,8 @@ void Coordinator::stop(Outbox& out) {
 }
 
 double Coordinator::wall_seconds() const {
-  return (plan_.resumed ? plan_.start.wall_seconds : 0) + (began_ ? seconds_between(*began_, Clock::now()) : 0);
+  return (plan_.resumed ? plan_.start.wall_seconds : 0) +
+         (began_ ? seconds_between(*began_, Clock::now()) : 0);
 }
 
 void Coordinator::on_progress(const wire::Progress& step) {
@@ -157,7 +170,8 @@ void Coordinator::on_epoch_result(const wire::EpochResult& result) {
   row.test_accuracy = accuracy(result.test());
   row.wall_seconds = wall_seconds();
   const double seconds = seconds_between(epoch_began_, last_step_);
-  row.train_samples_per_second = seconds > 0 ? static_cast<double>(epoch_samples_here_) / seconds : 0;
+  row.train_samples_per_second =
+      seconds > 0 ? static_cast<double>(epoch_samples_here_) / seconds : 0;
   train_seconds_ += seconds;
   train_samples_ += epoch_samples_here_;
   if (metrics_) metrics_->append(row);
@@ -182,7 +196,8 @@ void Coordinator::on_snapshot_done(const std::string& node, const wire::Snapshot
   open_[node].clear();
   const auto is_there = [](const auto& queue) { return !queue.second.empty(); };
   // Everybody but the source has a part.
-  while (parts_.size() == nodes_.size() - 1 && std::all_of(parts_.begin(), parts_.end(), is_there)) {
+  while (parts_.size() == nodes_.size() - 1 &&
+         std::all_of(parts_.begin(), parts_.end(), is_there)) {
     std::map<std::string, Part> parts;
     for (auto& [name, queue] : parts_) {
       parts[name] = std::move(queue.front());
@@ -230,8 +245,9 @@ Summary Coordinator::conclude(const NodeSummary& coordinator) {
   summary.nodes.push_back(coordinator);
   for (const NodeSpec& spec : nodes_) {
     const wire::Finished& finished = finished_.at(spec.name);
-    summary.nodes.push_back({spec.name, spec.role, finished.pid(), finished.peak_rss_bytes(), finished.cpu_seconds(),
-                             finished.messages_sent(), finished.bytes_sent()});
+    summary.nodes.push_back({spec.name, spec.role, finished.pid(), finished.peak_rss_bytes(),
+                             finished.cpu_seconds(), finished.messages_sent(),
+                             finished.bytes_sent()});
   }
   if (plan_.directory) write_atomically(plan_.directory->summary(), to_json(summary));
   return summary;

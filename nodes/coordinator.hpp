@@ -1,4 +1,5 @@
-// Coordinator: what one message means to the coordinator, who starts the network and collects its results.
+// Coordinator: what one message means to the coordinator, who starts the network and collects its
+// results.
 #pragma once
 
 #include <chrono>
@@ -22,8 +23,8 @@ namespace lateral {
 /// Where a run begins and what becomes of it.
 struct RunPlan {
   std::string data_directory;
-  Checkpoint start;           ///< tensors to start from, and the position of a resumed run
-  bool resumed = false;       ///< false: only the tensors of `start` count
+  Checkpoint start;      ///< tensors to start from, and the position of a resumed run
+  bool resumed = false;  ///< false: only the tensors of `start` count
   bool evaluate_only = false;
   std::optional<RunDirectory> directory;  ///< nothing is written without one
 };

@@ -25,7 +25,8 @@ std::string names_in_table(const std::string& table) {
 
 bool is_name(const std::string& name) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
   };
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
 }
@@ -35,9 +36,11 @@ bool is_name(const std::string& name) {
 void check_network(const Settings& all, const ImageShape& image) {
   const proto::Experiment& settings = all.values();
   if (!is_name(settings.name()))
-    throw UserError(all.origin() + ": name is '" + settings.name() + "', expected letters, digits, '_' and '-'");
+    throw UserError(all.origin() + ": name is '" + settings.name() +
+                    "', expected letters, digits, '_' and '-'");
   if (settings.layer_size() == 0)
-    throw UserError(all.origin() + ": no layer, expected at least one: layer { name: \"output\" units: " +
+    throw UserError(all.origin() +
+                    ": no layer, expected at least one: layer { name: \"output\" units: " +
                     std::to_string(image.classes) + " }");
   if (static_cast<std::size_t>(settings.layer_size()) > layers_max)
     throw UserError(all.origin() + ": " + std::to_string(settings.layer_size()) +
@@ -52,22 +55,24 @@ void check_network(const Settings& all, const ImageShape& image) {
       throw UserError(all.where_is_layer(i) + ": the layer name '" + layer.name() +
                       "' is taken, expected one of its own");
     if (!layer.has_units())
-      throw UserError(all.where_is_layer(i) + ": layer '" + layer.name() + "' has no units, expected units: N");
+      throw UserError(all.where_is_layer(i) + ": layer '" + layer.name() +
+                      "' has no units, expected units: N");
   }
   const proto::Layer& output = settings.layer(settings.layer_size() - 1);
   if (output.units() != static_cast<std::uint32_t>(image.classes))
-    throw UserError(all.where_is_layer(settings.layer_size() - 1, "units") +
-                    ": the last layer '" + output.name() + "' has " + std::to_string(output.units()) +
+    throw UserError(all.where_is_layer(settings.layer_size() - 1, "units") + ": the last layer '" +
+                    output.name() + "' has " + std::to_string(output.units()) +
                     " units, expected " + std::to_string(image.classes) + ", the classes of " +
                     settings.data().format());
   const proto::Decorrelation& decorrelation = settings.decorrelation();
   if (decorrelation.demean() == proto::Demean::batch && settings.learning().batch_size() == 1)
-    throw UserError(all.origin() +
-                    ": decorrelation.demean is batch with learning.batch_size 1: the mean of one sample is "
-                    "the sample; expected demean: running (or none), or a larger batch");
+    throw UserError(
+        all.origin() +
+        ": decorrelation.demean is batch with learning.batch_size 1: the mean of one sample is "
+        "the sample; expected demean: running (or none), or a larger batch");
   if (decorrelation.step() > 0 && decorrelation.integrator() == "chebyshev")
-    throw UserError(all.where_is("decorrelation.step") +
-                    ": decorrelation.step is " + std::to_string(decorrelation.step()) +
+    throw UserError(all.where_is("decorrelation.step") + ": decorrelation.step is " +
+                    std::to_string(decorrelation.step()) +
                     " with integrator chebyshev, which has no fixed step; expected 0");
 }
 
@@ -75,18 +80,24 @@ void check_network(const Settings& all, const ImageShape& image) {
 
 Gain to_gain(proto::Gain::Kind kind) {
   switch (kind) {
-    case proto::Gain::norm_ratio: return Gain::norm_ratio;
-    case proto::Gain::per_unit: return Gain::per_unit;
-    case proto::Gain::none: return Gain::none;
+    case proto::Gain::norm_ratio:
+      return Gain::norm_ratio;
+    case proto::Gain::per_unit:
+      return Gain::per_unit;
+    case proto::Gain::none:
+      return Gain::none;
   }
   throw std::logic_error("gain");
 }
 
 Demean to_demean(proto::Demean::Kind kind) {
   switch (kind) {
-    case proto::Demean::batch: return Demean::batch;
-    case proto::Demean::running: return Demean::running;
-    case proto::Demean::none: return Demean::none;
+    case proto::Demean::batch:
+      return Demean::batch;
+    case proto::Demean::running:
+      return Demean::running;
+    case proto::Demean::none:
+      return Demean::none;
   }
   throw std::logic_error("demean");
 }
@@ -126,7 +137,8 @@ GeneratedParams generated_params(const proto::Experiment& settings) {
 }
 
 ImageShape image_of(const proto::Experiment& settings) {
-  return find_entry(data_format_table(), settings.data().format())()->shape(generated_params(settings));
+  return find_entry(data_format_table(), settings.data().format())()->shape(
+      generated_params(settings));
 }
 
 Experiment to_experiment(const proto::Experiment& settings) {
@@ -138,14 +150,15 @@ Experiment to_experiment(const proto::Experiment& settings) {
   experiment.make_data_format = find_entry(data_format_table(), settings.data().format());
   experiment.generated = generated_params(settings);
   experiment.image = image_of(settings);
-  experiment.batches = {.batch_size = static_cast<int>(learning.batch_size()),
-                        .shuffle = learning.shuffle(),
-                        .train_limit = static_cast<int>(settings.data().train_limit()),
-                        .test_limit = static_cast<int>(settings.data().test_limit()),
-                        .validation_samples = static_cast<int>(settings.data().validation_samples()),
-                        .crop_padding = static_cast<int>(settings.data().crop_padding()),
-                        .horizontal_flip = settings.data().horizontal_flip(),
-                        .seed = settings.seed()};
+  experiment.batches = {
+      .batch_size = static_cast<int>(learning.batch_size()),
+      .shuffle = learning.shuffle(),
+      .train_limit = static_cast<int>(settings.data().train_limit()),
+      .test_limit = static_cast<int>(settings.data().test_limit()),
+      .validation_samples = static_cast<int>(settings.data().validation_samples()),
+      .crop_padding = static_cast<int>(settings.data().crop_padding()),
+      .horizontal_flip = settings.data().horizontal_flip(),
+      .seed = settings.seed()};
   experiment.make_loss = find_entry(loss_table(), learning.loss());
   MakeCreditRule* credit = find_entry(credit_table(), learning.credit());
   const std::unique_ptr<CreditRule> rule = credit();
@@ -185,7 +198,8 @@ Experiment to_experiment(const proto::Experiment& settings) {
 std::size_t Experiment::batch_bytes_max() const {
   Index widest = image.pixels();
   for (const LayerSpec& layer : layers) widest = std::max(widest, layer.params.units);
-  return static_cast<std::size_t>(widest) * static_cast<std::size_t>(batches.batch_size) * sizeof(float);
+  return static_cast<std::size_t>(widest) * static_cast<std::size_t>(batches.batch_size) *
+         sizeof(float);
 }
 
 std::size_t Experiment::tensor_bytes_max() const {
@@ -200,7 +214,8 @@ std::size_t Experiment::tensor_bytes_max() const {
   return largest;
 }
 
-Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets) {
+Experiment load_experiment(const std::filesystem::path& file,
+                           const std::vector<std::string>& sets) {
   std::error_code missing;
   if (!std::filesystem::is_regular_file(file, missing))
     throw UserError(file.string() + ": no such experiment file");
@@ -220,7 +235,8 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   // The one default that depends on another field.
   proto::Decorrelation& decorrelation = *settings.values().mutable_decorrelation();
   if (!decorrelation.has_demean())
-    decorrelation.set_demean(decorrelation.rule() == "none" ? proto::Demean::none : proto::Demean::batch);
+    decorrelation.set_demean(decorrelation.rule() == "none" ? proto::Demean::none
+                                                            : proto::Demean::batch);
   check_network(settings, image_of(settings.values()));
 
   Experiment experiment = to_experiment(settings.values());
@@ -229,9 +245,11 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   return experiment;
 }
 
-bool differs_only_in_epochs(const std::string& text, const std::string& other, const std::string& origin) {
+bool differs_only_in_epochs(const std::string& text, const std::string& other,
+                            const std::string& origin) {
   const std::vector<std::string> same{"learning.epochs=1"};
-  return parse_experiment(text, "", same).text == parse_experiment(other, "the experiment in " + origin, same).text;
+  return parse_experiment(text, "", same).text ==
+         parse_experiment(other, "the experiment in " + origin, same).text;
 }
 
 }  // namespace lateral

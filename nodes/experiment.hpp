@@ -41,7 +41,9 @@ struct Experiment {
   std::uint64_t probe_interval = 0;
 
   /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.
-  bool probes(std::uint64_t step) const { return probe_interval > 0 && (step - 1) % probe_interval == 0; }
+  bool probes(std::uint64_t step) const {
+    return probe_interval > 0 && (step - 1) % probe_interval == 0;
+  }
   /// Whether probed steps also send the true error back, to compare the rule's gradient with.
   bool compares_gradients() const { return !credit_is_exact; }
   /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
@@ -49,7 +51,8 @@ struct Experiment {
   std::size_t tensor_bytes_max() const;
 };
 
-/// Reads, applies each "PATH=VALUE", checks. Throws UserError with file, line and what was expected.
+/// Reads, applies each "PATH=VALUE", checks. Throws UserError with file, line and what was
+/// expected.
 Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);
 /// The same from text; `origin` names it in messages.
 Experiment parse_experiment(std::string_view text, const std::string& origin,
@@ -57,7 +60,8 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
 
 /// True if two effective configurations differ in nothing but learning.epochs. `origin` names where
 /// the second comes from.  Throws UserError if it is not an experiment.
-bool differs_only_in_epochs(const std::string& text, const std::string& other, const std::string& origin);
+bool differs_only_in_epochs(const std::string& text, const std::string& other,
+                            const std::string& origin);
 
 inline constexpr std::size_t experiment_bytes_max = std::size_t{256} << 10;
 inline constexpr std::size_t layers_max = 1024;

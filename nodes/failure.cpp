@@ -21,7 +21,8 @@ Failure describe_failure(const std::exception_ptr& exception) {
   } catch (const NetworkError& error) {
     return {ExitCode::network, one_line(error.what())};
   } catch (const boost::system::system_error& error) {
-    if (error.code() == TransportError::bad_address) return {ExitCode::user_mistake, one_line(describe(error))};
+    if (error.code() == TransportError::bad_address)
+      return {ExitCode::user_mistake, one_line(describe(error))};
     return {ExitCode::network, one_line(describe(error))};
   } catch (const std::filesystem::filesystem_error& error) {
     return {ExitCode::user_mistake, one_line(error.what())};

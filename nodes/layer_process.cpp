@@ -14,19 +14,25 @@ LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position)
       name_{experiment.layers[position].name},
       is_first_{position == 0},
       upstream_{is_first_ ? source_name : experiment.layers[position - 1].name},
-      downstream_{experiment.layers[position].params.is_output ? readout_name
-                                                               : experiment.layers[position + 1].name},
+      downstream_{experiment.layers[position].params.is_output
+                      ? readout_name
+                      : experiment.layers[position + 1].name},
       signal_from_{experiment.signal == Signal::error ? downstream_ : readout_name},
       // Node numbers of the random streams: 0 is the source.
-      layer_{experiment.layers[position].params, experiment.seed, static_cast<std::uint32_t>(position + 1)} {}
+      layer_{experiment.layers[position].params, experiment.seed,
+             static_cast<std::uint32_t>(position + 1)} {}
 
 Next LayerProcess::next() const {
   switch (awaiting_) {
     case Awaiting::activity:
-    case Awaiting::perturbation: return {Next::Kind::receive, upstream_};
-    case Awaiting::signal: return {Next::Kind::receive, signal_from_};
-    case Awaiting::true_error: return {Next::Kind::receive, downstream_};
-    case Awaiting::nothing: break;
+    case Awaiting::perturbation:
+      return {Next::Kind::receive, upstream_};
+    case Awaiting::signal:
+      return {Next::Kind::receive, signal_from_};
+    case Awaiting::true_error:
+      return {Next::Kind::receive, downstream_};
+    case Awaiting::nothing:
+      break;
   }
   return {Next::Kind::finished, {}};
 }
@@ -46,7 +52,8 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
       break;
     case Awaiting::perturbation:
       if (header.has_perturbation() && header.perturbation().step() == step_)
-        return on_perturbation(batch_view(message, peer, layer_.params().inputs, batch_, batch_), out);
+        return on_perturbation(batch_view(message, peer, layer_.params().inputs, batch_, batch_),
+                               out);
       break;
     case Awaiting::signal:
       if ((header.has_error() && header.error().step() == step_) ||
@@ -58,13 +65,16 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
       if (header.has_true_error() && header.true_error().step() == step_)
         return on_true_error(peer, message, out);
       break;
-    case Awaiting::nothing: break;
+    case Awaiting::nothing:
+      break;
   }
-  throw_transport(TransportError::unexpected_message, name_ + ", from " + peer + " after step " + std::to_string(step_));
+  throw_transport(TransportError::unexpected_message,
+                  name_ + ", from " + peer + " after step " + std::to_string(step_));
 }
 
 void LayerProcess::on_activity(const std::string& peer, const Message& message, Outbox& out) {
-  const BatchView z = batch_view(message, peer, layer_.params().inputs, -1, experiment_.batches.batch_size);
+  const BatchView z =
+      batch_view(message, peer, layer_.params().inputs, -1, experiment_.batches.batch_size);
   const wire::Activity& activity = message.header.activity();
   if (activity.pass() == wire::evaluate) {
     const Matrix& y = layer_.respond_evaluate(z);
@@ -120,7 +130,8 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
 }
 
 void LayerProcess::on_true_error(const std::string& peer, const Message& message, Outbox& out) {
-  const double angle = layer_.gradient_angle(batch_view(message, peer, layer_.params().units, batch_, batch_));
+  const double angle =
+      layer_.gradient_angle(batch_view(message, peer, layer_.params().units, batch_, batch_));
   if (!is_first_) {
     Message down = batch_message(layer_.pass_back_true(), name_, "true error at " + at_step());
     down.header.mutable_true_error()->set_step(step_);
@@ -182,16 +193,18 @@ void LayerProcess::restore(const std::string& name, Message message) {
     if (tensor.name != name) return;
     known = true;
     const auto& shape = message.header.shape();
-    const bool right = tensor.is_vector ? shape.size() == 1 && shape[0] == tensor.rows
-                                        : shape.size() == 2 && shape[0] == tensor.rows && shape[1] == tensor.cols;
+    const bool right =
+        tensor.is_vector ? shape.size() == 1 && shape[0] == tensor.rows
+                         : shape.size() == 2 && shape[0] == tensor.rows && shape[1] == tensor.cols;
     if (!right) {
-      throw UserError("checkpoint: /layers/" + name_ + "/" + name + " has shape " + shape_text(message.header) + ", expected (" +
-                      std::to_string(tensor.rows) +
+      throw UserError("checkpoint: /layers/" + name_ + "/" + name + " has shape " +
+                      shape_text(message.header) + ", expected (" + std::to_string(tensor.rows) +
                       (tensor.is_vector ? "" : ", " + std::to_string(tensor.cols)) + ")");
     }
     const Eigen::Map<const Matrix> values(message.body.data(), tensor.cols, tensor.rows);
     if (!all_finite(values))
-      throw UserError("checkpoint: /layers/" + name_ + "/" + name + " holds numbers that are not finite");
+      throw UserError("checkpoint: /layers/" + name_ + "/" + name +
+                      " holds numbers that are not finite");
     Eigen::Map<Matrix>(tensor.data, tensor.rows, tensor.cols) = values.transpose();
   });
   if (!known)
@@ -209,9 +222,11 @@ void LayerProcess::send_probe(const std::string& probe, double value, Outbox& ou
   out.send(coordinator_name, std::move(message));
 }
 
-void LayerProcess::check_settled(const std::optional<Settled>& settled, const std::string& what, Outbox& out) const {
+void LayerProcess::check_settled(const std::optional<Settled>& settled, const std::string& what,
+                                 Outbox& out) const {
   if (!settled || settled->converged) return;
-  if (!experiment_.stop_when_unsettled) return send_probe("unsettled_residual", settled->residual, out);
+  if (!experiment_.stop_when_unsettled)
+    return send_probe("unsettled_residual", settled->residual, out);
   std::ostringstream line;
   line << name_ << ": " << what << " at " << at_step() << " has not settled: relative residual "
        << settled->residual << " after " << settled->steps << " steps, expected at most "

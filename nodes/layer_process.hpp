@@ -9,10 +9,11 @@ namespace lateral {
 
 /// A training step, in the order in which a layer reads:
 ///   upstream    Activity      → respond, Activity downstream
-///   upstream    Perturbation  → Perturbation downstream          (a rule that perturbs; not the first layer)
-///   above       the signal    → receive credit, Error upstream   (from the layer above or the readout)
-///   downstream  TrueError     → compare, TrueError upstream      (probed steps of rules other than backpropagation)
-///   and then learns, after everything that others wait for has been sent.
+///   upstream    Perturbation  → Perturbation downstream          (a rule that perturbs; not the
+///   first layer) above       the signal    → receive credit, Error upstream   (from the layer
+///   above or the readout) downstream  TrueError     → compare, TrueError upstream      (probed
+///   steps of rules other than backpropagation) and then learns, after everything that others wait
+///   for has been sent.
 /// Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the same stream.
 class LayerProcess final : public Process {
  public:
@@ -35,7 +36,8 @@ class LayerProcess final : public Process {
   void send_state(const wire::Snapshot& snapshot, Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out) const;
   /// What did not settle ends the run or is reported, as the experiment says.
-  void check_settled(const std::optional<Settled>& settled, const std::string& what, Outbox& out) const;
+  void check_settled(const std::optional<Settled>& settled, const std::string& what,
+                     Outbox& out) const;
   std::string at_step() const;
 
   const Experiment& experiment_;

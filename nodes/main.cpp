@@ -61,16 +61,20 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
   plan.data_directory = data_directory(options);
   if (!options.resume.empty()) {
     if (!options.out.empty() || !options.init.empty())
-      throw UserError("--resume goes on in its own folder from its own state, expected neither --out nor --init");
+      throw UserError(
+          "--resume goes on in its own folder from its own state, expected neither --out nor "
+          "--init");
     plan.directory = RunDirectory::reopen(options.resume);
     const fs::path settings = plan.directory->experiment();
-    Experiment experiment = load_experiment(options.experiment.empty() ? settings : fs::path(options.experiment),
-                                            options.sets);
+    Experiment experiment = load_experiment(
+        options.experiment.empty() ? settings : fs::path(options.experiment), options.sets);
     plan.start = read_checkpoint(plan.directory->checkpoint(), checkpoint_limits(experiment));
     if (!plan.start.complete_header)
-      throw UserError(plan.directory->checkpoint().string() +
-                      ": does not say where its run stopped, expected a checkpoint written by lateral");
-    if (!differs_only_in_epochs(experiment.text, plan.start.experiment, plan.directory->checkpoint().string()))
+      throw UserError(
+          plan.directory->checkpoint().string() +
+          ": does not say where its run stopped, expected a checkpoint written by lateral");
+    if (!differs_only_in_epochs(experiment.text, plan.start.experiment,
+                                plan.directory->checkpoint().string()))
       throw UserError("--resume " + options.resume + ": this experiment is not that run's: " +
                       first_difference(experiment.text, plan.start.experiment) +
                       "; expected the same settings (learning.epochs may differ)");
@@ -81,11 +85,13 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
     plan.resumed = true;
     return {std::move(experiment), std::move(plan)};
   }
-  if (options.experiment.empty()) throw UserError("run: no EXPERIMENT, expected a file such as sims/quickstart.textproto");
+  if (options.experiment.empty())
+    throw UserError("run: no EXPERIMENT, expected a file such as sims/quickstart.textproto");
   Experiment experiment = load_experiment(options.experiment, options.sets);
-  if (!options.init.empty()) plan.start = read_checkpoint(options.init, checkpoint_limits(experiment));
-  plan.directory =
-      RunDirectory::create(options.out.empty() ? RunDirectory::default_path(experiment.name) : fs::path(options.out));
+  if (!options.init.empty())
+    plan.start = read_checkpoint(options.init, checkpoint_limits(experiment));
+  plan.directory = RunDirectory::create(
+      options.out.empty() ? RunDirectory::default_path(experiment.name) : fs::path(options.out));
   return {std::move(experiment), std::move(plan)};
 }
 
@@ -104,15 +110,16 @@ int conclude(const Outcome& outcome) {
 
 int run(const RunOptions& options) {
   const auto [experiment, plan] = plan_run(options);
-  Progress progress{Progress::style_for_stderr(options.quiet), static_cast<std::uint64_t>(experiment.epochs)};
+  Progress progress{Progress::style_for_stderr(options.quiet),
+                    static_cast<std::uint64_t>(experiment.epochs)};
   const std::string folder = plan.directory->path().string();
   progress.note("lateral " + version() + ": " + experiment.name + " in " + folder);
   const Outcome outcome = launch(experiment, plan, placement(options), progress);
   if (!outcome.began && !plan.resumed) plan.directory->discard();
   if (outcome.summary && !options.quiet) {
     if (!outcome.summary->complete)
-      std::cout << "stopped after step " << outcome.summary->step << "; to go on: lateral run --resume " << folder
-                << "\n\n";
+      std::cout << "stopped after step " << outcome.summary->step
+                << "; to go on: lateral run --resume " << folder << "\n\n";
     std::cout << to_table(*outcome.summary) << "\nstate_sha256 " << outcome.summary->state_sha256
               << "\nresults in " << folder << std::endl;
   }
@@ -130,8 +137,8 @@ int evaluate(const RunOptions& options) {
   const Outcome outcome = launch(experiment, plan, placement(options), progress);
   if (outcome.summary && !outcome.summary->epochs.empty()) {
     const MetricsRow& row = outcome.summary->epochs.back();
-    std::printf("%s loss %.6f  accuracy %.2f %%\n", outcome.summary->evaluated_on.c_str(), row.test_loss,
-                100 * row.test_accuracy);
+    std::printf("%s loss %.6f  accuracy %.2f %%\n", outcome.summary->evaluated_on.c_str(),
+                row.test_loss, 100 * row.test_accuracy);
   }
   return conclude(outcome);
 }
@@ -164,20 +171,24 @@ std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerP
 int check(const RunOptions& options) {
   const Experiment experiment = load_experiment(options.experiment, options.sets);
   const ImageShape& image = experiment.image;
-  std::printf("%s: valid\n\n%-16s  %-8s  %-22s  %12s  %10s\n", experiment.name.c_str(), "node", "role", "shape",
-              "parameters", "memory");
+  std::printf("%s: valid\n\n%-16s  %-8s  %-22s  %12s  %10s\n", experiment.name.c_str(), "node",
+              "role", "shape", "parameters", "memory");
   // Images stay bytes until their batch is sent.
   const std::size_t samples = experiment.make_data_format()->samples(experiment.generated);
   std::printf("%-16s  %-8s  %-22s  %12s  %7.1f MB\n", source_name.c_str(), "source",
-              (experiment.data_format + " " + std::to_string(image.channels) + "x" + std::to_string(image.height) +
-               "x" + std::to_string(image.width))
+              (experiment.data_format + " " + std::to_string(image.channels) + "x" +
+               std::to_string(image.height) + "x" + std::to_string(image.width))
                   .c_str(),
-              "", (static_cast<double>(samples) * (image.pixels() + 1) + static_cast<double>(experiment.batch_bytes_max())) / 1e6);
+              "",
+              (static_cast<double>(samples) * (image.pixels() + 1) +
+               static_cast<double>(experiment.batch_bytes_max())) /
+                  1e6);
   for (const LayerSpec& spec : experiment.layers) {
     std::uint64_t parameters = 0, state = 0;
     for (const auto& [name, values] : state_sizes(spec.params)) {
       state += values;
-      if (name == "weight" || name == "bias" || name == "decorrelation/R" || name == "decorrelation/M")
+      if (name == "weight" || name == "bias" || name == "decorrelation/R" ||
+          name == "decorrelation/M")
         parameters += values;
     }
     // Beside its state a layer holds its gradient and, for a batch, what it needs until it learns:
@@ -188,7 +199,8 @@ int check(const RunOptions& options) {
     const std::uint64_t values = state + inputs * units + 8 * b * (inputs + units);
     std::printf("%-16s  %-8s  %-22s  %12llu  %7.1f MB\n", spec.name.c_str(), "layer",
                 (std::to_string(inputs) + " -> " + std::to_string(units)).c_str(),
-                static_cast<unsigned long long>(parameters), static_cast<double>(values) * sizeof(float) / 1e6);
+                static_cast<unsigned long long>(parameters),
+                static_cast<double>(values) * sizeof(float) / 1e6);
   }
   std::printf("%-16s  %-8s  %-22s  %12s  %7.1f MB\n", readout_name.c_str(), "readout",
               (std::to_string(image.classes) + " classes").c_str(), "",
@@ -203,55 +215,74 @@ int main_throwing(int argc, char** argv) {
   app.name("lateral");
   app.set_version_flag("--version", "lateral " + version());
   app.require_subcommand(1);
-  app.failure_message([](const CLI::App*, const CLI::Error& error) { return one_line(error.what()); });
+  app.failure_message(
+      [](const CLI::App*, const CLI::Error& error) { return one_line(error.what()); });
   RunOptions options;
   NodeCall call;
 
   const auto with_data = [&](CLI::App* command) {
-    command->add_option("--data", options.data,
-                        "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
+    command->add_option(
+        "--data", options.data,
+        "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
   };
   const auto with_sets = [&](CLI::App* command) {
     command
-        ->add_option("--set", options.sets,
-                     "Set a field of the experiment: learning.epochs=2, layer.hidden1.units=64 (repeatable)")
+        ->add_option(
+            "--set", options.sets,
+            "Set a field of the experiment: learning.epochs=2, layer.hidden1.units=64 (repeatable)")
         ->type_name("PATH=VALUE")
         ->allow_extra_args(false);
   };
   const auto with_placement = [&](CLI::App* command) {
-    command->add_flag("--in-process", options.in_process, "All nodes in one process, for debuggers: same bits");
-    command->add_option("--transport", options.transport, "Sockets between the nodes: unix (default) or tcp")
+    command->add_flag("--in-process", options.in_process,
+                      "All nodes in one process, for debuggers: same bits");
+    command
+        ->add_option("--transport", options.transport,
+                     "Sockets between the nodes: unix (default) or tcp")
         ->check(CLI::IsMember({"unix", "tcp"}))
         ->option_text("unix|tcp");
   };
 
-  CLI::App* run_command = app.add_subcommand("run", "Train a network of processes and write a run directory");
-  run_command->add_option("EXPERIMENT", options.experiment, "Experiment file; proto/experiment.proto documents it");
+  CLI::App* run_command =
+      app.add_subcommand("run", "Train a network of processes and write a run directory");
+  run_command->add_option("EXPERIMENT", options.experiment,
+                          "Experiment file; proto/experiment.proto documents it");
   with_data(run_command);
   run_command->add_option("--out", options.out, "Run directory (default: runs/NAME-TIMESTAMP)");
   with_sets(run_command);
-  run_command->add_option("--init", options.init, "Start from the parameters in this checkpoint (HDF5)");
+  run_command->add_option("--init", options.init,
+                          "Start from the parameters in this checkpoint (HDF5)");
   run_command->add_option("--resume", options.resume, "Go on where this run directory stopped");
   with_placement(run_command);
   run_command->add_flag("--quiet", options.quiet, "Print nothing but errors");
 
-  CLI::App* check_command = app.add_subcommand("check", "Validate an experiment and print its nodes and memory");
+  CLI::App* check_command =
+      app.add_subcommand("check", "Validate an experiment and print its nodes and memory");
   check_command->add_option("EXPERIMENT", options.experiment, "Experiment file")->required();
   with_sets(check_command);
 
-  CLI::App* evaluate_command = app.add_subcommand("evaluate", "Test the network of a run directory");
+  CLI::App* evaluate_command =
+      app.add_subcommand("evaluate", "Test the network of a run directory");
   evaluate_command->add_option("RUN_DIR", options.resume, "Run directory")->required();
   with_data(evaluate_command);
   with_placement(evaluate_command);
 
-  CLI::App* node_command = app.add_subcommand(
-      "node", "One node process: what a launcher starts. It calls its coordinator, which tells it the rest");
+  CLI::App* node_command = app.add_subcommand("node",
+                                              "One node process: what a launcher starts. It calls "
+                                              "its coordinator, which tells it the rest");
   node_command->add_option("--name", call.name, "Name of the node")->required();
-  node_command->add_option("--coordinator", call.coordinator, "unix:PATH or tcp:HOST:PORT")->required();
-  node_command->add_option("--digest", call.digest_hex, "SHA-256 of the effective experiment, hexadecimal")->required();
-  node_command->add_option("--secret", call.secret_file, "File with the secret of the run, 64 hexadecimal digits")
+  node_command->add_option("--coordinator", call.coordinator, "unix:PATH or tcp:HOST:PORT")
       ->required();
-  node_command->add_option("--listen", call.listen, "Where its peers can dial: unix:PATH or tcp:HOST:PORT")->required();
+  node_command
+      ->add_option("--digest", call.digest_hex, "SHA-256 of the effective experiment, hexadecimal")
+      ->required();
+  node_command
+      ->add_option("--secret", call.secret_file,
+                   "File with the secret of the run, 64 hexadecimal digits")
+      ->required();
+  node_command
+      ->add_option("--listen", call.listen, "Where its peers can dial: unix:PATH or tcp:HOST:PORT")
+      ->required();
 
   try {
     app.parse(argc, argv);

@@ -15,7 +15,8 @@ std::vector<NodeSpec> network_nodes(const Experiment& experiment) {
 std::vector<std::pair<std::string, std::string>> network_links(const Experiment& experiment) {
   const std::vector<NodeSpec> nodes = network_nodes(experiment);
   std::vector<std::pair<std::string, std::string>> links;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) links.emplace_back(nodes[i].name, nodes[i + 1].name);
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i)
+    links.emplace_back(nodes[i].name, nodes[i + 1].name);
   links.emplace_back(source_name, readout_name);
   if (experiment.signal != Signal::error)
     for (std::size_t i = 0; i + 1 < experiment.layers.size(); ++i)

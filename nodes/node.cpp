@@ -8,9 +8,9 @@
 
 #include "nodes/layer_process.hpp"
 #include "nodes/ports.hpp"
-#include "nodes/usage.hpp"
 #include "nodes/readout_process.hpp"
 #include "nodes/source_process.hpp"
+#include "nodes/usage.hpp"
 #include "transport/task.hpp"
 
 namespace lateral {
@@ -32,7 +32,8 @@ class Router final : public Outbox {
 std::unique_ptr<Process> make_process(const std::string& name, const Experiment& experiment,
                                       const wire::Assignment& assignment) {
   if (name == source_name) {
-    const Position position{assignment.first_step(), assignment.first_epoch(), assignment.evaluate_only()};
+    const Position position{assignment.first_step(), assignment.first_epoch(),
+                            assignment.evaluate_only()};
     const std::unique_ptr<DataFormat> format = experiment.make_data_format();
     return std::make_unique<SourceProcess>(
         experiment, format->load(assignment.data_directory(), experiment.generated), position);
@@ -83,7 +84,8 @@ Message finished_message(std::uint64_t messages, std::uint64_t bytes) {
 awaitable<std::vector<std::unique_ptr<Link>>> connect_in_time(const NodeSetting& setting,
                                                               const wire::Assignment& assignment) {
   try {
-    std::vector<std::unique_ptr<Link>> links = co_await with_deadline(connect_max, setting.connect(assignment));
+    std::vector<std::unique_ptr<Link>> links =
+        co_await with_deadline(connect_max, setting.connect(assignment));
     co_return links;
   } catch (const system_error& error) {
     if (error.code() != asio::error::timed_out) throw;
@@ -100,7 +102,8 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
 
   Message order = co_await control.receive(coordinator_name);
   if (!order.header.has_assignment())
-    throw_transport(TransportError::unexpected_message, "expected an assignment from the coordinator");
+    throw_transport(TransportError::unexpected_message,
+                    "expected an assignment from the coordinator");
   const wire::Assignment assignment = order.header.assignment();
   const Experiment experiment = parse_experiment(assignment.experiment(), "assignment", {});
   if (experiment.digest != setting.digest)
@@ -109,7 +112,9 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
   std::unique_ptr<Process> process;
   Ports network{executor};
   asio::thread_pool pool{1};  // joined before what it computes on goes
-  std::function<void()> make = [&] { process = make_process(setting.name, experiment, assignment); };
+  std::function<void()> make = [&] {
+    process = make_process(setting.name, experiment, assignment);
+  };
   co_await compute_on(pool, std::move(make));
 
   for (std::uint32_t i = 0; i < assignment.tensors(); ++i) {
@@ -150,8 +155,9 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
   tasks.push_back(serve(*process, control, network, pool));
   co_await run_until_first_ends(std::move(tasks));
   setting.log("finished");
-  control.send(coordinator_name, finished_message(network.messages_sent() + control.messages_sent() + 1,
-                                                  network.bytes_sent() + control.bytes_sent()));
+  control.send(coordinator_name,
+               finished_message(network.messages_sent() + control.messages_sent() + 1,
+                                network.bytes_sent() + control.bytes_sent()));
 }
 
 /// Does the work; tells the coordinator if it failed. Ends when everything said has been sent.

@@ -1,4 +1,5 @@
-// The life of a node: it reports to the coordinator, gets its part, serves it, and says how it ended.
+// The life of a node: it reports to the coordinator, gets its part, serves it, and says how it
+// ended.
 #pragma once
 
 #include <functional>

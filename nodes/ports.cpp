@@ -91,7 +91,8 @@ Message Ports::take(Port& port) {
 awaitable<Message> Ports::receive(std::string peer) {
   Port& port = *ports_.at(peer);
   while (port.incoming.empty() && !port.closed) co_await port.incoming_changed.wait();
-  if (port.incoming.empty()) throw NetworkError("lost the link to " + peer + ": " + port.why_closed);
+  if (port.incoming.empty())
+    throw NetworkError("lost the link to " + peer + ": " + port.why_closed);
   co_return take(port);
 }
 

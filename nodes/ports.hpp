@@ -23,8 +23,8 @@ inline constexpr std::size_t outgoing_max = 2;
 /// One link a peer, each with a coroutine that reads and one that writes. All but send() belongs to
 /// the thread of the executor; send() may be called from the thread that computes.
 ///
-/// Bounded queues in a cycle could lock; these cannot. A message goes back only in answer to one that
-/// was read, a sender waits only before it reads its next message, never inside handle(), and
+/// Bounded queues in a cycle could lock; these cannot. A message goes back only in answer to one
+/// that was read, a sender waits only before it reads its next message, never inside handle(), and
 /// answers per peer never exceed what that peer has in flight.
 class Ports final : public Outbox {
  public:
@@ -49,10 +49,14 @@ class Ports final : public Outbox {
   std::optional<Message> try_receive(const std::string& peer);
 
   /// Bytes heard from a peer so far, heartbeats included.
-  std::uint64_t heard(const std::string& peer) const { return ports_.at(peer)->link->bytes_received(); }
+  std::uint64_t heard(const std::string& peer) const {
+    return ports_.at(peer)->link->bytes_received();
+  }
   bool has(const std::string& peer) const { return ports_.contains(peer); }
   /// So much of what it sent waits to be read that its link is not being read.
-  bool is_full(const std::string& peer) const { return ports_.at(peer)->incoming.size() >= incoming_max; }
+  bool is_full(const std::string& peer) const {
+    return ports_.at(peer)->incoming.size() >= incoming_max;
+  }
   bool has_unread(const std::string& peer) const { return !ports_.at(peer)->incoming.empty(); }
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
   std::uint64_t messages_sent() const;
@@ -77,7 +81,7 @@ class Ports final : public Outbox {
 
   asio::any_io_executor executor_;
   std::map<std::string, std::unique_ptr<Port>> ports_;
-  Changed changed_;  // of any port
+  Changed changed_;          // of any port
   std::string served_last_;  // by receive_any(), which takes turns
 };
 

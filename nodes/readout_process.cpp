@@ -31,10 +31,13 @@ ReadoutProcess::ReadoutProcess(const Experiment& experiment, const wire::Sums& t
 
 Next ReadoutProcess::next() const {
   switch (awaiting_) {
-    case Awaiting::target: return {Next::Kind::receive, source_name};
+    case Awaiting::target:
+      return {Next::Kind::receive, source_name};
     case Awaiting::activity:
-    case Awaiting::perturbation: return {Next::Kind::receive, output_};
-    case Awaiting::nothing: break;
+    case Awaiting::perturbation:
+      return {Next::Kind::receive, output_};
+    case Awaiting::nothing:
+      break;
   }
   return {Next::Kind::finished, {}};
 }
@@ -47,7 +50,8 @@ void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& ou
       labels_.assign(target_.labels().begin(), target_.labels().end());
       for (const std::uint32_t label : labels_)
         if (label >= static_cast<std::uint32_t>(classes_))
-          throw_transport(TransportError::unexpected_message, peer + " sent the label " + std::to_string(label));
+          throw_transport(TransportError::unexpected_message,
+                          peer + " sent the label " + std::to_string(label));
       awaiting_ = Awaiting::activity;
       return;
     }
@@ -73,8 +77,8 @@ void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& ou
       return;
     }
   }
-  if (awaiting_ == Awaiting::activity && header.has_activity() && header.activity().step() == target_.step() &&
-      header.activity().pass() == target_.pass())
+  if (awaiting_ == Awaiting::activity && header.has_activity() &&
+      header.activity().step() == target_.step() && header.activity().pass() == target_.pass())
     return on_activity(peer, std::move(message), out);
   if (awaiting_ == Awaiting::perturbation && header.has_perturbation() &&
       header.perturbation().step() == target_.step())
@@ -122,7 +126,8 @@ void ReadoutProcess::send_error(Outbox& out) {
       break;
     }
     case Signal::reward: {
-      const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(), static_cast<Index>(differences_.size()));
+      const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(),
+                                                        static_cast<Index>(differences_.size()));
       const Matrix rewards = reward.cast<Scalar>();
       Message message = batch_message(rewards, readout_name, "reward" + at);
       message.header.mutable_reward()->set_step(target_.step());

@@ -13,7 +13,8 @@ namespace lateral {
 /// rule that perturbs, the Perturbation. Markers come from the source alone.
 class ReadoutProcess final : public Process {
  public:
-  /// `train` are the sums of an epoch that was begun before.  `experiment` must outlive the process.
+  /// `train` are the sums of an epoch that was begun before.  `experiment` must outlive the
+  /// process.
   ReadoutProcess(const Experiment& experiment, const wire::Sums& train);
 
   Next next() const override;

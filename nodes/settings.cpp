@@ -36,13 +36,20 @@ std::string value_names(const pb::EnumDescriptor& descriptor) {
 // What a value of this field looks like, for "expected …".
 std::string expected_form(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_BOOL: return "true or false";
-    case FieldDescriptor::CPPTYPE_DOUBLE: return "a number";
-    case FieldDescriptor::CPPTYPE_UINT32: return "a whole number from 0 to 4294967295";
-    case FieldDescriptor::CPPTYPE_UINT64: return "a whole number, 0 or more";
-    case FieldDescriptor::CPPTYPE_ENUM: return "one of " + value_names(*field.enum_type());
-    case FieldDescriptor::CPPTYPE_MESSAGE: return "a field of it: " + field_names(*field.message_type());
-    default: return "a word";
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return "true or false";
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return "a number";
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return "a whole number from 0 to 4294967295";
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return "a whole number, 0 or more";
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return "one of " + value_names(*field.enum_type());
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return "a field of it: " + field_names(*field.message_type());
+    default:
+      return "a word";
   }
 }
 
@@ -65,7 +72,8 @@ class FirstError final : public pb::io::ErrorCollector {
 
 // ---- --set PATH=VALUE
 
-pb::Message& layer_called(proto::Experiment& experiment, const std::string& name, const std::string& flag) {
+pb::Message& layer_called(proto::Experiment& experiment, const std::string& name,
+                          const std::string& flag) {
   std::vector<std::string> names;
   for (proto::Layer& layer : *experiment.mutable_layer()) {
     if (layer.name() == name) return layer;
@@ -136,13 +144,27 @@ void fill_defaults(pb::Message& message) {
     }
     if (reflection.HasField(message, field) || !field->has_default_value()) continue;
     switch (field->cpp_type()) {
-      case FieldDescriptor::CPPTYPE_BOOL: reflection.SetBool(&message, field, field->default_value_bool()); break;
-      case FieldDescriptor::CPPTYPE_DOUBLE: reflection.SetDouble(&message, field, field->default_value_double()); break;
-      case FieldDescriptor::CPPTYPE_UINT32: reflection.SetUInt32(&message, field, field->default_value_uint32()); break;
-      case FieldDescriptor::CPPTYPE_UINT64: reflection.SetUInt64(&message, field, field->default_value_uint64()); break;
-      case FieldDescriptor::CPPTYPE_ENUM: reflection.SetEnum(&message, field, field->default_value_enum()); break;
-      case FieldDescriptor::CPPTYPE_STRING: reflection.SetString(&message, field, field->default_value_string()); break;
-      default: throw std::logic_error("experiment.proto: no default is filled in for " + field->full_name());
+      case FieldDescriptor::CPPTYPE_BOOL:
+        reflection.SetBool(&message, field, field->default_value_bool());
+        break;
+      case FieldDescriptor::CPPTYPE_DOUBLE:
+        reflection.SetDouble(&message, field, field->default_value_double());
+        break;
+      case FieldDescriptor::CPPTYPE_UINT32:
+        reflection.SetUInt32(&message, field, field->default_value_uint32());
+        break;
+      case FieldDescriptor::CPPTYPE_UINT64:
+        reflection.SetUInt64(&message, field, field->default_value_uint64());
+        break;
+      case FieldDescriptor::CPPTYPE_ENUM:
+        reflection.SetEnum(&message, field, field->default_value_enum());
+        break;
+      case FieldDescriptor::CPPTYPE_STRING:
+        reflection.SetString(&message, field, field->default_value_string());
+        break;
+      default:
+        throw std::logic_error("experiment.proto: no default is filled in for " +
+                               field->full_name());
     }
   }
 }
@@ -150,10 +172,14 @@ void fill_defaults(pb::Message& message) {
 double number_of(const pb::Message& message, const FieldDescriptor* field) {
   const pb::Reflection& reflection = *message.GetReflection();
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_DOUBLE: return reflection.GetDouble(message, field);
-    case FieldDescriptor::CPPTYPE_UINT32: return reflection.GetUInt32(message, field);
-    case FieldDescriptor::CPPTYPE_UINT64: return static_cast<double>(reflection.GetUInt64(message, field));
-    default: throw std::logic_error("experiment.proto: a range on " + field->full_name());
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection.GetDouble(message, field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return reflection.GetUInt32(message, field);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return static_cast<double>(reflection.GetUInt64(message, field));
+    default:
+      throw std::logic_error("experiment.proto: a range on " + field->full_name());
   }
 }
 
@@ -183,7 +209,8 @@ void check_range(const pb::Message& message, const FieldDescriptor* field, const
   limit(proto::max, "<=", std::less_equal<>());
   limit(proto::below, "<", std::less<>());
   if (!inside)
-    throw UserError(where + ": " + path + " is " + short_number(value) + ", expected a value " + join(limits));
+    throw UserError(where + ": " + path + " is " + short_number(value) + ", expected a value " +
+                    join(limits));
 }
 
 }  // namespace
@@ -204,7 +231,8 @@ std::string Settings::where_is_layer(int index, const std::string& field) const 
 }
 
 void Settings::check_fields(const pb::Message& message, const std::string& prefix,
-                            const TextFormat::ParseInfoTree* tree, const NamesInTable& names_in_table) const {
+                            const TextFormat::ParseInfoTree* tree,
+                            const NamesInTable& names_in_table) const {
   const pb::Reflection& reflection = *message.GetReflection();
   const pb::Descriptor& descriptor = *message.GetDescriptor();
   for (int i = 0; i < descriptor.field_count(); ++i) {

@@ -1,4 +1,5 @@
-// Settings: an experiment file with --set applied and defaults filled in, and where each value came from.
+// Settings: an experiment file with --set applied and defaults filled in, and where each value came
+// from.
 #pragma once
 
 #include <google/protobuf/text_format.h>
@@ -32,8 +33,8 @@ class Settings {
   std::string where_is_layer(int index, const std::string& field = "") const;
 
  private:
-  std::string where(const std::string& path, const google::protobuf::FieldDescriptor* field, int index,
-                    const google::protobuf::TextFormat::ParseInfoTree* tree) const;
+  std::string where(const std::string& path, const google::protobuf::FieldDescriptor* field,
+                    int index, const google::protobuf::TextFormat::ParseInfoTree* tree) const;
   void check_fields(const google::protobuf::Message& message, const std::string& prefix,
                     const google::protobuf::TextFormat::ParseInfoTree* tree,
                     const NamesInTable& names_in_table) const;

@@ -19,11 +19,13 @@ SourceProcess::SourceProcess(const Experiment& experiment, DataSet data, const P
                     " steps, expected the data that the run was begun with");
   train_index_ = static_cast<int>(position.step - position.epoch * steps);
   const bool by_batch = experiment.layers.front().params.decorrelator.demean == Demean::batch;
-  if (by_batch && batches_.train_samples() % static_cast<std::size_t>(experiment.batches.batch_size) == 1)
-    throw UserError("learning.batch_size " + std::to_string(experiment.batches.batch_size) + " leaves one of " +
-                    std::to_string(batches_.train_samples()) +
-                    " training samples for the last batch, and decorrelation.demean is batch; expected another "
-                    "batch size, another data.train_limit, or demean: running");
+  if (by_batch &&
+      batches_.train_samples() % static_cast<std::size_t>(experiment.batches.batch_size) == 1)
+    throw UserError(
+        "learning.batch_size " + std::to_string(experiment.batches.batch_size) + " leaves one of " +
+        std::to_string(batches_.train_samples()) +
+        " training samples for the last batch, and decorrelation.demean is batch; expected another "
+        "batch size, another data.train_limit, or demean: running");
 }
 
 Next SourceProcess::next() const {
@@ -41,7 +43,8 @@ void SourceProcess::produce(bool stop, Outbox& out) {
   }
   if (!begun_) {
     begun_ = true;
-    if (!done_.evaluate_only) return send_snapshot(false, out);  // so that it can be resumed from the start
+    if (!done_.evaluate_only)
+      return send_snapshot(false, out);  // so that it can be resumed from the start
   }
   const std::uint64_t epoch = done_.epoch + 1;
   if (!done_.evaluate_only && epoch > static_cast<std::uint64_t>(experiment_.epochs)) {
@@ -74,7 +77,8 @@ void SourceProcess::describe(wire::Ready& ready) const {
   ready.set_train_steps_per_epoch(static_cast<std::uint64_t>(batches_.train_steps_per_epoch()));
 }
 
-void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out) {
+void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch,
+                               Outbox& out) {
   Message target;
   wire::Target& fields = *target.header.mutable_target();
   fields.set_pass(pass);

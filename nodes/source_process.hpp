@@ -15,13 +15,13 @@ struct Position {
 };
 
 /// The stream, to the first layer (Activity) and to the readout (Target), markers to both:
-///   a Snapshot; for each epoch the training batches, the evaluation batches, EpochEnd and Snapshot;
-///   at last End.
+///   a Snapshot; for each epoch the training batches, the evaluation batches, EpochEnd and
+///   Snapshot; at last End.
 /// Told to stop, it sends a final Snapshot after the batch at hand and ends.
 class SourceProcess final : public Process {
  public:
-  /// `experiment` must outlive the process.  Throws UserError if data, experiment and position do not
-  /// fit, and what Batches throws.
+  /// `experiment` must outlive the process.  Throws UserError if data, experiment and position do
+  /// not fit, and what Batches throws.
   SourceProcess(const Experiment& experiment, DataSet data, const Position& position);
 
   Next next() const override;

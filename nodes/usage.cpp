@@ -12,7 +12,8 @@ Usage own_usage() {
     return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
   };
   constexpr std::uint64_t kibibyte = 1024;  // the unit of ru_maxrss
-  return {static_cast<std::uint64_t>(usage.ru_maxrss) * kibibyte, seconds(usage.ru_utime) + seconds(usage.ru_stime)};
+  return {static_cast<std::uint64_t>(usage.ru_maxrss) * kibibyte,
+          seconds(usage.ru_utime) + seconds(usage.ru_stime)};
 }
 
 }  // namespace lateral

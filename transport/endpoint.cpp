@@ -68,7 +68,8 @@ Listener::Listener(const asio::any_io_executor& executor, const std::string& add
     : acceptor_{open_acceptor(executor, address)}, address_{address} {
   if (const auto* tcp = std::get_if<Tcp::acceptor>(&acceptor_)) {
     const Tcp::endpoint local = tcp->local_endpoint();
-    address_ = std::string(tcp_prefix) + local.address().to_string() + ":" + std::to_string(local.port());
+    address_ =
+        std::string(tcp_prefix) + local.address().to_string() + ":" + std::to_string(local.port());
   }
 }
 

@@ -9,18 +9,30 @@ class Category final : public boost::system::error_category {
   const char* name() const noexcept override { return "lateral.transport"; }
   std::string message(int value) const override {
     switch (static_cast<TransportError>(value)) {
-      case TransportError::bad_magic: return "not a frame of this protocol";
-      case TransportError::header_too_large: return "header larger than this link allows";
-      case TransportError::body_too_large: return "body larger than this link allows";
-      case TransportError::malformed_header: return "malformed header";
-      case TransportError::shape_mismatch: return "body length does not match its shape";
-      case TransportError::wrong_version: return "another version of the protocol";
-      case TransportError::wrong_configuration: return "another configuration";
-      case TransportError::wrong_peer: return "not a node that is expected here";
-      case TransportError::wrong_secret: return "does not know the secret of this run";
-      case TransportError::refused: return "refused by the peer";
-      case TransportError::unexpected_message: return "unexpected message";
-      case TransportError::bad_address: return "bad address";
+      case TransportError::bad_magic:
+        return "not a frame of this protocol";
+      case TransportError::header_too_large:
+        return "header larger than this link allows";
+      case TransportError::body_too_large:
+        return "body larger than this link allows";
+      case TransportError::malformed_header:
+        return "malformed header";
+      case TransportError::shape_mismatch:
+        return "body length does not match its shape";
+      case TransportError::wrong_version:
+        return "another version of the protocol";
+      case TransportError::wrong_configuration:
+        return "another configuration";
+      case TransportError::wrong_peer:
+        return "not a node that is expected here";
+      case TransportError::wrong_secret:
+        return "does not know the secret of this run";
+      case TransportError::refused:
+        return "refused by the peer";
+      case TransportError::unexpected_message:
+        return "unexpected message";
+      case TransportError::bad_address:
+        return "bad address";
     }
     return "unknown transport error";
   }

@@ -9,18 +9,18 @@
 namespace lateral {
 
 enum class TransportError {
-  bad_magic = 1,       ///< not a frame of ours
-  header_too_large,    ///< header longer than the link allows
-  body_too_large,      ///< body longer than the link allows
-  malformed_header,    ///< not a wire.Header
-  shape_mismatch,      ///< the body is not as long as its shape says
-  wrong_version,       ///< the peer speaks another version of the protocol
-  wrong_configuration, ///< the peer runs another experiment
-  wrong_peer,          ///< not a node that was expected here
-  wrong_secret,        ///< the peer does not know the secret of the run
-  refused,             ///< the peer refused us
-  unexpected_message,  ///< a message that does not belong here
-  bad_address,         ///< an address that cannot be parsed
+  bad_magic = 1,        ///< not a frame of ours
+  header_too_large,     ///< header longer than the link allows
+  body_too_large,       ///< body longer than the link allows
+  malformed_header,     ///< not a wire.Header
+  shape_mismatch,       ///< the body is not as long as its shape says
+  wrong_version,        ///< the peer speaks another version of the protocol
+  wrong_configuration,  ///< the peer runs another experiment
+  wrong_peer,           ///< not a node that was expected here
+  wrong_secret,         ///< the peer does not know the secret of the run
+  refused,              ///< the peer refused us
+  unexpected_message,   ///< a message that does not belong here
+  bad_address,          ///< an address that cannot be parsed
 };
 
 const boost::system::error_category& transport_category();

@@ -25,7 +25,8 @@ std::string random_bytes(std::size_t n) {
 // Lengths first, so that no two different transcripts have the same bytes.
 void append(std::string& transcript, std::string_view field) {
   const auto length = static_cast<std::uint32_t>(field.size());
-  for (int shift = 0; shift < 32; shift += 8) transcript += static_cast<char>((length >> shift) & 0xff);
+  for (int shift = 0; shift < 32; shift += 8)
+    transcript += static_cast<char>((length >> shift) & 0xff);
   transcript += field;
 }
 
@@ -68,7 +69,8 @@ awaitable<void> refuse(Link& link, TransportError error, std::string detail) {
 awaitable<Message> expect_answer(Link& link) {
   Message answer = co_await link.receive();
   if (answer.header.has_refusal())
-    throw_transport(TransportError::refused, link.peer() + " says: " + answer.header.refusal().reason());
+    throw_transport(TransportError::refused,
+                    link.peer() + " says: " + answer.header.refusal().reason());
   co_return answer;
 }
 
@@ -84,7 +86,8 @@ awaitable<void> dialler(Link& link, Credentials credentials, std::string from, s
   co_await link.send(std::move(first));
 
   Message answer = co_await expect_answer(link);
-  if (!answer.header.has_challenge()) throw_transport(TransportError::unexpected_message, link.peer());
+  if (!answer.header.has_challenge())
+    throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Challenge& challenge = answer.header.challenge();
   if (!equal_in_constant_time(challenge.proof(),
                               proof(credentials.secret, dialled_role, said, challenge.nonce())))
@@ -95,7 +98,8 @@ awaitable<void> dialler(Link& link, Credentials credentials, std::string from, s
       proof(credentials.secret, dialler_role, said, challenge.nonce()));
   co_await link.send(std::move(last));
   Message welcome = co_await expect_answer(link);
-  if (!welcome.header.has_welcome()) throw_transport(TransportError::unexpected_message, link.peer());
+  if (!welcome.header.has_welcome())
+    throw_transport(TransportError::unexpected_message, link.peer());
 }
 
 awaitable<std::string> dialled(Link& link, Credentials credentials, std::string self,
@@ -108,7 +112,8 @@ awaitable<std::string> dialled(Link& link, Credentials credentials, std::string 
     co_await refuse(link, TransportError::wrong_version,
                     who + ": version " + std::to_string(hello.protocol_version()) + ", expected " +
                         std::to_string(protocol_version));
-  if (hello.nonce().size() != nonce_bytes) co_await refuse(link, TransportError::malformed_header, who);
+  if (hello.nonce().size() != nonce_bytes)
+    co_await refuse(link, TransportError::malformed_header, who);
   if (hello.configuration_digest() != credentials.configuration_digest)
     co_await refuse(link, TransportError::wrong_configuration, who);
   if (hello.to() != self || !expects(hello.from()))
@@ -117,7 +122,8 @@ awaitable<std::string> dialled(Link& link, Credentials credentials, std::string 
   const std::string nonce = random_bytes(nonce_bytes);
   Message answer;
   answer.header.mutable_challenge()->set_nonce(nonce);
-  answer.header.mutable_challenge()->set_proof(proof(credentials.secret, dialled_role, hello, nonce));
+  answer.header.mutable_challenge()->set_proof(
+      proof(credentials.secret, dialled_role, hello, nonce));
   co_await link.send(std::move(answer));
 
   const Message last = co_await link.receive();
@@ -159,7 +165,8 @@ std::string to_hex(std::string_view bytes) {
 
 awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, std::string from,
                                      std::string to) {
-  co_await with_deadline(handshake_max, dialler(link, std::move(credentials), std::move(from), std::move(to)));
+  co_await with_deadline(handshake_max,
+                         dialler(link, std::move(credentials), std::move(from), std::move(to)));
 }
 
 awaitable<std::string> handshake_as_dialled(Link& link, Credentials credentials, std::string self,

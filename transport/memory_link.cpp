@@ -23,7 +23,8 @@ class MemoryLink final : public Link {
   ~MemoryLink() override { close_pipes(); }
 
   awaitable<void> send(Message message) override {
-    while (!out_->closed && out_->messages.size() >= memory_link_capacity) co_await out_->changed.wait();
+    while (!out_->closed && out_->messages.size() >= memory_link_capacity)
+      co_await out_->changed.wait();
     if (out_->closed) throw system_error(asio::error::broken_pipe, peer());
     count_sent(frame_prefix_bytes + message.header.ByteSizeLong() + message.body.bytes());
     out_->messages.push_back(std::move(message));

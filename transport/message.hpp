@@ -17,7 +17,8 @@ class Block {
  public:
   Block() = default;
   explicit Block(std::size_t size)
-      : data_{size == 0 ? nullptr : static_cast<float*>(::operator new(size * sizeof(float), alignment))},
+      : data_{size == 0 ? nullptr
+                        : static_cast<float*>(::operator new(size * sizeof(float), alignment))},
         size_{size} {}
 
   float* data() { return data_.get(); }

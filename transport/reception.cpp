@@ -22,16 +22,18 @@ awaitable<void> Reception::run() {
     ++greeting_;
     // Each greeting ends by itself within handshake_max. None outlives this object: who runs a
     // Reception stops its io_context before the Reception goes.
-    asio::co_spawn(executor_, greet(std::move(socket), caller), [this](const std::exception_ptr& bug) {
-      --greeting_;
-      changed_.notify();
-      if (bug) std::rethrow_exception(bug);
-    });
+    asio::co_spawn(executor_, greet(std::move(socket), caller),
+                   [this](const std::exception_ptr& bug) {
+                     --greeting_;
+                     changed_.notify();
+                     if (bug) std::rethrow_exception(bug);
+                   });
   }
 }
 
 awaitable<void> Reception::greet(Socket socket, int caller) {
-  std::unique_ptr<Link> link = make_socket_link(std::move(socket), "caller " + std::to_string(caller));
+  std::unique_ptr<Link> link =
+      make_socket_link(std::move(socket), "caller " + std::to_string(caller));
   try {
     const auto expects = [this](const std::string& name) { return expected_.contains(name); };
     std::string name = co_await handshake_as_dialled(*link, credentials_, self_, expects);

@@ -19,8 +19,8 @@ inline constexpr int handshakes_max = 16;
 class Reception {
  public:
   /// `log` is told one line about each caller that was refused.
-  Reception(const asio::any_io_executor& executor, const std::string& address, Credentials credentials,
-            std::string self, std::function<void(const std::string&)> log);
+  Reception(const asio::any_io_executor& executor, const std::string& address,
+            Credentials credentials, std::string self, std::function<void(const std::string&)> log);
 
   const std::string& address() const { return listener_.address(); }
   /// From now on a peer of this name may connect, once.

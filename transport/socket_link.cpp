@@ -17,8 +17,8 @@ class SocketLink final : public Link {
 
   awaitable<void> send(Message message) override {
     const std::string head = encode_head(message);
-    const std::array<asio::const_buffer, 2> buffers{asio::buffer(head),
-                                                    asio::buffer(message.body.data(), message.body.bytes())};
+    const std::array<asio::const_buffer, 2> buffers{
+        asio::buffer(head), asio::buffer(message.body.data(), message.body.bytes())};
     co_await asio::async_write(socket_, buffers, use_awaitable);
     count_sent(head.size() + message.body.bytes());
   }

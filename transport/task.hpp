@@ -42,7 +42,8 @@ awaitable<T> with_deadline(Duration timeout, awaitable<T> operation) {
 /// the one that ended first, if it failed.  REQUIRES: at least one task
 inline awaitable<void> run_until_first_ends(std::vector<awaitable<void>> tasks) {
   auto executor = co_await asio::this_coro::executor;
-  using Operation = decltype(asio::co_spawn(executor, std::declval<awaitable<void>>(), asio::deferred));
+  using Operation =
+      decltype(asio::co_spawn(executor, std::declval<awaitable<void>>(), asio::deferred));
   std::vector<Operation> operations;
   operations.reserve(tasks.size());
   for (awaitable<void>& task : tasks)

@@ -127,7 +127,8 @@ const Matrix& DenseLayer::pass_back_true() {
 
 double DenseLayer::correlation_before() const {
   const Matrix& centred = decorrelator_.centred();
-  return mean_squared_correlation(centred.leftCols(std::min(centred.cols(), correlation_samples_max)));
+  return mean_squared_correlation(
+      centred.leftCols(std::min(centred.cols(), correlation_samples_max)));
 }
 
 double DenseLayer::correlation_after() const {

@@ -23,7 +23,8 @@ class Loss {
                 MatrixRef error) const {
     LATERAL_CHECK(losses.size() == labels.size());
     for (Index n = 0; n < y.cols(); ++n)
-      losses[static_cast<std::size_t>(n)] = of_sample(y.col(n), label_of(y, labels, n), error.col(n));
+      losses[static_cast<std::size_t>(n)] =
+          of_sample(y.col(n), label_of(y, labels, n), error.col(n));
   }
 
   /// differences_n = L_n(y + d) − L_n(y), evaluated in double precision from d itself, so that a

@@ -42,8 +42,7 @@ std::span<const std::uint32_t> batch_of(std::span<const std::uint32_t> order, in
   LATERAL_CHECK(index >= 0);
   const std::size_t begin = static_cast<std::size_t>(index) * static_cast<std::size_t>(batch_size);
   LATERAL_CHECK(begin < order.size());
-  return order.subspan(begin,
-                       std::min(static_cast<std::size_t>(batch_size), order.size() - begin));
+  return order.subspan(begin, std::min(static_cast<std::size_t>(batch_size), order.size() - begin));
 }
 
 void check_images(const Images& images, const ImageShape& shape) {

@@ -13,11 +13,11 @@ namespace lateral {
 
 struct BatchParams {
   int batch_size = 256;
-  bool shuffle = true;         ///< false: the files' order in every epoch
-  int train_limit = 0;         ///< at most the first N in file order; 0 = all
-  int test_limit = 0;          ///< the same for the test images
-  int validation_samples = 0;  ///< > 0: as many training samples are set aside and evaluated
-  int crop_padding = 0;        ///< > 0: crops of the image with so many zero pixels on each side
+  bool shuffle = true;           ///< false: the files' order in every epoch
+  int train_limit = 0;           ///< at most the first N in file order; 0 = all
+  int test_limit = 0;            ///< the same for the test images
+  int validation_samples = 0;    ///< > 0: as many training samples are set aside and evaluated
+  int crop_padding = 0;          ///< > 0: crops of the image with so many zero pixels on each side
   bool horizontal_flip = false;  ///< mirrors a training image with probability 1/2
   std::uint64_t seed = 0;
 };

@@ -59,7 +59,8 @@ class DataFormat {
   virtual ImageShape shape(const GeneratedParams& params) const = 0;
   /// `root` is the folder given by --data.  Throws DataError.
   virtual DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const = 0;
-  /// Training and test samples that load() will give, or that the official files hold: for estimates.
+  /// Training and test samples that load() will give, or that the official files hold: for
+  /// estimates.
   virtual std::size_t samples(const GeneratedParams& params) const = 0;
 };
 

@@ -38,8 +38,8 @@ class Inflater {
   int step(std::span<std::uint8_t> out, std::size_t& written) {
     if (stream_.avail_in == 0) {
       // avail_in is 32 bits wide, a file need not be.
-      const std::size_t n = std::min<std::size_t>(packed_.size() - fed_,
-                                                  std::numeric_limits<uInt>::max());
+      const std::size_t n =
+          std::min<std::size_t>(packed_.size() - fed_, std::numeric_limits<uInt>::max());
       stream_.next_in = packed_.data() + fed_;
       stream_.avail_in = static_cast<uInt>(n);
       fed_ += n;

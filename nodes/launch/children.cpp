@@ -29,7 +29,8 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) fail("pipe");
   // A pipe holds far more than these 64 bytes, so this does not wait for the child.
-  const bool written = ::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size());
+  const bool written =
+      ::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size());
   ::close(pipe_ends[1]);
   const int log_file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const int no_input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -89,7 +90,8 @@ void Children::kill_all() {
 
 void Children::wait_all(std::chrono::milliseconds patience) {
   constexpr std::chrono::milliseconds look_again{5};
-  for (auto waited = std::chrono::milliseconds{0}; waited < patience && !running_.empty(); waited += look_again) {
+  for (auto waited = std::chrono::milliseconds{0}; waited < patience && !running_.empty();
+       waited += look_again) {
     reap();
     if (!running_.empty()) std::this_thread::sleep_for(look_again);
   }

@@ -42,7 +42,8 @@ class Children {
   std::map<pid_t, std::string> running_;
 };
 
-/// The descriptor on which a started node finds its secret, and how it is named on its command line.
+/// The descriptor on which a started node finds its secret, and how it is named on its command
+/// line.
 inline constexpr int secret_descriptor = 3;
 inline constexpr const char* secret_path = "/dev/fd/3";
 

@@ -4,13 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
-#include <cstdlib>
 #include <fstream>
-#include <iostream>
-#include <algorithm>
 #include <set>
 
 #include "nodes/launch/children.hpp"
@@ -30,7 +28,10 @@ namespace fs = std::filesystem;
 /// What is known of a run that is going on.
 struct Watch {
   Watch(const asio::any_io_executor& executor, Coordinator& c)
-      : coordinator{c}, signals{executor, SIGINT, SIGTERM, SIGHUP}, child_signals{executor, SIGCHLD}, changed{executor} {}
+      : coordinator{c},
+        signals{executor, SIGINT, SIGTERM, SIGHUP},
+        child_signals{executor, SIGCHLD},
+        changed{executor} {}
 
   void blame(Evidence item) {
     evidence.push_back(std::move(item));
@@ -38,7 +39,7 @@ struct Watch {
   }
 
   Coordinator& coordinator;  // handles messages on another thread: only converse() may ask it
-  bool busy = false;   // the coordinator is at a message
+  bool busy = false;         // the coordinator is at a message
   bool begun = false;
   std::function<void()> on_begin = [] {};
   std::set<std::string> finished;
@@ -67,7 +68,8 @@ awaitable<void> watch_signals(Watch& watch, Ports& ports) {
 
 /// What the end of a node process says, if nobody says it better.
 Evidence evidence_of_end(const Children::Ended& ended) {
-  const auto code = WIFEXITED(ended.status) ? static_cast<ExitCode>(WEXITSTATUS(ended.status)) : ExitCode::network;
+  const auto code = WIFEXITED(ended.status) ? static_cast<ExitCode>(WEXITSTATUS(ended.status))
+                                            : ExitCode::network;
   const bool lost_another = WIFEXITED(ended.status) && code == ExitCode::network;
   return {lost_another ? Evidence::Kind::lost_another : Evidence::Kind::died, ended.name, code,
           "(pid " + std::to_string(ended.pid) + ") " + describe_status(ended.status)};
@@ -78,20 +80,24 @@ awaitable<void> watch_children(Watch& watch, Children& children) {
     // One that ended with 0 has said so; its last messages may still wait to be read, and if it has
     // not, the closed link behind them tells.
     for (const Children::Ended& ended : children.reap())
-      if (!watch.finished.contains(ended.name) && ended.status != 0) watch.blame(evidence_of_end(ended));
+      if (!watch.finished.contains(ended.name) && ended.status != 0)
+        watch.blame(evidence_of_end(ended));
     co_await watch.child_signals.async_wait(use_awaitable);
   }
 }
 
-awaitable<void> watch_silence(Watch& watch, const Ports& ports, const std::vector<NodeSpec>& nodes) {
+awaitable<void> watch_silence(Watch& watch, const Ports& ports,
+                              const std::vector<NodeSpec>& nodes) {
   std::map<std::string, std::uint64_t> heard;
   std::map<std::string, int> silent_ticks;
   for (;;) {
     co_await sleep_for(heartbeat_interval);
     for (const NodeSpec& node : nodes) {
       const std::uint64_t now = ports.heard(node.name);
-      // A closed port is converse()'s to judge; one that is not being read is our delay, not theirs.
-      const bool ours = ports.closed(node.name) || ports.is_full(node.name) || watch.finished.contains(node.name);
+      // A closed port is converse()'s to judge; one that is not being read is our delay, not
+      // theirs.
+      const bool ours =
+          ports.closed(node.name) || ports.is_full(node.name) || watch.finished.contains(node.name);
       silent_ticks[node.name] = now == heard[node.name] && !ours ? silent_ticks[node.name] + 1 : 0;
       heard[node.name] = now;
       if (silent_ticks[node.name] < silent_ticks_max) continue;
@@ -106,7 +112,8 @@ awaitable<void> watch_silence(Watch& watch, const Ports& ports, const std::vecto
 awaitable<void> decide(Watch& watch, const Ports& ports) {
   while (watch.evidence.empty() && !watch.give_up) co_await watch.changed.wait();
   const auto more_to_read = [&] {
-    return watch.busy || std::any_of(watch.evidence.begin(), watch.evidence.end(), [&](const Evidence& item) {
+    return watch.busy ||
+           std::any_of(watch.evidence.begin(), watch.evidence.end(), [&](const Evidence& item) {
              return ports.has(item.node) && ports.has_unread(item.node);
            });
   };
@@ -133,7 +140,8 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
     std::optional<Message>& message = received.second;
     if (!message) {
       if (!watch.finished.contains(node))
-        watch.blame({Evidence::Kind::link_closed, node, ExitCode::network, "closed its link to the coordinator"});
+        watch.blame({Evidence::Kind::link_closed, node, ExitCode::network,
+                     "closed its link to the coordinator"});
       continue;
     }
     if (message->header.has_failed()) {
@@ -164,8 +172,8 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
 
 NodeSummary own_summary(const Ports& ports) {
   const Usage usage = own_usage();
-  return {coordinator_name, "coordinator", getpid(), usage.peak_rss_bytes, usage.cpu_seconds, ports.messages_sent(),
-          ports.bytes_sent()};
+  return {coordinator_name,  "coordinator",         getpid(),          usage.peak_rss_bytes,
+          usage.cpu_seconds, ports.messages_sent(), ports.bytes_sent()};
 }
 
 /// How a node of this process writes lines into its log.
@@ -173,12 +181,14 @@ std::function<void(const std::string&)> file_log(const RunPlan& plan, const std:
   if (!plan.directory) return [](const std::string&) {};
   const fs::path path = plan.directory->log(node);
   std::ofstream{path, std::ios::app};  // there from the start
-  return [path](const std::string& line) { std::ofstream{path, std::ios::app} << one_line(line) << "\n"; };
+  return [path](const std::string& line) {
+    std::ofstream{path, std::ios::app} << one_line(line) << "\n";
+  };
 }
 
 /// The conversation with a network whose nodes are all linked to us.
-awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpec>& nodes, Children* children,
-                           Outcome& outcome) {
+awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpec>& nodes,
+                           Children* children, Outcome& outcome) {
   asio::thread_pool pool{1};
   std::vector<awaitable<void>> tasks;
   tasks.push_back(ports.run());
@@ -191,18 +201,20 @@ awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpe
     tasks.push_back(watch_silence(watch, ports, nodes));
   }
   co_await run_until_first_ends(std::move(tasks));
-  if (watch.finished.size() == nodes.size()) outcome.summary = watch.coordinator.conclude(own_summary(ports));
+  if (watch.finished.size() == nodes.size())
+    outcome.summary = watch.coordinator.conclude(own_summary(ports));
   watch.coordinator.flush();
 }
 
 // ---- A process a node
 
 std::string node_address(Placement placement, const fs::path& folder, const std::string& name) {
-  return placement == Placement::unix_sockets ? "unix:" + (folder / name).string() : "tcp:127.0.0.1:0";
+  return placement == Placement::unix_sockets ? "unix:" + (folder / name).string()
+                                              : "tcp:127.0.0.1:0";
 }
 
-awaitable<void> collect_callers(Reception& reception, const std::vector<NodeSpec>& nodes, Ports& ports,
-                                const FrameLimits& limits) {
+awaitable<void> collect_callers(Reception& reception, const std::vector<NodeSpec>& nodes,
+                                Ports& ports, const FrameLimits& limits) {
   for (const NodeSpec& node : nodes) {
     std::unique_ptr<Link> link = co_await reception.wait_for(node.name);
     link->set_limits(limits);
@@ -210,7 +222,8 @@ awaitable<void> collect_callers(Reception& reception, const std::vector<NodeSpec
   }
 }
 
-awaitable<void> start_deadline(Watch& watch, const std::vector<NodeSpec>& nodes, const Ports& ports) {
+awaitable<void> start_deadline(Watch& watch, const std::vector<NodeSpec>& nodes,
+                               const Ports& ports) {
   co_await sleep_for(start_max);
   for (const NodeSpec& node : nodes)
     if (!ports.has(node.name))
@@ -219,21 +232,23 @@ awaitable<void> start_deadline(Watch& watch, const std::vector<NodeSpec>& nodes,
   co_await sleep_for(start_max);
 }
 
-awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan, Placement placement,
-                              Watch& watch, Children& children, Outcome& outcome) {
+awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
+                              Placement placement, Watch& watch, Children& children,
+                              Outcome& outcome) {
   auto executor = co_await asio::this_coro::executor;
   const std::vector<NodeSpec> nodes = network_nodes(experiment);
   SocketFolder folder;
   const Credentials credentials{make_secret(), experiment.digest};
-  Reception reception{executor, node_address(placement, folder.path(), coordinator_name), credentials,
-                      coordinator_name, file_log(plan, coordinator_name)};
+  Reception reception{executor, node_address(placement, folder.path(), coordinator_name),
+                      credentials, coordinator_name, file_log(plan, coordinator_name)};
   for (const NodeSpec& node : nodes) reception.expect(node.name);
   for (const NodeSpec& node : nodes)
     children.start(node.name,
                    {"node", "--name", node.name, "--coordinator", reception.address(), "--digest",
                     to_hex(experiment.digest), "--secret", secret_path, "--listen",
                     node_address(placement, folder.path(), node.name)},
-                   plan.directory ? plan.directory->log(node.name) : fs::path("/dev/null"), credentials.secret);
+                   plan.directory ? plan.directory->log(node.name) : fs::path("/dev/null"),
+                   credentials.secret);
 
   Ports ports{executor};
   const FrameLimits limits{header_bytes_max, experiment.tensor_bytes_max()};
@@ -258,7 +273,8 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
 
 // ---- All nodes within this process
 
-awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan, Watch& watch, Outcome& outcome) {
+awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan, Watch& watch,
+                               Outcome& outcome) {
   auto executor = co_await asio::this_coro::executor;
   const std::vector<NodeSpec> nodes = network_nodes(experiment);
   std::map<std::string, std::vector<std::unique_ptr<Link>>> links;
@@ -283,7 +299,8 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
       setting.log = file_log(plan, node.name);
       auto own = std::make_shared<std::vector<std::unique_ptr<Link>>>(std::move(links[node.name]));
       setting.expect = [](const wire::Assignment&) {};
-      setting.connect = [own](const wire::Assignment&) -> awaitable<std::vector<std::unique_ptr<Link>>> {
+      setting.connect =
+          [own](const wire::Assignment&) -> awaitable<std::vector<std::unique_ptr<Link>>> {
         co_return std::move(*own);
       };
       asio::co_spawn(executor, node_life(std::move(there), std::move(setting)),
@@ -305,11 +322,13 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
 
 }  // namespace
 
-Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement, Progress& progress) {
+Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
+               Progress& progress) {
   Outcome outcome;
   Children children;  // outlives everything that waits for its children
   try {
-    Coordinator coordinator{experiment, plan, progress};  // outlives whatever may still compute in it
+    Coordinator coordinator{experiment, plan,
+                            progress};  // outlives whatever may still compute in it
     asio::io_context io{1};
     Watch watch{io.get_executor(), coordinator};
     std::exception_ptr failure;

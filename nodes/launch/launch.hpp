@@ -18,8 +18,9 @@ enum class Placement {
 
 /// Time for all nodes to start and to call.
 inline constexpr std::chrono::seconds start_max{10};
-/// A node that has said nothing for so many heartbeat intervals of ours is lost. Counted in ticks of
-/// our own, so that a machine or a terminal that was suspended does not make everybody look dead.
+/// A node that has said nothing for so many heartbeat intervals of ours is lost. Counted in ticks
+/// of our own, so that a machine or a terminal that was suspended does not make everybody look
+/// dead.
 inline constexpr int silent_ticks_max = 15;
 /// Time in which the cause of a failure may turn up after its first sign; and as many times as long
 /// where what a node said before it went still waits to be read.
@@ -37,6 +38,7 @@ struct Outcome {
 };
 
 /// Writes what the plan says; never throws for what can go wrong with a network.
-Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement, Progress& progress);
+Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
+               Progress& progress);
 
 }  // namespace lateral

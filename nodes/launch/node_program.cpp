@@ -49,16 +49,18 @@ awaitable<Socket> dial_named(std::string address, std::string peer) {
   }
 }
 
-awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials, std::string self,
-                                           std::string peer) {
+awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials,
+                                           std::string self, std::string peer) {
   Socket socket = co_await dial_named(address, peer);
   std::unique_ptr<Link> link = make_socket_link(std::move(socket), peer);
   co_await handshake_as_dialler(*link, credentials, self, peer);
   co_return link;
 }
 
-awaitable<std::vector<std::unique_ptr<Link>>> connect_peers(const wire::Assignment& assignment, Reception& reception,
-                                                            Credentials credentials, std::string self) {
+awaitable<std::vector<std::unique_ptr<Link>>> connect_peers(const wire::Assignment& assignment,
+                                                            Reception& reception,
+                                                            Credentials credentials,
+                                                            std::string self) {
   std::vector<std::unique_ptr<Link>> links;
   for (const wire::Peer& peer : assignment.peers()) {
     std::unique_ptr<Link> link;
@@ -76,7 +78,8 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
   auto executor = co_await asio::this_coro::executor;
   const auto log = [](const std::string& line) { std::cerr << one_line(line) << std::endl; };
   Reception reception{executor, call.listen, credentials, call.name, log};
-  std::unique_ptr<Link> control = co_await call_peer(call.coordinator, credentials, call.name, coordinator_name);
+  std::unique_ptr<Link> control =
+      co_await call_peer(call.coordinator, credentials, call.name, coordinator_name);
   NodeSetting setting;
   setting.name = call.name;
   setting.digest = credentials.configuration_digest;
@@ -86,7 +89,8 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
     for (const wire::Peer& peer : assignment.peers())
       if (!peer.dial()) reception.expect(peer.name());
   };
-  setting.connect = [&reception, credentials, self = call.name](const wire::Assignment& assignment) {
+  setting.connect = [&reception, credentials,
+                     self = call.name](const wire::Assignment& assignment) {
     return connect_peers(assignment, reception, credentials, self);
   };
   std::vector<awaitable<void>> tasks;
@@ -102,7 +106,8 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
 ExitCode run_node(const NodeCall& call) {
   ExitCode code = ExitCode::our_bug;
   constexpr std::size_t digest_bytes = 32;
-  const Credentials credentials{read_secret(call.secret_file), from_hex(call.digest_hex, digest_bytes, "--digest")};
+  const Credentials credentials{read_secret(call.secret_file),
+                                from_hex(call.digest_hex, digest_bytes, "--digest")};
   asio::io_context io{1};
   std::exception_ptr failure;
   asio::co_spawn(io, live(call, credentials, code), [&](const std::exception_ptr& thrown) {

@@ -12,7 +12,7 @@ struct NodeCall {
   std::string coordinator;  ///< address
   std::string digest_hex;   ///< of the configuration it expects
   std::string secret_file;
-  std::string listen;       ///< "unix:PATH" or "tcp:HOST:PORT" where its peers can dial
+  std::string listen;  ///< "unix:PATH" or "tcp:HOST:PORT" where its peers can dial
 };
 
 /// Lives until the node's part in the run is over.  Throws what ends it before it has a coordinator

@@ -17,7 +17,8 @@ class SocketFolder {
  public:
   SocketFolder() {
     const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/lateral-XXXXXX";
+    std::string pattern =
+        std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/lateral-XXXXXX";
     // The address of a Unix socket holds 107 characters, and a node name has up to 64.
     if (pattern.size() > 36) pattern = "/tmp/lateral-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr)

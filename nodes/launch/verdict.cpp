@@ -9,9 +9,9 @@ namespace lateral {
 
 Failure verdict(const std::vector<Evidence>& evidence) {
   LATERAL_CHECK(!evidence.empty());
-  const auto cause = std::min_element(evidence.begin(), evidence.end(), [](const Evidence& a, const Evidence& b) {
-    return a.kind < b.kind;
-  });
+  const auto cause =
+      std::min_element(evidence.begin(), evidence.end(),
+                       [](const Evidence& a, const Evidence& b) { return a.kind < b.kind; });
   if (cause->kind == Evidence::Kind::reported) return {cause->code, cause->detail};
   return {cause->code, "node '" + cause->node + "' " + cause->detail};
 }

@@ -76,9 +76,10 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
     const std::string name = "/layers/" + tensor.layer + "/" + tensor.name;
     const std::vector<hsize_t> shape(tensor.shape.begin(), tensor.shape.end());
-    const Handle space{H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose};
-    // A checksum on each chunk: the library refuses to read a damaged one. Chunks are whole rows, and
-    // lie far below the library's limit of 4 GB.
+    const Handle space{H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
+                       H5Sclose};
+    // A checksum on each chunk: the library refuses to read a damaged one. Chunks are whole rows,
+    // and lie far below the library's limit of 4 GB.
     const Handle creation{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
     if (tensor.values.size() > 0) {
       constexpr hsize_t chunk_values = 1 << 18;
@@ -88,17 +89,22 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
       H5Pset_chunk(creation, static_cast<int>(chunk.size()), chunk.data());
       H5Pset_fletcher32(creation);
     }
-    const Handle set{H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, links, creation, H5P_DEFAULT), H5Dclose};
+    const Handle set{
+        H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, links, creation, H5P_DEFAULT),
+        H5Dclose};
     must(set.ok(), path);
     if (tensor.values.size() > 0)
-      must(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) >= 0, path);
+      must(
+          H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) >= 0,
+          path);
   }
   must(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, path);
 }
 
 // ---- Reading
 
-[[noreturn]] void refuse(const fs::path& path, const std::string& object, const std::string& expected) {
+[[noreturn]] void refuse(const fs::path& path, const std::string& object,
+                         const std::string& expected) {
   throw UserError(path.string() + ": " + object + ", expected " + expected);
 }
 
@@ -150,7 +156,8 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   const Handle type{H5Dget_type(set), H5Tclose};
   const Handle space{H5Dget_space(set), H5Sclose};
   const Handle creation{H5Dget_create_plist(set), H5Pclose};
-  if (H5Pget_external_count(creation) > 0) refuse(path, "data set /" + name + " lies elsewhere", "its values in this file");
+  if (H5Pget_external_count(creation) > 0)
+    refuse(path, "data set /" + name + " lies elsewhere", "its values in this file");
   const int rank = H5Sget_simple_extent_ndims(space);
   if (H5Tget_class(type) != H5T_FLOAT || rank < 1 || rank > 2)
     refuse(path, "data set /" + name, "floating-point numbers of one or two dimensions");
@@ -160,12 +167,14 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   for (int i = 0; i < rank; ++i) {
     if (extents[i] > 0 && values > tensor_bytes_max / sizeof(float) / extents[i])
       refuse(path, "data set /" + name,
-             "at most " + std::to_string(tensor_bytes_max) + " bytes, the largest tensor of this network");
+             "at most " + std::to_string(tensor_bytes_max) +
+                 " bytes, the largest tensor of this network");
     values *= extents[i];
     tensor.shape.push_back(static_cast<std::uint32_t>(extents[i]));
   }
   tensor.values = Block(static_cast<std::size_t>(values));
-  if (values > 0 && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
+  if (values > 0 &&
+      H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
     refuse(path, "data set /" + name + " is damaged", "values that match their checksum");
   return tensor;
 }
@@ -194,24 +203,28 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits)
 
   Checkpoint checkpoint;
   std::uint32_t format = 0;
-  if (read_number(file, "format_version", H5T_NATIVE_UINT32, format) && format != checkpoint_format_version)
-    refuse(path, "format_version " + std::to_string(format), std::to_string(checkpoint_format_version));
+  if (read_number(file, "format_version", H5T_NATIVE_UINT32, format) &&
+      format != checkpoint_format_version)
+    refuse(path, "format_version " + std::to_string(format),
+           std::to_string(checkpoint_format_version));
   double loss = 0;
   std::uint64_t correct = 0, samples = 0;
-  checkpoint.complete_header = read_number(file, "step", H5T_NATIVE_UINT64, checkpoint.step) &&
-                               read_number(file, "epoch", H5T_NATIVE_UINT64, checkpoint.epoch) &&
-                               read_text(file, "experiment", checkpoint.experiment) &&
-                               read_number(file, "epoch_loss_sum", H5T_NATIVE_DOUBLE, loss) &&
-                               read_number(file, "epoch_correct", H5T_NATIVE_UINT64, correct) &&
-                               read_number(file, "epoch_samples", H5T_NATIVE_UINT64, samples) &&
-                               read_number(file, "wall_seconds", H5T_NATIVE_DOUBLE, checkpoint.wall_seconds);
+  checkpoint.complete_header =
+      read_number(file, "step", H5T_NATIVE_UINT64, checkpoint.step) &&
+      read_number(file, "epoch", H5T_NATIVE_UINT64, checkpoint.epoch) &&
+      read_text(file, "experiment", checkpoint.experiment) &&
+      read_number(file, "epoch_loss_sum", H5T_NATIVE_DOUBLE, loss) &&
+      read_number(file, "epoch_correct", H5T_NATIVE_UINT64, correct) &&
+      read_number(file, "epoch_samples", H5T_NATIVE_UINT64, samples) &&
+      read_number(file, "wall_seconds", H5T_NATIVE_DOUBLE, checkpoint.wall_seconds);
   checkpoint.train.set_loss(loss);
   checkpoint.train.set_correct(correct);
   checkpoint.train.set_samples(samples);
 
   Names names;
   if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, collect, &names) < 0)
-    throw UserError(path.string() + ": cannot be read, expected an undamaged HDF5 file without links to others");
+    throw UserError(path.string() +
+                    ": cannot be read, expected an undamaged HDF5 file without links to others");
   std::size_t total = 0;
   for (const std::string& name : names.paths) {
     const Handle object{H5Oopen(file, name.c_str(), H5P_DEFAULT), H5Oclose};
@@ -220,7 +233,8 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits)
       checkpoint.tensors.push_back(read_tensor(path, file, name, limits.tensor_bytes_max));
       total += checkpoint.tensors.back().values.bytes();
       if (total > limits.total_bytes_max)
-        refuse(path, "more than " + std::to_string(limits.total_bytes_max) + " bytes of data sets", "the state of this network");
+        refuse(path, "more than " + std::to_string(limits.total_bytes_max) + " bytes of data sets",
+               "the state of this network");
     } else if (H5Iget_type(object) != H5I_GROUP) {
       refuse(path, "/" + name, "groups and data sets only");
     }
@@ -230,7 +244,8 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits)
 }
 
 std::string state_sha256(const std::vector<CheckpointTensor>& tensors) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(),
+                                                                   EVP_MD_CTX_free};
   EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
   for (const CheckpointTensor& tensor : tensors) {
     const std::string name = tensor.layer + "/" + tensor.name + "\n";

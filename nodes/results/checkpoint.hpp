@@ -1,4 +1,5 @@
-// Checkpoint: all learned state of a network, as an HDF5 file that NumPy and PyTorch users can read.
+// Checkpoint: all learned state of a network, as an HDF5 file that NumPy and PyTorch users can
+// read.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct Checkpoint {
   std::string experiment;  ///< the effective configuration
   std::uint64_t step = 0;  ///< training steps done
   std::uint64_t epoch = 0;
-  wire::Sums train;        ///< of the unfinished epoch
-  double wall_seconds = 0; ///< spent so far
+  wire::Sums train;              ///< of the unfinished epoch
+  double wall_seconds = 0;       ///< spent so far
   bool complete_header = false;  ///< all of the above were in the file
   std::vector<CheckpointTensor> tensors;
 };
@@ -43,8 +44,9 @@ struct CheckpointLimits {
 /// Throws UserError naming the file, the object and what was expected.
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits);
 
-/// SHA-256 over the state, as hexadecimal digits. Order: the tensors as given (layers from the input
-/// to the output, within a layer weight, bias, feedback, decorrelation/…, optimizer/…); of each
+/// SHA-256 over the state, as hexadecimal digits. Order: the tensors as given (layers from the
+/// input to the output, within a layer weight, bias, feedback, decorrelation/…, optimizer/…); of
+/// each
 /// "<layer>/<name>\n" and then its float32 values, little-endian, row-major.
 std::string state_sha256(const std::vector<CheckpointTensor>& tensors);
 

@@ -13,7 +13,8 @@ namespace lateral {
 namespace {
 
 constexpr const char* metrics_header =
-    "epoch,train_loss,train_accuracy,test_loss,test_accuracy,wall_seconds,train_samples_per_second\n";
+    "epoch,train_loss,train_accuracy,test_loss,test_accuracy,wall_seconds,train_samples_per_"
+    "second\n";
 constexpr const char* probes_header = "step,epoch,layer,probe,value\n";
 
 std::vector<std::string> lines_after_header(const std::filesystem::path& path) {
@@ -41,13 +42,15 @@ void append_text(const std::filesystem::path& path, const std::string& text) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept) : path_{std::move(path)} {
+MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
+    : path_{std::move(path)} {
   std::string content = metrics_header;
   for (const std::string& line : lines_after_header(path_)) {
     MetricsRow row;
     unsigned long long epoch = 0;
-    if (std::sscanf(line.c_str(), "%llu,%lf,%lf,%lf,%lf,%lf,%lf", &epoch, &row.train_loss, &row.train_accuracy,
-                    &row.test_loss, &row.test_accuracy, &row.wall_seconds, &row.train_samples_per_second) != 7)
+    if (std::sscanf(line.c_str(), "%llu,%lf,%lf,%lf,%lf,%lf,%lf", &epoch, &row.train_loss,
+                    &row.train_accuracy, &row.test_loss, &row.test_accuracy, &row.wall_seconds,
+                    &row.train_samples_per_second) != 7)
       continue;  // a line that a crash cut off
     row.epoch = epoch;
     if (row.epoch > epochs_kept) continue;
@@ -62,13 +65,14 @@ void MetricsFile::append(const MetricsRow& row) {
   append_text(path_, to_line(row));
 }
 
-ProbesFile::ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers)
+ProbesFile::ProbesFile(std::filesystem::path path, std::uint64_t steps_kept,
+                       std::vector<std::string> layers)
     : path_{std::move(path)}, layers_{std::move(layers)} {
   std::string content = probes_header;
   for (const std::string& line : lines_after_header(path_)) {
     unsigned long long step = 0;
-    if (std::count(line.begin(), line.end(), ',') == 4 && std::sscanf(line.c_str(), "%llu,", &step) == 1 &&
-        step <= steps_kept)
+    if (std::count(line.begin(), line.end(), ',') == 4 &&
+        std::sscanf(line.c_str(), "%llu,", &step) == 1 && step <= steps_kept)
       content += line + "\n";
   }
   write_atomically(path_, content);
@@ -82,11 +86,13 @@ void ProbesFile::flush(std::uint64_t step) {
     if (a.step != b.step) return a.step < b.step;
     return position(a.layer) < position(b.layer);
   });
-  const auto end = std::find_if(waiting_.begin(), waiting_.end(), [&](const ProbeRow& row) { return row.step > step; });
+  const auto end = std::find_if(waiting_.begin(), waiting_.end(),
+                                [&](const ProbeRow& row) { return row.step > step; });
   std::ostringstream text;
   text.precision(9);
   for (auto row = waiting_.begin(); row != end; ++row)
-    text << row->step << ',' << row->epoch << ',' << row->layer << ',' << row->probe << ',' << row->value << '\n';
+    text << row->step << ',' << row->epoch << ',' << row->layer << ',' << row->probe << ','
+         << row->value << '\n';
   waiting_.erase(waiting_.begin(), end);
   append_text(path_, text.str());
 }

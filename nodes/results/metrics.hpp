@@ -10,7 +10,8 @@ namespace lateral {
 
 struct MetricsRow {
   std::uint64_t epoch = 0;
-  double train_loss = 0;  ///< mean over the epoch's training samples, each at the state it was trained at
+  double train_loss =
+      0;  ///< mean over the epoch's training samples, each at the state it was trained at
   double train_accuracy = 0;
   double test_loss = 0;  ///< after the epoch
   double test_accuracy = 0;
@@ -39,8 +40,8 @@ class MetricsFile {
   std::vector<MetricsRow> rows_;
 };
 
-/// probes.csv. Rows come from the layers in any order; they are written sorted by step and layer, so
-/// that the same run writes the same file.
+/// probes.csv. Rows come from the layers in any order; they are written sorted by step and layer,
+/// so that the same run writes the same file.
 class ProbesFile {
  public:
   /// Starts the file, keeping the rows of an earlier session up to `steps_kept`.

@@ -59,14 +59,17 @@ void Progress::step(std::uint64_t step, std::uint64_t epoch, double loss, double
   const auto left = static_cast<double>(epochs_ * steps_per_epoch_ - step);
   const std::string left_text = duration_text(done > 0 ? elapsed / done * left : 0);
   char numbers[160];
-  std::snprintf(numbers, sizeof numbers, " %llu/%llu  loss %.5g  accuracy %5.2f %%  %.0f samples/s  %s left",
-                static_cast<unsigned long long>(in_epoch), static_cast<unsigned long long>(steps_per_epoch_),
-                loss, 100 * accuracy, samples_per_second, left_text.c_str());
+  std::snprintf(
+      numbers, sizeof numbers, " %llu/%llu  loss %.5g  accuracy %5.2f %%  %.0f samples/s  %s left",
+      static_cast<unsigned long long>(in_epoch), static_cast<unsigned long long>(steps_per_epoch_),
+      loss, 100 * accuracy, samples_per_second, left_text.c_str());
   char head[64];
   std::snprintf(head, sizeof head, "epoch %llu/%llu  ", static_cast<unsigned long long>(epoch),
                 static_cast<unsigned long long>(epochs_));
-  const int room = terminal_columns() - 1 - static_cast<int>(std::string(head).size() + std::string(numbers).size());
-  const std::string line = std::string(head) + (room >= 5 ? bar(share, std::min(room, 24)) : "") + numbers;
+  const int room = terminal_columns() - 1 -
+                   static_cast<int>(std::string(head).size() + std::string(numbers).size());
+  const std::string line =
+      std::string(head) + (room >= 5 ? bar(share, std::min(room, 24)) : "") + numbers;
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
   line_open_ = true;
@@ -76,7 +79,8 @@ void Progress::epoch_done(const MetricsRow& row) {
   if (style_ == Style::quiet) return;
   clear();
   std::fprintf(stderr,
-               "epoch %llu/%llu  train loss %.5g accuracy %5.2f %%  test loss %.5g accuracy %5.2f %%  %.0f samples/s\n",
+               "epoch %llu/%llu  train loss %.5g accuracy %5.2f %%  test loss %.5g accuracy %5.2f "
+               "%%  %.0f samples/s\n",
                static_cast<unsigned long long>(row.epoch), static_cast<unsigned long long>(epochs_),
                row.train_loss, 100 * row.train_accuracy, row.test_loss, 100 * row.test_accuracy,
                row.train_samples_per_second);

@@ -10,7 +10,8 @@
 
 namespace lateral {
 
-/// On a terminal one line that is rewritten; elsewhere a plain line an epoch; quiet: nothing. To stderr.
+/// On a terminal one line that is rewritten; elsewhere a plain line an epoch; quiet: nothing. To
+/// stderr.
 class Progress {
  public:
   enum class Style { bar, plain, quiet };
@@ -20,7 +21,8 @@ class Progress {
   Progress(Style style, std::uint64_t epochs) : style_{style}, epochs_{epochs} {}
   void begin(std::uint64_t steps_per_epoch, std::uint64_t first_step);
   /// After a training step; mean loss and accuracy over the epoch's samples so far.
-  void step(std::uint64_t step, std::uint64_t epoch, double loss, double accuracy, double samples_per_second);
+  void step(std::uint64_t step, std::uint64_t epoch, double loss, double accuracy,
+            double samples_per_second);
   void epoch_done(const MetricsRow& row);
   /// A line of its own between the others.
   void note(const std::string& line);

@@ -21,7 +21,8 @@ RunDirectory RunDirectory::create(const fs::path& path) {
   std::error_code failure;
   directory.existed_ = fs::exists(path, failure);
   if (directory.existed_ && (!fs::is_directory(path, failure) || !fs::is_empty(path, failure)))
-    throw UserError("--out " + path.string() + ": exists and is not an empty folder, expected a new one");
+    throw UserError("--out " + path.string() +
+                    ": exists and is not an empty folder, expected a new one");
   fs::create_directories(path / "log", failure);
   if (failure) throw UserError("--out " + path.string() + ": cannot be made: " + failure.message());
   directory.created_ = true;
@@ -50,13 +51,15 @@ RunDirectory RunDirectory::reopen(const fs::path& path) {
 
 void RunDirectory::lock() {
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw UserError(path_.string() + ": cannot be opened: " + std::strerror(errno));
+  if (descriptor < 0)
+    throw UserError(path_.string() + ": cannot be opened: " + std::strerror(errno));
   lock_ = std::shared_ptr<const int>(new int(descriptor), [](const int* d) {
     ::close(*d);
     delete d;
   });
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0)
-    throw UserError(path_.string() + ": another run is writing to this folder, expected one at a time");
+    throw UserError(path_.string() +
+                    ": another run is writing to this folder, expected one at a time");
 }
 
 fs::path RunDirectory::default_path(const std::string& experiment_name) {

@@ -24,7 +24,9 @@ class RunDirectory {
   std::filesystem::path probes() const { return path_ / "probes.csv"; }
   std::filesystem::path summary() const { return path_ / "summary.json"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.h5"; }
-  std::filesystem::path log(const std::string& node) const { return path_ / "log" / (node + ".log"); }
+  std::filesystem::path log(const std::string& node) const {
+    return path_ / "log" / (node + ".log");
+  }
 
   /// Removes a folder made by create() for a run that never began, so that nothing half-written
   /// stays and the same command can be given again.
@@ -35,7 +37,8 @@ class RunDirectory {
   void lock();
 
   std::filesystem::path path_;
-  std::shared_ptr<const int> lock_;  // a descriptor, locked against other runs until the last copy goes
+  std::shared_ptr<const int>
+      lock_;  // a descriptor, locked against other runs until the last copy goes
   bool created_ = false;
   bool existed_ = false;  // empty, before create()
 };

@@ -44,22 +44,23 @@ std::string to_json(const Summary& summary) {
 std::string to_table(const Summary& summary) {
   std::string table;
   char line[256];
-  std::snprintf(line, sizeof line, "%5s  %10s  %8s  %10s  %8s  %9s\n", "epoch", "train loss", "accuracy",
-                (summary.evaluated_on + " loss").c_str(), "accuracy", "samples/s");
+  std::snprintf(line, sizeof line, "%5s  %10s  %8s  %10s  %8s  %9s\n", "epoch", "train loss",
+                "accuracy", (summary.evaluated_on + " loss").c_str(), "accuracy", "samples/s");
   table += line;
   for (const MetricsRow& row : summary.epochs) {
     std::snprintf(line, sizeof line, "%5llu  %10.5g  %6.2f %%  %10.5g  %6.2f %%  %9.0f\n",
-                  static_cast<unsigned long long>(row.epoch), row.train_loss, 100 * row.train_accuracy,
-                  row.test_loss, 100 * row.test_accuracy, row.train_samples_per_second);
+                  static_cast<unsigned long long>(row.epoch), row.train_loss,
+                  100 * row.train_accuracy, row.test_loss, 100 * row.test_accuracy,
+                  row.train_samples_per_second);
     table += line;
   }
-  std::snprintf(line, sizeof line, "\n%-16s  %-11s  %8s  %7s  %8s  %9s  %9s\n", "node", "role", "pid", "cpu s",
-                "peak MB", "messages", "sent MB");
+  std::snprintf(line, sizeof line, "\n%-16s  %-11s  %8s  %7s  %8s  %9s  %9s\n", "node", "role",
+                "pid", "cpu s", "peak MB", "messages", "sent MB");
   table += line;
   for (const NodeSummary& node : summary.nodes) {
-    std::snprintf(line, sizeof line, "%-16s  %-11s  %8lld  %7.1f  %8.0f  %9llu  %9.1f\n", node.name.c_str(),
-                  node.role.c_str(), static_cast<long long>(node.pid), node.cpu_seconds,
-                  static_cast<double>(node.peak_rss_bytes) / 1e6,
+    std::snprintf(line, sizeof line, "%-16s  %-11s  %8lld  %7.1f  %8.0f  %9llu  %9.1f\n",
+                  node.name.c_str(), node.role.c_str(), static_cast<long long>(node.pid),
+                  node.cpu_seconds, static_cast<double>(node.peak_rss_bytes) / 1e6,
                   static_cast<unsigned long long>(node.messages_sent),
                   static_cast<double>(node.bytes_sent) / 1e6);
     table += line;

@@ -271,10 +271,10 @@ TEST_CASE("crops and mirrored images are pixels of the padded image and each pla
                             ((sample * channels + c) * height + y) * width + x)];
           for (int y = 0; y < height; ++y)
             for (int x = 0; x < width; ++x) {
-              const int byte = padded[static_cast<std::size_t>(y + top)]
-                                     [static_cast<std::size_t>(x + left)];
-              same = same &&
-                     values((c * height + y) * width + x, column) == normalised(data, c, byte);
+              const int byte =
+                  padded[static_cast<std::size_t>(y + top)][static_cast<std::size_t>(x + left)];
+              same =
+                  same && values((c * height + y) * width + x, column) == normalised(data, c, byte);
             }
         }
         if (same) fits.push_back(place);

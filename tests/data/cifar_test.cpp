@@ -126,9 +126,8 @@ TEST_CASE("CIFAR-100 gives the fine label and checks both") {
 TEST_CASE("a refused CIFAR file leaves the images as they were") {
   Images images;
   append_cifar_records(record({1}, 0), "F", {10}, images);
-  CHECK(is_one_line(refusal([&] {
-    append_cifar_records(record({2}, 0) + record({99}, 0), "F", {10}, images);
-  })));
+  CHECK(is_one_line(
+      refusal([&] { append_cifar_records(record({2}, 0) + record({99}, 0), "F", {10}, images); })));
   CHECK(images.labels == Bytes{1});
   CHECK(images.pixels.size() == cifar_pixels);
 }

@@ -32,8 +32,7 @@ double correlation(const DataSet& data, int distance, bool down) {
         const double q = data.train.pixels[from + step];
         n += 1, a += p, b += q, aa += p * p, bb += q * q, ab += p * q;
       }
-  return (ab / n - a / n * b / n) /
-         std::sqrt((aa / n - a / n * a / n) * (bb / n - b / n * b / n));
+  return (ab / n - a / n * b / n) / std::sqrt((aa / n - a / n * a / n) * (bb / n - b / n * b / n));
 }
 
 }  // namespace

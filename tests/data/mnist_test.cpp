@@ -115,8 +115,8 @@ TEST_CASE("MNIST images and labels must agree in number") {
 TEST_CASE("an MNIST label above 9 is refused with its offset") {
   const SmallMnist small;
   small.folder.write("mnist/t10k-labels-idx1-ubyte", label_file({9, 10}));
-  CHECK(small.refusal() == small.file("t10k-labels-idx1-ubyte") +
-                               ": at byte 9: found label 10, expected 0 to 9");
+  CHECK(small.refusal() ==
+        small.file("t10k-labels-idx1-ubyte") + ": at byte 9: found label 10, expected 0 to 9");
 }
 
 TEST_CASE("MNIST images must be 28 by 28 and at least one") {

@@ -47,12 +47,14 @@ TEST_CASE("an experiment is completed with the defaults of the schema") {
   CHECK_FALSE(e.layers[0].params.is_output);
   CHECK(e.layers[0].params.optimizer_params.beta2 == 0.9999);
   CHECK(e.layers[0].params.decorrelator.demean == Demean::none);  // with rule none
-  for (const char* word : {"learning_rate: 0.001", "tolerance: 0.0001", "seed: 0", "shuffle: true", "demean: none"})
+  for (const char* word :
+       {"learning_rate: 0.001", "tolerance: 0.0001", "seed: 0", "shuffle: true", "demean: none"})
     CHECK(e.text.find(word) != std::string::npos);
 }
 
 TEST_CASE("the effective configuration read again gives itself, and another seed another digest") {
-  const Experiment e = parse_experiment(base, "x", {"decorrelation.rule=ahmad2024", "learning.epochs=3"});
+  const Experiment e =
+      parse_experiment(base, "x", {"decorrelation.rule=ahmad2024", "learning.epochs=3"});
   const Experiment again = parse_experiment(e.text, "y", {});
   CHECK(again.text == e.text);
   CHECK(again.digest == e.digest);
@@ -60,18 +62,20 @@ TEST_CASE("the effective configuration read again gives itself, and another seed
 }
 
 TEST_CASE("demeaning defaults to the batch with a rule, and can be chosen without one") {
-  CHECK(parse_experiment(base, "x", {"decorrelation.rule=ahmad2024"}).layers[0].params.decorrelator.demean ==
-        Demean::batch);
-  CHECK(parse_experiment(base, "x", {"decorrelation.demean=batch"}).layers[0].params.decorrelator.demean ==
-        Demean::batch);
+  CHECK(parse_experiment(base, "x", {"decorrelation.rule=ahmad2024"})
+            .layers[0]
+            .params.decorrelator.demean == Demean::batch);
+  CHECK(parse_experiment(base, "x", {"decorrelation.demean=batch"})
+            .layers[0]
+            .params.decorrelator.demean == Demean::batch);
 }
 
 TEST_CASE("--set reaches every kind of field") {
   const Experiment e = parse_experiment(
       base, "x",
       {"layer.hidden1.units=7", "learning.shuffle=false", "learning.learning_rate=2.5e-2", "seed=9",
-       "decorrelation.mode=settled", "decorrelation.rule=ahmad2024", "learning.optimizer=sgd", "name=other",
-       "decorrelation.integrator=chebyshev", "data.train_limit=100"});
+       "decorrelation.mode=settled", "decorrelation.rule=ahmad2024", "learning.optimizer=sgd",
+       "name=other", "decorrelation.integrator=chebyshev", "data.train_limit=100"});
   CHECK(e.layers[0].params.units == 7);
   CHECK(e.layers[1].params.inputs == 7);
   CHECK_FALSE(e.batches.shuffle);
@@ -84,17 +88,21 @@ TEST_CASE("--set reaches every kind of field") {
 
 TEST_CASE("mistakes in the file are refused with their line") {
   CHECK(says(refusal(base + "nonsense: 3\n"), {"x.textproto:6:", "nonsense"}));
-  CHECK(says(refusal(base + "learning { epochs: 1 }\nseed: \"a\"\n"), {"x.textproto:6"}));  // a second learning
+  CHECK(says(refusal(base + "learning { epochs: 1 }\nseed: \"a\"\n"),
+             {"x.textproto:6"}));  // a second learning
   CHECK(says(refusal(base + "decorrelation { learning_rate: -1 }\n"),
              {"x.textproto:6", "decorrelation.learning_rate is -1", ">= 0"}));
-  CHECK(says(refusal(base + "decorrelation { rule: \"magic\" }\n"), {"x.textproto:6", "'magic'", "ahmad2024", "none"}));
+  CHECK(says(refusal(base + "decorrelation { rule: \"magic\" }\n"),
+             {"x.textproto:6", "'magic'", "ahmad2024", "none"}));
   CHECK(says(refusal(base + "decorrelation { mode: other }\n"), {"x.textproto:6", "other"}));
   CHECK(says(refusal(base + "recording { probe_interval: -3 }\n"), {"x.textproto:6"}));
   CHECK(says(refusal("layer { name: \"output\" units: 9 }\ndata { format: \"mnist\" }"),
              {"x.textproto:1", "'output' has 9 units", "expected 10", "mnist"}));
-  CHECK(says(refusal("layer { name: \"a b\" units: 10 }"), {"x.textproto:1", "'a b'", "expected a name"}));
+  CHECK(says(refusal("layer { name: \"a b\" units: 10 }"),
+             {"x.textproto:1", "'a b'", "expected a name"}));
   CHECK(says(refusal("layer { name: \"source\" units: 10 }"), {"'source' is taken"}));
-  CHECK(says(refusal("layer { name: \"a\" units: 10 }\nlayer { name: \"a\" units: 10 }"), {"x.textproto:2", "taken"}));
+  CHECK(says(refusal("layer { name: \"a\" units: 10 }\nlayer { name: \"a\" units: 10 }"),
+             {"x.textproto:2", "taken"}));
   CHECK(says(refusal("layer { name: \"a\" }"), {"no units"}));
   CHECK(says(refusal("seed: 1"), {"no layer"}));
   CHECK(says(refusal("name: \"../x\" layer { name: \"a\" units: 10 }"), {"name is '../x'"}));
@@ -104,11 +112,13 @@ TEST_CASE("mistakes in the file are refused with their line") {
 }
 
 TEST_CASE("mistakes in --set are refused by the flag") {
-  CHECK(says(refusal(base, {"learning.learnig_rate=1"}), {"--set learning.learnig_rate=1", "learning_rate"}));
+  CHECK(says(refusal(base, {"learning.learnig_rate=1"}),
+             {"--set learning.learnig_rate=1", "learning_rate"}));
   CHECK(says(refusal(base, {"learning.epochs=many"}), {"--set", "'many'", "whole number"}));
   CHECK(says(refusal(base, {"learning.epochs=-1"}), {"--set", "'-1'"}));
   CHECK(says(refusal(base, {"learning.epochs=0"}), {"--set learning.epochs=0", ">= 1"}));
-  CHECK(says(refusal(base, {"learning.learning_rate=nan"}), {"--set", "learning.learning_rate is nan"}));
+  CHECK(says(refusal(base, {"learning.learning_rate=nan"}),
+             {"--set", "learning.learning_rate is nan"}));
   CHECK(says(refusal(base, {"learning.learning_rate=inf"}), {"--set", "inf"}));
   CHECK(says(refusal(base, {"learning.shuffle=perhaps"}), {"--set", "true or false"}));
   CHECK(says(refusal(base, {"decorrelation.mode=wrong"}), {"--set", "closed_form, settled"}));
@@ -118,20 +128,24 @@ TEST_CASE("mistakes in --set are refused by the flag") {
   CHECK(says(refusal(base, {"seed.x=3"}), {"'seed' has no fields"}));
   CHECK(says(refusal(base, {"seed"}), {"PATH=VALUE"}));
   CHECK(says(refusal(base, {"=3"}), {"PATH=VALUE"}));
-  CHECK(says(refusal(base, {"data.train_limit=3000000000"}), {"data.train_limit is 3e+09", "<= 1e+09"}));
+  CHECK(says(refusal(base, {"data.train_limit=3000000000"}),
+             {"data.train_limit is 3e+09", "<= 1e+09"}));
   CHECK(says(refusal(base, {"seed="}), {"--set seed=", "whole number"}));
   CHECK(says(refusal(base, {"layer.hidden1.activation=step"}), {"'step'", "leaky_relu"}));
 }
 
 TEST_CASE("settings that do not go together are refused") {
-  CHECK(says(refusal(base, {"learning.batch_size=1", "decorrelation.rule=ahmad2024"}), {"demean", "running"}));
-  CHECK(refusal(base, {"learning.batch_size=1", "decorrelation.rule=ahmad2024", "decorrelation.demean=running"}) ==
-        "accepted");
-  CHECK(says(refusal(base, {"decorrelation.integrator=chebyshev", "decorrelation.step=0.5"}), {"chebyshev"}));
+  CHECK(says(refusal(base, {"learning.batch_size=1", "decorrelation.rule=ahmad2024"}),
+             {"demean", "running"}));
+  CHECK(refusal(base, {"learning.batch_size=1", "decorrelation.rule=ahmad2024",
+                       "decorrelation.demean=running"}) == "accepted");
+  CHECK(says(refusal(base, {"decorrelation.integrator=chebyshev", "decorrelation.step=0.5"}),
+             {"chebyshev"}));
 }
 
 TEST_CASE("every file of a folder of rules is a word of its field") {
-  for (const auto& entry : credit_table()) CHECK(refusal(base, {"learning.credit=" + std::string(entry.name)}) == "accepted");
+  for (const auto& entry : credit_table())
+    CHECK(refusal(base, {"learning.credit=" + std::string(entry.name)}) == "accepted");
   for (const auto& entry : integrator_table())
     CHECK(refusal(base, {"decorrelation.integrator=" + std::string(entry.name)}) == "accepted");
   CHECK(credit_table().size() >= 4);

@@ -132,10 +132,13 @@ TEST_CASE("node perturbation: a clean and a perturbed pass go up, a reward comes
   CHECK(c.layer.next().peer == "hidden1");
 }
 
-TEST_CASE("a probed step of another rule waits for the true error, reports the angle, and learns the same") {
+TEST_CASE(
+    "a probed step of another rule waits for the true error, reports the angle, and learns the "
+    "same") {
   std::map<std::string, std::vector<float>> learned[2];
   for (const int interval : {0, 1}) {
-    Conversation c{{"learning.credit=feedback_alignment", "recording.probe_interval=" + std::to_string(interval)}};
+    Conversation c{{"learning.credit=feedback_alignment",
+                    "recording.probe_interval=" + std::to_string(interval)}};
     c.say("hidden1", activity(12, 32, 2));
     c.say("output", error(8, 32, 2));
     if (interval == 1) {
@@ -147,15 +150,16 @@ TEST_CASE("a probed step of another rule waits for the true error, reports the a
       std::vector<std::string> probes;
       for (const Sent& s : sent)
         if (s.message.header.has_probe()) probes.push_back(s.message.header.probe().probe());
-      CHECK(probes == Names{"gradient_angle_degrees", "correlation_before", "correlation_after", "weight_update_norm",
-                            "gain"});
+      CHECK(probes == Names{"gradient_angle_degrees", "correlation_before", "correlation_after",
+                            "weight_update_norm", "gain"});
     }
     learned[interval] = c.state();
   }
   CHECK(learned[0] == learned[1]);
 }
 
-TEST_CASE("a wrong shape, a wrong step, a wrong kind and a number that is not finite are each refused") {
+TEST_CASE(
+    "a wrong shape, a wrong step, a wrong kind and a number that is not finite are each refused") {
   Conversation c;
   CHECK_THROWS_AS(c.say("hidden1", activity(13, 32, 2)), system_error);
   CHECK_THROWS_AS(c.say("hidden1", activity(12, 33, 2)), system_error);
@@ -183,7 +187,9 @@ TEST_CASE("an activity that diverges is caught where it is made, by layer, step 
   }
 }
 
-TEST_CASE("what does not settle ends the run where the experiment says stop, and goes on where it says continue") {
+TEST_CASE(
+    "what does not settle ends the run where the experiment says stop, and goes on where it says "
+    "continue") {
   const std::vector<std::string> sets{"decorrelation.mode=settled", "decorrelation.step=1.9",
                                       "decorrelation.max_steps=1", "decorrelation.tolerance=1e-6"};
   Conversation stop{sets};
@@ -231,7 +237,8 @@ TEST_CASE("a layer restored from what it reported goes on in the same bits") {
 
 TEST_CASE("state that is unknown, misshapen or not finite is refused by name") {
   Conversation c;
-  const auto refusal = [&](const std::string& name, std::vector<std::uint32_t> shape, float value) -> std::string {
+  const auto refusal = [&](const std::string& name, std::vector<std::uint32_t> shape,
+                           float value) -> std::string {
     Message message;
     std::size_t values = 1;
     for (const std::uint32_t extent : shape) {
@@ -248,10 +255,16 @@ TEST_CASE("state that is unknown, misshapen or not finite is refused by name") {
     return "accepted";
   };
   CHECK(refusal("weight", {8, 12}, 0.5f) == "accepted");
-  CHECK(refusal("weight", {12, 8}, 0.5f).find("/layers/hidden2/weight has shape (12, 8), expected (8, 12)") != std::string::npos);
-  CHECK(refusal("bias", {8, 1}, 0.5f).find("/layers/hidden2/bias has shape (8, 1), expected (8)") != std::string::npos);
-  CHECK(refusal("decorrelation/M", {12, 12}, 1).find("/layers/hidden2/decorrelation/M is not part") != std::string::npos);
-  CHECK(refusal("bias", {8}, std::numeric_limits<float>::infinity()).find("not finite") != std::string::npos);
+  CHECK(refusal("weight", {12, 8}, 0.5f)
+            .find("/layers/hidden2/weight has shape (12, 8), expected (8, 12)") !=
+        std::string::npos);
+  CHECK(refusal("bias", {8, 1}, 0.5f).find("/layers/hidden2/bias has shape (8, 1), expected (8)") !=
+        std::string::npos);
+  CHECK(
+      refusal("decorrelation/M", {12, 12}, 1).find("/layers/hidden2/decorrelation/M is not part") !=
+      std::string::npos);
+  CHECK(refusal("bias", {8}, std::numeric_limits<float>::infinity()).find("not finite") !=
+        std::string::npos);
   CHECK(c.state().at("weight") == std::vector<float>(96, 0.5f));
 }
 

@@ -1,8 +1,9 @@
 // Whole networks of processes in one thread: results do not depend on timing, and all of it learns.
+#include "tests/support/network.hpp"
+
 #include <doctest/doctest.h>
 
 #include "nodes/failure.hpp"
-#include "tests/support/network.hpp"
 
 namespace lateral {
 namespace {
@@ -22,8 +23,8 @@ Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
   for (const LayerSpec& layer : experiment.layers)
     for (const Message& message : network.told_by(layer.name))
       if (message.header.has_tensor())
-        result.state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
-                                                                          message.body.values().end()};
+        result.state[layer.name + "/" + message.header.tensor().name()] = {
+            message.body.values().begin(), message.body.values().end()};
   for (const Message& message : network.told_by(readout_name)) {
     if (message.header.has_epoch_result()) result.epochs.push_back(message.header.epoch_result());
     if (message.header.has_progress()) result.steps.push_back(message.header.progress());
@@ -38,7 +39,8 @@ Ran run_network(const Experiment& experiment, const DataSet& data, std::uint64_t
   return ran(network, experiment);
 }
 
-TEST_CASE("every credit rule ends, in the same bits whatever the order in which nodes get their turn") {
+TEST_CASE(
+    "every credit rule ends, in the same bits whatever the order in which nodes get their turn") {
   for (const auto& rule : credit_table())
     for (const char* mode : {"closed_form", "settled"}) {
       CAPTURE(rule.name);
@@ -113,10 +115,11 @@ TEST_CASE("networks learn: every rule brings the training loss down on data it c
   for (const auto& rule : credit_table()) {
     CAPTURE(rule.name);
     const Experiment experiment = small_experiment(
-        {"learning.credit=" + std::string(rule.name), "learning.epochs=60", "learning.learning_rate=3e-3",
-         "data.generated.noise=1", "recording.probe_interval=0"});
+        {"learning.credit=" + std::string(rule.name), "learning.epochs=60",
+         "learning.learning_rate=3e-3", "data.generated.noise=1", "recording.probe_interval=0"});
     const Ran result = run_network(experiment, data_of(experiment), 1);
-    const double first = result.epochs.front().train().loss(), last = result.epochs.back().train().loss();
+    const double first = result.epochs.front().train().loss(),
+                 last = result.epochs.back().train().loss();
     CAPTURE(first);
     CAPTURE(last);
     CHECK(last < (rule.name == "node_perturbation" ? 0.9 : 0.6) * first);

@@ -9,7 +9,8 @@
 namespace lateral {
 namespace {
 
-Message target(std::uint64_t step, std::vector<std::uint32_t> labels, wire::Pass pass = wire::train) {
+Message target(std::uint64_t step, std::vector<std::uint32_t> labels,
+               wire::Pass pass = wire::train) {
   Message message;
   wire::Target& fields = *message.header.mutable_target();
   fields.set_step(step);
@@ -81,7 +82,8 @@ TEST_CASE("direct feedback alignment: the output error goes to every layer") {
   }
 }
 
-TEST_CASE("node perturbation: the reward is the difference of the losses, and not lost to rounding") {
+TEST_CASE(
+    "node perturbation: the reward is the difference of the losses, and not lost to rounding") {
   Conversation c{{"learning.credit=node_perturbation", "recording.probe_interval=0"}};
   c.say(source_name, target(1, {3, 7}));
   CHECK(c.say("output", output(two_outputs(), 1)).empty());

@@ -26,7 +26,8 @@ struct Folder {
   fs::path path;
 };
 
-CheckpointTensor tensor(const std::string& layer, const std::string& name, std::vector<std::uint32_t> shape) {
+CheckpointTensor tensor(const std::string& layer, const std::string& name,
+                        std::vector<std::uint32_t> shape) {
   CheckpointTensor t{layer, name, std::move(shape), {}};
   std::size_t values = 1;
   for (const std::uint32_t extent : t.shape) values *= extent;
@@ -71,10 +72,12 @@ TEST_CASE("a checkpoint gives back all that was put into it") {
   CHECK(read.train.SerializeAsString() == written.train.SerializeAsString());
   REQUIRE(read.tensors.size() == 3);
   for (const CheckpointTensor& t : written.tensors) {
-    const auto same = std::find_if(read.tensors.begin(), read.tensors.end(), [&](const CheckpointTensor& r) {
-      return r.layer == t.layer && r.name == t.name && r.shape == t.shape &&
-             std::equal(r.values.values().begin(), r.values.values().end(), t.values.values().begin());
-    });
+    const auto same =
+        std::find_if(read.tensors.begin(), read.tensors.end(), [&](const CheckpointTensor& r) {
+          return r.layer == t.layer && r.name == t.name && r.shape == t.shape &&
+                 std::equal(r.values.values().begin(), r.values.values().end(),
+                            t.values.values().begin());
+        });
     CHECK(same != read.tensors.end());
   }
 }
@@ -92,12 +95,14 @@ TEST_CASE("a checkpoint that is damaged, foreign or too large is refused by name
     std::fstream stream{file, std::ios::in | std::ios::out | std::ios::binary};
     std::string bytes{std::istreambuf_iterator<char>{stream}, {}};
     const float seventh = 0.7f;  // a value of the weights, somewhere in the file
-    const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&seventh), sizeof seventh));
+    const std::size_t at =
+        bytes.find(std::string(reinterpret_cast<const char*>(&seventh), sizeof seventh));
     REQUIRE(at != std::string::npos);
     stream.seekp(static_cast<std::streamoff>(at));
     stream.put(static_cast<char>(bytes[at] ^ 1));
   }
-  CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") != std::string::npos);
+  CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") !=
+        std::string::npos);
   write_checkpoint(file, example());
   fs::resize_file(file, fs::file_size(file) / 2);
   CHECK(refusal_of(file) != "accepted");
@@ -113,7 +118,8 @@ TEST_CASE("a data set outside /layers, or of integers, is refused by name") {
     const hsize_t n = 3;
     const hid_t space = H5Screate_simple(1, &n, nullptr);
     const hid_t set = H5Dcreate2(h5, integers ? "/layers/a/bias" : "/weights",
-                                 integers ? H5T_STD_I32LE : H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+                                 integers ? H5T_STD_I32LE : H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                                 H5P_DEFAULT, H5P_DEFAULT);
     H5Dclose(set);
     H5Sclose(space);
     H5Gclose(layer);
@@ -158,7 +164,8 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
   const fs::path file = folder.path / "metrics.csv";
   {
     MetricsFile metrics{file, 0};
-    for (std::uint64_t epoch = 1; epoch <= 3; ++epoch) metrics.append({epoch, 0.5, 0.25, 0.125, 0.75, 2, 100});
+    for (std::uint64_t epoch = 1; epoch <= 3; ++epoch)
+      metrics.append({epoch, 0.5, 0.25, 0.125, 0.75, 2, 100});
   }
   std::ofstream{file, std::ios::app} << "4,0.1";  // cut off by a crash
   const MetricsFile resumed{file, 2};
@@ -184,9 +191,11 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
 TEST_CASE("a verdict names the cause, not its consequences") {
   using Kind = Evidence::Kind;
   const Evidence died{Kind::died, "hidden1", ExitCode::network, "was killed by signal 9 (Killed)"};
-  const Evidence lost{Kind::lost_another, "source", ExitCode::network, "reports: lost the link to hidden1"};
+  const Evidence lost{Kind::lost_another, "source", ExitCode::network,
+                      "reports: lost the link to hidden1"};
   const Evidence closed{Kind::link_closed, "hidden1", ExitCode::network, "closed its link"};
-  const Evidence numerics{Kind::reported, "output", ExitCode::numerics, "output: activity is not finite"};
+  const Evidence numerics{Kind::reported, "output", ExitCode::numerics,
+                          "output: activity is not finite"};
   const Evidence ended{Kind::died, "output", ExitCode::network, "ended with exit code 4"};
   CHECK(verdict({lost, closed, died}).message == "node 'hidden1' was killed by signal 9 (Killed)");
   CHECK(verdict({lost, closed}).message.find("source") != std::string::npos);

@@ -1,4 +1,5 @@
-// A whole network in one thread, without sockets or clocks: processes and the messages on their way.
+// A whole network in one thread, without sockets or clocks: processes and the messages on their
+// way.
 #pragma once
 
 #include <deque>
@@ -25,7 +26,9 @@ struct Sent {
 /// Keeps what a process sends.
 struct Collected final : Outbox {
   std::vector<Sent> sent;
-  void send(const std::string& peer, Message message) override { sent.push_back({peer, std::move(message)}); }
+  void send(const std::string& peer, Message message) override {
+    sent.push_back({peer, std::move(message)});
+  }
 };
 
 inline Message copy_of(const Message& message) {
@@ -40,7 +43,8 @@ inline Message copy_of(const Message& message) {
 /// does it. What must not depend on timing must not depend on the seed.
 class SimulatedNetwork {
  public:
-  SimulatedNetwork(const Experiment& experiment, const DataSet& data, const Position& position, std::uint64_t seed)
+  SimulatedNetwork(const Experiment& experiment, const DataSet& data, const Position& position,
+                   std::uint64_t seed)
       : order_{seed} {
     const std::vector<NodeSpec> nodes = network_nodes(experiment);
     processes_[source_name] = std::make_unique<SourceProcess>(experiment, data, position);
@@ -59,7 +63,8 @@ class SimulatedNetwork {
       for (const auto& [name, process] : processes_) {
         const Next next = process->next();
         all_finished = all_finished && next.kind == Next::Kind::finished;
-        if (next.kind == Next::Kind::produce || (next.kind == Next::Kind::receive && !queue(next.peer, name).empty()))
+        if (next.kind == Next::Kind::produce ||
+            (next.kind == Next::Kind::receive && !queue(next.peer, name).empty()))
           able.push_back(name);
       }
       if (able.empty()) return all_finished;
@@ -85,7 +90,9 @@ class SimulatedNetwork {
   std::deque<Message>& told_by(const std::string& name) { return queue(name, coordinator_name); }
 
  private:
-  std::deque<Message>& queue(const std::string& from, const std::string& to) { return queues_[{from, to}]; }
+  std::deque<Message>& queue(const std::string& from, const std::string& to) {
+    return queues_[{from, to}];
+  }
 
   std::mt19937_64 order_;
   std::map<std::string, std::unique_ptr<Process>> processes_;
@@ -95,16 +102,20 @@ class SimulatedNetwork {
 
 /// A small experiment on generated data, with more settings behind it.
 inline Experiment small_experiment(const std::vector<std::string>& sets = {}) {
-  std::vector<std::string> all{"learning.batch_size=32", "data.generated.train_samples=100",
-                               "data.generated.test_samples=40", "data.generated.size=6",
-                               "learning.epochs=2", "recording.probe_interval=2"};
+  std::vector<std::string> all{"learning.batch_size=32",
+                               "data.generated.train_samples=100",
+                               "data.generated.test_samples=40",
+                               "data.generated.size=6",
+                               "learning.epochs=2",
+                               "recording.probe_interval=2"};
   all.insert(all.end(), sets.begin(), sets.end());
   return parse_experiment(R"(
     layer { name: "hidden1" units: 12 }
     layer { name: "hidden2" units: 8 activation: "tanh" }
     layer { name: "output" units: 10 activation: "identity" }
     data { generated {} } learning {} decorrelation { rule: "ahmad2024" learning_rate: 1e-3 } recording {}
-  )", "small.textproto", all);
+  )",
+                          "small.textproto", all);
 }
 
 inline DataSet data_of(const Experiment& experiment) {

@@ -20,7 +20,8 @@ Message activity(std::uint32_t rows, std::uint32_t cols) {
   message.header.add_shape(rows);
   message.header.add_shape(cols);
   message.body = Block(std::size_t{rows} * cols);
-  for (std::size_t i = 0; i < message.body.size(); ++i) message.body.data()[i] = static_cast<float>(i) - 1.5f;
+  for (std::size_t i = 0; i < message.body.size(); ++i)
+    message.body.data()[i] = static_cast<float>(i) - 1.5f;
   return message;
 }
 
@@ -31,7 +32,8 @@ FramePrefix prefix_of(const std::string& bytes, const FrameLimits& l = limits) {
 }
 
 std::span<const std::uint8_t> header_of(const std::string& bytes) {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()) + frame_prefix_bytes, bytes.size() - frame_prefix_bytes};
+  return {reinterpret_cast<const std::uint8_t*>(bytes.data()) + frame_prefix_bytes,
+          bytes.size() - frame_prefix_bytes};
 }
 
 TEST_CASE("a message keeps header, shape and values through its frame") {
@@ -58,9 +60,13 @@ TEST_CASE("the frame that FORMAT.md works out in hexadecimal is what encode_head
   std::string frame = encode_head(message);
   frame.append(reinterpret_cast<const char*>(message.body.data()), message.body.bytes());
   CHECK(to_hex(frame) ==
-        "4c415431" "08000000" "0800000000000000"  // magic, header length, body length
-        "0a020102" "6a020802"                    // shape (1, 2); error { step: 2 }
-        "0000803f" "000000c0");                  // 1, -2
+        "4c415431"
+        "08000000"
+        "0800000000000000"  // magic, header length, body length
+        "0a020102"
+        "6a020802"  // shape (1, 2); error { step: 2 }
+        "0000803f"
+        "000000c0");  // 1, -2
 }
 
 TEST_CASE("a frame with another magic is refused") {
@@ -76,17 +82,21 @@ TEST_CASE("a header or a body above the limit of the link is refused") {
   const std::string head = encode_head(activity(2, 2));
   const std::size_t header_bytes = head.size() - frame_prefix_bytes;
   CHECK(code_of([&] { prefix_of(head, {header_bytes, 16}); }) == error_code{});
-  CHECK(code_of([&] { prefix_of(head, {header_bytes - 1, 16}); }) == TransportError::header_too_large);
+  CHECK(code_of([&] {
+          prefix_of(head, {header_bytes - 1, 16});
+        }) == TransportError::header_too_large);
   CHECK(code_of([&] { prefix_of(head, {header_bytes, 15}); }) == TransportError::body_too_large);
 }
 
-TEST_CASE("a body that is not as long as its shape says is refused, also where the product overflows") {
+TEST_CASE(
+    "a body that is not as long as its shape says is refused, also where the product overflows") {
   const auto decode = [](std::vector<std::uint32_t> shape, std::size_t body_bytes) {
     wire::Header header;
     header.mutable_shape()->Assign(shape.begin(), shape.end());
     const std::string bytes = header.SerializeAsString();
     return code_of([&] {
-      decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, body_bytes, "peer");
+      decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, body_bytes,
+                    "peer");
     });
   };
   CHECK(decode({2, 3}, 24) == error_code{});
@@ -97,7 +107,8 @@ TEST_CASE("a body that is not as long as its shape says is refused, also where t
   CHECK(decode({2, 3}, 25) == TransportError::shape_mismatch);
   CHECK(decode({}, 4) == TransportError::shape_mismatch);
   CHECK(decode({0xffffffff, 0xffffffff}, 4) == TransportError::shape_mismatch);
-  CHECK(decode({0x80000000, 0x80000000, 4}, 0) == TransportError::shape_mismatch);  // 2^64: 0 if it wrapped
+  CHECK(decode({0x80000000, 0x80000000, 4}, 0) ==
+        TransportError::shape_mismatch);  // 2^64: 0 if it wrapped
   CHECK(decode(std::vector<std::uint32_t>(70, 2), 4) == TransportError::shape_mismatch);
 }
 
@@ -115,7 +126,8 @@ TEST_CASE("random and damaged headers are refused or read, and never crash") {
       bytes.resize(bits() % (bytes.size() + 1));
     }
     try {
-      decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, 64, "peer");
+      decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, 64,
+                    "peer");
     } catch (const system_error&) {
     }
   }

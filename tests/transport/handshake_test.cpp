@@ -80,7 +80,8 @@ TEST_CASE("a peer that means somebody else is refused") {
 }
 
 // Dials by hand: plays `first`, then answers the challenge with `answer`.
-awaitable<void> forge(Link& link, Message first, std::function<Message(const wire::Challenge&)> answer) {
+awaitable<void> forge(Link& link, Message first,
+                      std::function<Message(const wire::Challenge&)> answer) {
   co_await link.send(std::move(first));
   Message challenge = co_await link.receive();
   if (!challenge.header.has_challenge()) co_return;
@@ -88,8 +89,8 @@ awaitable<void> forge(Link& link, Message first, std::function<Message(const wir
   co_await link.send(std::move(last));
   co_await link.receive();
 }
-awaitable<void> forge_against(Link& a, Link& b, Message first, std::function<Message(const wire::Challenge&)> answer,
-                              Ends& ends) {
+awaitable<void> forge_against(Link& a, Link& b, Message first,
+                              std::function<Message(const wire::Challenge&)> answer, Ends& ends) {
   auto executor = co_await asio::this_coro::executor;
   auto group = asio::experimental::make_parallel_group(
       asio::co_spawn(executor, forge(a, std::move(first), std::move(answer)), asio::deferred),
@@ -122,7 +123,9 @@ error_code forged(Message first, std::function<Message(const wire::Challenge&)> 
   return ends.dialled;
 }
 
-TEST_CASE("another version, an unexpected name, a first message that is no hello, a short nonce: each is refused") {
+TEST_CASE(
+    "another version, an unexpected name, a first message that is no hello, a short nonce: each is "
+    "refused") {
   const auto never = [](const wire::Challenge&) { return proof_message(""); };
   CHECK(forged(hello(protocol_version + 1), never) == TransportError::wrong_version);
   CHECK(forged(hello(protocol_version, "hidden9"), never) == TransportError::wrong_peer);
@@ -133,9 +136,11 @@ TEST_CASE("another version, an unexpected name, a first message that is no hello
 }
 
 TEST_CASE("a proof that is empty, random, or our own sent back to us is refused") {
-  CHECK(forged(hello(), [](const wire::Challenge&) { return proof_message(""); }) == TransportError::wrong_secret);
-  CHECK(forged(hello(), [](const wire::Challenge&) { return proof_message(std::string(32, 'x')); }) ==
+  CHECK(forged(hello(), [](const wire::Challenge&) { return proof_message(""); }) ==
         TransportError::wrong_secret);
+  CHECK(forged(hello(), [](const wire::Challenge&) {
+          return proof_message(std::string(32, 'x'));
+        }) == TransportError::wrong_secret);
   CHECK(forged(hello(), [](const wire::Challenge& c) { return proof_message(c.proof()); }) ==
         TransportError::wrong_secret);
 }
@@ -165,8 +170,8 @@ TEST_CASE("a peer that says nothing is left after handshake_max") {
 
 // ---- Reception
 
-awaitable<void> call_as(std::string address, Credentials credentials, std::string name, std::unique_ptr<Link>& link,
-                        error_code& failure) {
+awaitable<void> call_as(std::string address, Credentials credentials, std::string name,
+                        std::unique_ptr<Link>& link, error_code& failure) {
   try {
     Socket socket = co_await dial(address);
     link = make_socket_link(std::move(socket), "source");
@@ -183,7 +188,8 @@ awaitable<void> talk_garbage(std::string address) {
   error_code ended;
   co_await socket.async_receive(asio::buffer(answer), asio::redirect_error(use_awaitable, ended));
 }
-awaitable<void> besiege(Reception& reception, std::unique_ptr<Link>& arrived, error_code& stranger, error_code& friendly) {
+awaitable<void> besiege(Reception& reception, std::unique_ptr<Link>& arrived, error_code& stranger,
+                        error_code& friendly) {
   co_await talk_garbage(reception.address());
   std::unique_ptr<Link> link;
   Credentials wrong = good;
@@ -198,7 +204,8 @@ awaitable<void> besiege(Reception& reception, std::unique_ptr<Link>& arrived, er
   co_await call_as(reception.address(), good, "hidden1", second, again);
   CHECK(again == TransportError::refused);  // a name comes in once
 }
-awaitable<void> besieged(Reception& reception, std::unique_ptr<Link>& arrived, error_code& stranger, error_code& friendly) {
+awaitable<void> besieged(Reception& reception, std::unique_ptr<Link>& arrived, error_code& stranger,
+                         error_code& friendly) {
   std::vector<awaitable<void>> tasks;
   tasks.push_back(reception.run());
   tasks.push_back(besiege(reception, arrived, stranger, friendly));

@@ -31,8 +31,9 @@ Links make_links(asio::io_context& io, const std::string& kind) {
   if (kind == "memory") {
     links = make_memory_links(io.get_executor(), "a", "b");
   } else {
-    const std::string address =
-        kind == "unix" ? "unix:/tmp/lateral-link-test-" + std::to_string(getpid()) : "tcp:127.0.0.1:0";
+    const std::string address = kind == "unix"
+                                    ? "unix:/tmp/lateral-link-test-" + std::to_string(getpid())
+                                    : "tcp:127.0.0.1:0";
     Listener listener{io.get_executor(), address};
     run(io, dial_into(listener.address(), links.first));
     run(io, accept_into(listener, links.second));
@@ -56,7 +57,8 @@ Message numbered(std::uint64_t step, std::size_t values) {
   message.header.mutable_error()->set_step(step);
   if (values > 0) message.header.add_shape(static_cast<std::uint32_t>(values));
   message.body = Block(values);
-  for (std::size_t i = 0; i < values; ++i) message.body.data()[i] = static_cast<float>(step * 1000 + i % 1000);
+  for (std::size_t i = 0; i < values; ++i)
+    message.body.data()[i] = static_cast<float>(step * 1000 + i % 1000);
   return message;
 }
 
@@ -71,31 +73,36 @@ awaitable<void> receive_all(Link& link, int count, std::size_t values, int& rece
     const Message message = co_await link.receive();
     const Message expected = numbered(static_cast<std::uint64_t>(i), values);
     CHECK(message.header.SerializeAsString() == expected.header.SerializeAsString());
-    CHECK(std::equal(message.body.values().begin(), message.body.values().end(), expected.body.values().begin(),
-                     expected.body.values().end()));
+    CHECK(std::equal(message.body.values().begin(), message.body.values().end(),
+                     expected.body.values().begin(), expected.body.values().end()));
     ++received;
   }
 }
 awaitable<void> both(awaitable<void> first, awaitable<void> second) {
   auto executor = co_await asio::this_coro::executor;
   auto [order, failure_a, failure_b] =
-      co_await asio::experimental::make_parallel_group(asio::co_spawn(executor, std::move(first), asio::deferred),
-                                                       asio::co_spawn(executor, std::move(second), asio::deferred))
+      co_await asio::experimental::make_parallel_group(
+          asio::co_spawn(executor, std::move(first), asio::deferred),
+          asio::co_spawn(executor, std::move(second), asio::deferred))
           .async_wait(asio::experimental::wait_for_all(), use_awaitable);
   if (failure_a) std::rethrow_exception(failure_a);
   if (failure_b) std::rethrow_exception(failure_b);
 }
 awaitable<void> receive_one(Link& link) { co_await link.receive(); }
-awaitable<void> receive_within(Link& link, Duration limit) { co_await with_deadline(limit, receive_one(link)); }
+awaitable<void> receive_within(Link& link, Duration limit) {
+  co_await with_deadline(limit, receive_one(link));
+}
 awaitable<void> send_one(Link& link, Message message) { co_await link.send(std::move(message)); }
 
 TEST_CASE("messages arrive complete and in order, whatever their size") {
   for_each_kind([](asio::io_context& io, Links links) {
-    for (const std::size_t values : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{300000}}) {
+    for (const std::size_t values :
+         {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{300000}}) {
       CAPTURE(values);
       const int count = values > 1000 ? 5 : 300;
       int received = 0;
-      run(io, both(send_all(*links.first, count, values), receive_all(*links.second, count, values, received)));
+      run(io, both(send_all(*links.first, count, values),
+                   receive_all(*links.second, count, values, received)));
       CHECK(received == count);
     }
   });
@@ -104,8 +111,9 @@ TEST_CASE("messages arrive complete and in order, whatever their size") {
 TEST_CASE("both directions carry messages at once") {
   for_each_kind([](asio::io_context& io, Links links) {
     int up = 0, down = 0;
-    run(io, both(both(send_all(*links.first, 20, 50000), receive_all(*links.first, 20, 40000, down)),
-                 both(send_all(*links.second, 20, 40000), receive_all(*links.second, 20, 50000, up))));
+    run(io,
+        both(both(send_all(*links.first, 20, 50000), receive_all(*links.first, 20, 40000, down)),
+             both(send_all(*links.second, 20, 40000), receive_all(*links.second, 20, 50000, up))));
     CHECK(up == 20);
     CHECK(down == 20);
   });
@@ -150,7 +158,8 @@ TEST_CASE("a message above the limits of the receiver is refused") {
     Message message;
     message.header.mutable_failed()->set_message("a header of more than eight bytes");
     run(io, send_one(*links.first, std::move(message)));
-    CHECK(code_of([&] { run(io, receive_one(*links.second)); }) == TransportError::header_too_large);
+    CHECK(code_of([&] { run(io, receive_one(*links.second)); }) ==
+          TransportError::header_too_large);
   });
 }
 
@@ -163,16 +172,19 @@ TEST_CASE("a body that does not have its shape is refused") {
   });
 }
 
-TEST_CASE("a receiver that does not read slows the sender down; nothing is lost and memory stays bounded") {
+TEST_CASE(
+    "a receiver that does not read slows the sender down; nothing is lost and memory stays "
+    "bounded") {
   for_each_kind([](asio::io_context& io, Links links) {
     constexpr int count = 40;
     constexpr std::size_t values = 100000;  // 16 MB in all, more than any socket buffer
     std::exception_ptr failure;
     bool sent = false;
-    asio::co_spawn(io, send_all(*links.first, count, values), [&](const std::exception_ptr& thrown) {
-      failure = thrown;
-      sent = true;
-    });
+    asio::co_spawn(io, send_all(*links.first, count, values),
+                   [&](const std::exception_ptr& thrown) {
+                     failure = thrown;
+                     sent = true;
+                   });
     CHECK(code_of([&] { run(io, receive_within(*links.first, std::chrono::milliseconds{300})); }) ==
           asio::error::timed_out);  // nobody sends to `first`: only time passes
     CHECK_FALSE(sent);
@@ -189,8 +201,8 @@ TEST_CASE("a receiver that does not read slows the sender down; nothing is lost 
 
 TEST_CASE("an address that is none is refused") {
   asio::io_context io{1};
-  for (const char* address : {"", "tcp:", "tcp:127.0.0.1", "tcp:localhost:80", "tcp:127.0.0.1:99999", "udp:1.2.3.4:5",
-                              "tcp:127.0.0.1:12x"}) {
+  for (const char* address : {"", "tcp:", "tcp:127.0.0.1", "tcp:localhost:80",
+                              "tcp:127.0.0.1:99999", "udp:1.2.3.4:5", "tcp:127.0.0.1:12x"}) {
     CAPTURE(address);
     CHECK(code_of([&] { Listener(io.get_executor(), address); }) == TransportError::bad_address);
   }

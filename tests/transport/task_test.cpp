@@ -35,7 +35,9 @@ awaitable<void> first_of(bool& cancelled) {
   tasks.push_back(fail_after(milliseconds{5}));
   co_await run_until_first_ends(std::move(tasks));
 }
-awaitable<void> deadline_on_failure() { co_await with_deadline(std::chrono::hours{1}, fail_after(milliseconds{5})); }
+awaitable<void> deadline_on_failure() {
+  co_await with_deadline(std::chrono::hours{1}, fail_after(milliseconds{5}));
+}
 
 TEST_CASE("an operation that is in time gives its result, one that is late the error timed_out") {
   asio::io_context io{1};

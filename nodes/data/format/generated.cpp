@@ -147,14 +147,13 @@ class Generator {
     // Elements behind all that the normal numbers used.
     const std::uint64_t next = std::uint64_t{4} * field_.size();
     const std::uint64_t which = random.below(next, patterns_per_class);
-    const double strength =
-        strength_min + (strength_max - strength_min) * random.uniform(next + 1);
+    const double strength = strength_min + (strength_max - strength_min) * random.uniform(next + 1);
     const std::vector<double>& pattern =
         patterns_[static_cast<std::size_t>(label) * patterns_per_class + which];
     const double scale = contrast_bytes / std::sqrt(params_.noise * params_.noise + 1.0);
     for (std::size_t i = 0; i < field_.size(); ++i)
-      images.pixels.push_back(byte_of(
-          middle_byte + scale * (params_.noise * field_[i] + strength * pattern[i])));
+      images.pixels.push_back(
+          byte_of(middle_byte + scale * (params_.noise * field_[i] + strength * pattern[i])));
     images.labels.push_back(static_cast<std::uint8_t>(label));
   }
 
@@ -191,7 +190,8 @@ class Generated final : public DataFormat {
   }
 
   std::size_t samples(const GeneratedParams& params) const override {
-    return static_cast<std::size_t>(params.train_samples) + static_cast<std::size_t>(params.test_samples);
+    return static_cast<std::size_t>(params.train_samples) +
+           static_cast<std::size_t>(params.test_samples);
   }
 };
 

@@ -25,8 +25,8 @@ Content read_raw_or_gz(const std::filesystem::path& raw, std::string_view expect
   if (std::filesystem::exists(raw) || !std::filesystem::exists(packed))
     return {raw.string(),
             read_bytes(raw, file_bytes_max, std::string(expected) + " (or the same as .gz)")};
-  return {packed.string(), gunzip(read_bytes(packed, file_bytes_max, expected), packed.string(),
-                                  file_bytes_max)};
+  return {packed.string(),
+          gunzip(read_bytes(packed, file_bytes_max, expected), packed.string(), file_bytes_max)};
 }
 
 void expect_dimensions(const IdxArray& array, std::size_t n_dimensions, std::string_view file) {
@@ -40,8 +40,7 @@ Images load_part(const std::filesystem::path& folder, const std::string& part) {
       read_raw_or_gz(folder / (part + "-images-idx3-ubyte"), "MNIST images in IDX format");
   const IdxArray images = parse_idx(image_content.bytes, image_content.file);
   expect_dimensions(images, 3, image_content.file);
-  if (images.dimensions[0] == 0)
-    refuse_data(image_content.file, 4, "0 images", "at least one");
+  if (images.dimensions[0] == 0) refuse_data(image_content.file, 4, "0 images", "at least one");
   if (images.dimensions[1] != side || images.dimensions[2] != side)
     refuse_data(image_content.file, 8,
                 "images of " + std::to_string(images.dimensions[1]) + " × " +
@@ -72,8 +71,8 @@ class Mnist final : public DataFormat {
 
   DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const override {
     const std::filesystem::path folder = data_path(root, "mnist");
-    return {shape(params), {0.1307}, {0.3081}, load_part(folder, "train"),
-            load_part(folder, "t10k")};
+    return {
+        shape(params), {0.1307}, {0.3081}, load_part(folder, "train"), load_part(folder, "t10k")};
   }
 };
 
