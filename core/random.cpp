@@ -1,6 +1,7 @@
 // Philox and the streams of random numbers made from it.
 #include "core/random.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -30,14 +31,9 @@ std::uint64_t join(std::uint32_t high, std::uint32_t low) {
 
 double unit53(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
 
-/// In (0, 1), both ends excluded: the logarithm below is always finite.
-double open_unit32(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
-
-/// Two independent N(0, 1) from two words.
-std::array<double, 2> box_muller(std::uint32_t radius_word, std::uint32_t angle_word) {
-  const double radius = std::sqrt(-2.0 * std::log(open_unit32(radius_word)));
-  const double angle = 2.0 * std::numbers::pi * open_unit32(angle_word);
-  return {radius * std::cos(angle), radius * std::sin(angle)};
+/// Not 0, so that the logarithm is finite.
+Scalar positive_unit(std::uint32_t word) {
+  return (static_cast<Scalar>(word) + Scalar{0.5}) * static_cast<Scalar>(0x1p-32);
 }
 
 }  // namespace
@@ -84,20 +80,34 @@ void RandomStream::fill_uniform(MatrixRef out, double bound) const {
     }
 }
 
-void RandomStream::fill_normal(MatrixRef out, double sigma) const {
-  LATERAL_CHECK(out.size() >> 34 == 0);
-  std::array<double, 4> normal{};
-  std::uint64_t index = 0;
-  for (Index column = 0; column < out.cols(); ++column)
-    for (Index row = 0; row < out.rows(); ++row, ++index) {
-      if (index % 4 == 0) {
-        const std::array<std::uint32_t, 4> words = block(static_cast<std::uint32_t>(index / 4));
-        const std::array<double, 2> a = box_muller(words[0], words[1]);
-        const std::array<double, 2> b = box_muller(words[2], words[3]);
-        normal = {a[0], a[1], b[0], b[1]};
-      }
-      out(row, column) = static_cast<Scalar>(sigma * normal[index % 4]);
+void RandomStream::fill_normal(MatrixRef out, double sigma, std::uint64_t first) const {
+  LATERAL_CHECK((first + static_cast<std::uint64_t>(out.size())) >> 34 == 0);
+  constexpr Index chunk = 256;  // blocks: enough to vectorize, few enough to stay in cache
+  using Chunk = Eigen::Array<Scalar, 2 * chunk, 1>;
+  Chunk radius = Chunk::Ones(), angle = Chunk::Zero();
+  Eigen::Array<Scalar, 2, 2 * chunk> normal;  // a column a pair
+  const auto scale = static_cast<Scalar>(sigma);
+  const std::uint64_t end = first + static_cast<std::uint64_t>(out.size());
+  Index row = 0, column = 0;
+  for (std::uint64_t at = first / 4 * 4; at < end; at += 4 * chunk) {
+    const Index blocks = std::min(chunk, static_cast<Index>((end - at + 3) / 4));
+    for (Index i = 0; i < blocks; ++i) {
+      const auto words = block(static_cast<std::uint32_t>(at / 4) + static_cast<std::uint32_t>(i));
+      radius[2 * i] = positive_unit(words[0]);
+      angle[2 * i] = positive_unit(words[1]);
+      radius[2 * i + 1] = positive_unit(words[2]);
+      angle[2 * i + 1] = positive_unit(words[3]);
     }
+    radius = scale * (-2 * radius.log()).max(0).sqrt();
+    angle *= 2 * std::numbers::pi_v<Scalar>;
+    normal.row(0) = (radius * angle.cos()).transpose();
+    normal.row(1) = (radius * angle.sin()).transpose();
+    const std::uint64_t stop = std::min(end, at + 4 * chunk);
+    for (std::uint64_t element = std::max(first, at); element < stop; ++element) {
+      out(row, column) = normal.data()[element - at];
+      if (++row == out.rows()) row = 0, ++column;
+    }
+  }
 }
 
 }  // namespace lateral

@@ -44,9 +44,9 @@ class RandomStream {
 
   /// Fills with U(−bound, bound), in storage order.
   void fill_uniform(MatrixRef out, double bound) const;
-  /// Fills with N(0, sigma²) by Box–Muller, in storage order: in double from two 32-bit uniforms a
-  /// pair, both inside (0, 1), so values reach 6.8 sigma and are never infinite.
-  void fill_normal(MatrixRef out, double sigma) const;
+  /// Fills with N(0, sigma²) by Box–Muller, in storage order, from element `first` of the stream:
+  /// two 32-bit uniforms a pair, neither of them 0, so values reach 6.8 sigma and are never infinite.
+  void fill_normal(MatrixRef out, double sigma, std::uint64_t first = 0) const;
 
  private:
   /// 64 random bits, element `index`: half a block.

@@ -12,10 +12,7 @@ class Backpropagation final : public CreditRule {
   void assign(const CreditView& view, MatrixRef delta) const override {
     delta = view.signal.cwiseProduct(view.slope);
   }
-  void pass_back(ConstMatrixRef weight, ConstMatrixRef, ConstMatrixRef delta,
-                 MatrixRef error_at_x) const override {
-    error_at_x.noalias() = weight.transpose() * delta;
-  }
+  Operand backward(ConstMatrixRef weight, ConstMatrixRef) const override { return {weight, true}; }
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/check.hpp"
+#include "core/compute/compute.hpp"
 #include "core/table.hpp"
 #include "core/types.hpp"
 
@@ -51,12 +52,12 @@ class CreditRule {
   }
   /// δ (units × b).
   virtual void assign(const CreditView& view, MatrixRef delta) const = 0;
-  /// G (inputs × b): the error at x that goes down to the layer below, from δ (units × b).
-  /// Only called where signal() is Signal::error; the default is a broken invariant.
-  ///   weight (units × inputs)
-  virtual void pass_back(ConstMatrixRef /*weight*/, ConstMatrixRef /*feedback*/,
-                         ConstMatrixRef /*delta*/, MatrixRef /*error_at_x*/) const {
+  /// The operator that takes δ (units × b) to G (inputs × b), the error at x that goes down to the
+  /// layer below. Only called where signal() is Signal::error; the default is a broken invariant.
+  ///   weight, feedback (units × inputs)
+  virtual Operand backward(ConstMatrixRef weight, ConstMatrixRef /*feedback*/) const {
     LATERAL_CHECK(signal() == Signal::error && "this rule passes nothing back");
+    return {weight, true};
   }
   /// True if each step runs a second, perturbed pass with noise on every pre-activation.
   bool perturbs() const { return signal() == Signal::reward; }

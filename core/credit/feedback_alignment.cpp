@@ -18,9 +18,8 @@ class FeedbackAlignment final : public CreditRule {
   void assign(const CreditView& view, MatrixRef delta) const override {
     delta = view.signal.cwiseProduct(view.slope);
   }
-  void pass_back(ConstMatrixRef, ConstMatrixRef feedback, ConstMatrixRef delta,
-                 MatrixRef error_at_x) const override {
-    error_at_x.noalias() = feedback.transpose() * delta;
+  Operand backward(ConstMatrixRef, ConstMatrixRef feedback) const override {
+    return {feedback, true};
   }
 };
 

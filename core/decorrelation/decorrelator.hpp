@@ -40,6 +40,16 @@ struct DecorrelatorParams {
   /// of another size starts from zero and is not remembered, nor is an answer that did not settle.
   bool warm_start = false;
   Index batch = 0;  ///< samples of a full batch.  REQUIRED by warm_start, else unused
+  /// Training steps that may lie between the forward pass of a step and its learning.
+  Index steps_in_flight = 1;
+  const Compute* compute = &plain_compute();
+};
+
+/// Which samples of which step: a batch may come in micro-batches.
+struct Part {
+  std::uint64_t step = 0;
+  Index first = 0;  ///< its first sample in the batch
+  Index batch = 0;  ///< samples of the whole batch
 };
 
 /// running ← 0.9 running + 0.1 batch, for the running mean and the running second moment.
@@ -48,15 +58,21 @@ inline constexpr Scalar running_momentum = static_cast<Scalar>(0.1);
 inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);
 
 /// One layer's decorrelation. In training the calls of a step come in this order: forward_train,
-/// then any of forward_difference and backward, then learn; all but learn use the state from before
-/// the step. n = inputs, b = batch size.
+/// then any of forward_difference and backward, then learn; all but learn leave the state as it is.
+/// Each but learn may come once a micro-batch, in the order of the samples (not with Demean::batch,
+/// which couples them). Other steps may come between forward_train and the rest, as many as
+/// steps_in_flight says; about() then says which step is meant. n = inputs, b = samples at hand.
 class Decorrelator {
  public:
   Decorrelator(const DecorrelatorParams& params, Index inputs, const RandomStream& spectrum_start);
 
-  /// x (n × b) from z (n × b), remembered until learn(). Resizes x.
+  /// The samples that the calls after this are about, until the next forward_train.
+  void about(const Part& part);
+  /// x (n × b) from z (n × b), remembered until learn(). Writes the part's columns of x, which it
+  /// resizes to the whole batch.
   /// Cost: 2 n² b flops (closed form), 2 n² b a step (settled).
-  void forward_train(ConstMatrixRef z, Matrix& x);
+  void forward_train(ConstMatrixRef z, Matrix& x, const Part& part);
+  void forward_train(ConstMatrixRef z, Matrix& x) { forward_train(z, x, {0, 0, z.cols()}); }
   /// The same with the running mean, leaving no trace.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
   /// dx = R d: what a difference d of the input becomes when demeaned by the same means. Settled:
@@ -70,11 +86,11 @@ class Decorrelator {
   DecorrelationUpdate learn();
 
   /// zc of the last forward_train (n × b).
-  const Matrix& centred() const { return zc_; }
+  const Matrix& centred() const { return step().zc; }
   /// Settling of the last forward_train, of the backward after it, and of the last
   /// forward_evaluate; empty in closed form or without a matrix.
-  const std::optional<Settled>& forward_settled() const { return forward_settled_; }
-  const std::optional<Settled>& backward_settled() const { return backward_settled_; }
+  const std::optional<Settled>& forward_settled() const { return step().forward_settled; }
+  const std::optional<Settled>& backward_settled() const { return step().backward_settled; }
   const std::optional<Settled>& evaluate_settled() const { return evaluate_settled_; }
 
   /// decorrelation/R or decorrelation/M; /mean unless there is neither matrix nor demeaning;
@@ -85,13 +101,22 @@ class Decorrelator {
   void state_loaded();
 
  private:
+  /// What a step keeps from its forward pass until it learns.
+  struct Step {
+    Matrix zc, z_sampled, x_sampled;
+    Eigen::VectorXd sum;  // of z over the samples so far
+    Vector batch_mean;
+    std::optional<Settled> forward_settled, backward_settled;
+  };
+  Step& step() { return steps_[part_.step % steps_.size()]; }
+  const Step& step() const { return steps_[part_.step % steps_.size()]; }
+  /// R with whatever update was left to ride on the next pass through it.
+  Matrix& up_to_date();
   bool settles() const { return rule_->has_matrix() && params_.mode == DecorrelationMode::settled; }
   bool warm() const { return settles() && params_.warm_start; }
-  /// out = op(R) in, by product or by settling from `start` (null, or of another size: from zero).
-  std::optional<Settled> apply(bool transposed, ConstMatrixRef in, Matrix& out,
-                               const Matrix* start);
-  void remember(const std::optional<Settled>& settled, const Matrix& answer,
-                Matrix& previous) const;
+  /// out = op(R) in, by product or by settling, from zero or from the part's columns of `previous`,
+  /// which then become the answer (or zero where it did not settle).
+  std::optional<Settled> apply(bool transposed, ConstMatrixRef in, MatrixRef out, Matrix* previous);
   void subtract_own_mean(Matrix& error_at_z);
 
   DecorrelatorParams params_;
@@ -102,13 +127,15 @@ class Decorrelator {
   Vector moment_;                       // running second moment of zc (n), for freeze
   SpectrumTracker spectrum_;            // of M, when settled
   Matrix previous_x_, previous_error_;  // answers of the last full batch, for warm_start
-  // the step at hand
-  Matrix zc_, z_sampled_, x_sampled_;
-  Vector batch_mean_, error_mean_, active_;
-  Eigen::VectorXd sum_;
+  RankOneUpdate deferred_;              // still to be done to matrix_
+  std::vector<Step> steps_;             // in flight, by step modulo their number
+  Part part_;                           // the samples at hand
+  // scratch
+  Vector error_mean_, active_, no_vector_;
+  Eigen::VectorXd error_sum_;
   Matrix evaluate_zc_;
   SettleWorkspace workspace_;
-  std::optional<Settled> forward_settled_, backward_settled_, evaluate_settled_;
+  std::optional<Settled> evaluate_settled_;
 };
 
 }  // namespace lateral

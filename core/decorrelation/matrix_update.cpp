@@ -12,21 +12,31 @@
 namespace lateral {
 namespace {
 
-/// A ← A + scale · P Q, a block of columns at a time, and finish(first, columns) on each block
-/// while it is still in cache: the matrix is far larger than any cache, and reading it is what
-/// costs.
-template <class Q, class Finish>
-void add_low_rank(MatrixRef A, Scalar scale, ConstMatrixRef P, const Q& q, Finish finish) {
-  constexpr Index block = 64;
-  for (Index first = 0; first < A.cols(); first += block) {
-    const Index columns = std::min(block, A.cols() - first);
+/// Columns of a block: n of them and what changes them stay in the second cache up to n = 3000.
+constexpr Index block_columns = 64;
+
+double operations(ConstMatrixRef A, Index samples) {
+  return 4.0 * static_cast<double>(A.size()) * static_cast<double>(samples);
+}
+
+/// A ← A + scale · P q a block of columns at a time: prepare(first, columns) fills its columns of
+/// q (S × n), finish(first, columns) ends it. The matrix is far larger than any cache, and reading
+/// it is what costs.
+template <class Prepare, class Finish>
+void add_low_rank(MatrixRef A, Scalar scale, ConstMatrixRef P, Matrix& q, const Compute& compute,
+                  Prepare prepare, Finish finish) {
+  q.resize(P.cols(), A.cols());
+  compute.for_columns(A.cols(), block_columns, operations(A, P.cols()),
+                      [&](Index first, Index columns) {
+    prepare(first, columns);
     if (P.cols() == 1) {  // an outer product is not worth a matrix product's packing
       for (Index j = first; j < first + columns; ++j) A.col(j) += (scale * q(0, j)) * P.col(0);
     } else {
-      A.middleCols(first, columns).noalias() += (scale * P) * q.middleCols(first, columns);
+      compute.product().multiply(scale, {P}, {q.middleCols(first, columns)}, 1,
+                                 A.middleCols(first, columns));
     }
     finish(first, columns);
-  }
+  });
 }
 
 /// gram ← shift · I + scale · XᵀX, lower half.
@@ -51,22 +61,62 @@ Matrix correlation(ConstMatrixRef X) { return (X * X.transpose()) / static_cast<
 }  // namespace
 
 void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
-                          UpdateWorkspace& work) {
-  work.inner.resize(X.cols(), R.cols());
-  work.inner.noalias() = X.transpose() * R;
-  add_low_rank(R, -per_sample(eta, X), X, work.inner,
-               [&](Index first, Index columns) { scale_rows(R, first, columns, gain); });
+                          UpdateWorkspace& work, const Compute& compute) {
+  work.samples = X.transpose();  // small, and S rows at a time are what the products want
+  add_low_rank(
+      R, -per_sample(eta, X), X, work.inner, compute,
+      [&](Index first, Index columns) {
+        compute.product().multiply(1, {work.samples}, {R.middleCols(first, columns)}, 0,
+                                   work.inner.middleCols(first, columns));
+      },
+      [&](Index first, Index columns) { scale_rows(R, first, columns, gain); });
+}
+
+void update_and_multiply(MatrixRef R, const RankOneUpdate* update, ConstVectorRef v,
+                         VectorRef out) {
+  const Index n = R.rows();
+  if (v.size() > 0) out.setZero();
+  // Four columns a turn: out is then read and written a quarter as often.
+  constexpr Index turn = 4;
+  const Scalar* const x = update ? update->x.data() : nullptr;
+  const Scalar* const gain = update ? update->gain.data() : nullptr;
+  Scalar* const y = out.data();
+  for (Index first = 0; first < R.cols(); first += turn) {
+    const Index columns = std::min(turn, R.cols() - first);
+    if (update)
+      for (Index j = first; j < first + columns; ++j) {
+        const Scalar step = update->eta * R.col(j).dot(update->x);
+        Scalar* const r = R.col(j).data();
+        for (Index i = 0; i < n; ++i) r[i] = gain[i] * (r[i] - step * x[i]);
+      }
+    if (v.size() == 0) continue;
+    if (columns == turn) {
+      const Scalar* const r0 = R.col(first).data();
+      const Scalar* const r1 = R.col(first + 1).data();
+      const Scalar* const r2 = R.col(first + 2).data();
+      const Scalar* const r3 = R.col(first + 3).data();
+      const Scalar v0 = v[first], v1 = v[first + 1], v2 = v[first + 2], v3 = v[first + 3];
+      for (Index i = 0; i < n; ++i)
+        y[i] += (r0[i] * v0 + r1[i] * v1) + (r2[i] * v2 + r3[i] * v3);
+    } else {
+      for (Index j = first; j < first + columns; ++j) out += v[j] * R.col(j);
+    }
+  }
 }
 
 void update_inverse_implicit(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
-                             UpdateWorkspace& work) {
-  work.inner.resize(X.cols(), R.cols());
-  work.inner.noalias() = X.transpose() * R;
+                             UpdateWorkspace& work, const Compute& compute) {
+  work.samples = X.transpose();
   shifted_gram(X, 1, per_sample(eta, X), work.gram);
   const Eigen::LLT<Eigen::Ref<Matrix>> factor(work.gram);
-  factor.solveInPlace(work.inner);
-  add_low_rank(R, -per_sample(eta, X), X, work.inner,
-               [&](Index first, Index columns) { scale_rows(R, first, columns, gain); });
+  add_low_rank(
+      R, -per_sample(eta, X), X, work.inner, compute,
+      [&](Index first, Index columns) {
+        auto inner = work.inner.middleCols(first, columns);
+        compute.product().multiply(1, {work.samples}, {R.middleCols(first, columns)}, 0, inner);
+        factor.solveInPlace(inner);
+      },
+      [&](Index first, Index columns) { scale_rows(R, first, columns, gain); });
 }
 
 GuardedRate guard_rate(ConstMatrixRef X, Scalar eta, UpdateWorkspace& work) {
@@ -91,19 +141,27 @@ void update_lateral_sherman_morrison(MatrixRef M, ConstVectorRef u, ConstVectorR
 }
 
 void update_lateral_woodbury(MatrixRef M, ConstMatrixRef U, ConstMatrixRef X, Scalar eta,
-                             ConstVectorRef gain, UpdateWorkspace& work) {
+                             ConstVectorRef gain, UpdateWorkspace& work, const Compute& compute) {
   shifted_gram(X, 1, -per_sample(eta, X), work.gram);
   const Eigen::LLT<Eigen::Ref<Matrix>> factor(work.gram);
-  work.inner = X.transpose();
-  factor.solveInPlace(work.inner);
-  add_low_rank(M, per_sample(eta, X), U, work.inner,
-               [&](Index first, Index columns) { divide_columns(M, first, columns, gain); });
+  add_low_rank(
+      M, per_sample(eta, X), U, work.inner, compute,
+      [&](Index first, Index columns) {
+        auto inner = work.inner.middleCols(first, columns);
+        inner = X.middleRows(first, columns).transpose();
+        factor.solveInPlace(inner);
+      },
+      [&](Index first, Index columns) { divide_columns(M, first, columns, gain); });
 }
 
 void update_lateral_implicit(MatrixRef M, ConstMatrixRef Z, ConstMatrixRef X, Scalar eta,
-                             ConstVectorRef gain) {
-  add_low_rank(M, per_sample(eta, X), Z, X.transpose(),
-               [&](Index first, Index columns) { divide_columns(M, first, columns, gain); });
+                             ConstVectorRef gain, const Compute& compute) {
+  compute.for_columns(M.cols(), block_columns, operations(M, X.cols()),
+                      [&](Index first, Index columns) {
+    compute.product().multiply(per_sample(eta, X), {Z}, {X.middleRows(first, columns), true}, 1,
+                               M.middleCols(first, columns));
+    divide_columns(M, first, columns, gain);
+  });
 }
 
 Matrix update_inverse_exact_reference(ConstMatrixRef R, ConstMatrixRef X, Scalar eta,

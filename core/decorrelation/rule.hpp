@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "core/compute/compute.hpp"
+#include "core/decorrelation/matrix_update.hpp"
 #include "core/table.hpp"
 #include "core/types.hpp"
 
@@ -37,6 +39,9 @@ struct DecorrelationView {
   Eigen::Ref<const Matrix> x;   ///< decorrelated: R zc
   /// (inputs) 1 where the unit takes part, 0 where its gain is frozen at 1 because it never varies.
   Eigen::Ref<const Vector> active;
+  const Compute& compute = plain_compute();
+  /// Closed form: where a rule may leave an update of rank one instead of doing it; or null.
+  RankOneUpdate* deferred = nullptr;
 };
 
 struct DecorrelationUpdate {

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/compute/compute.hpp"
 #include "core/table.hpp"
 #include "core/types.hpp"
 
@@ -12,12 +13,10 @@ namespace lateral {
 struct LateralOperator {
   Eigen::Ref<const Matrix> matrix;  ///< M (n × n)
   bool transposed;
+  const Compute& compute = plain_compute();
   /// out ← out + scale · op(M) · v.   v, out (n × b), not overlapping
   void add_product(Scalar scale, ConstMatrixRef v, MatrixRef out) const {
-    if (transposed)
-      out.noalias() += (scale * matrix.transpose()) * v;
-    else
-      out.noalias() += (scale * matrix) * v;
+    compute.add_product(scale, {matrix, transposed}, v, out);
   }
 };
 

@@ -21,17 +21,17 @@ SpectrumTracker::SpectrumTracker(Index n, const RandomStream& random)
   vectors_.colwise().normalize();
 }
 
-void SpectrumTracker::track(ConstMatrixRef M) {
+void SpectrumTracker::track(ConstMatrixRef M, const Compute& compute) {
   for (Index end = 0; end < 2; ++end) {
     const Scalar norm = images_.col(end).norm();
     if (norm > 0) vectors_.col(end) = images_.col(end) / norm;
   }
-  refresh(M);
+  refresh(M, compute);
 }
 
-void SpectrumTracker::refresh(ConstMatrixRef M) {
-  images_.col(0).noalias() = M * vectors_.col(0);
-  images_.col(1).noalias() = M * vectors_.col(1);
+void SpectrumTracker::refresh(ConstMatrixRef M, const Compute& compute) {
+  images_.setZero();
+  compute.add_product(1, {M}, vectors_, images_);
   const Scalar largest = largest_margin * images_.col(0).norm();
   images_.col(1) = largest * vectors_.col(1) - images_.col(1);
   const Scalar smallest = smallest_margin * (largest - images_.col(1).norm());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/dynamics/integrator.hpp"
+#include "core/compute/compute.hpp"
 #include "core/random.hpp"
 #include "core/tensor.hpp"
 #include "core/types.hpp"
@@ -25,9 +26,9 @@ class SpectrumTracker {
   /// Starts from random unit vectors of length n.
   SpectrumTracker(Index n, const RandomStream& random);
   /// The next vectors, and the bound for this M.  REQUIRES: refresh() was called since the start
-  void track(ConstMatrixRef M);
+  void track(ConstMatrixRef M, const Compute& compute = plain_compute());
   /// The bound for this M with the vectors as they are: at the start and after loading.
-  void refresh(ConstMatrixRef M);
+  void refresh(ConstMatrixRef M, const Compute& compute = plain_compute());
   /// 0 < smallest ≤ largest, whatever M is, as long as it is finite.
   SpectrumBound bound() const { return bound_; }
   /// prefix + "spectrum" (n × 2): both vectors.

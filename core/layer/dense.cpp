@@ -9,6 +9,12 @@
 #include "core/random.hpp"
 
 namespace lateral {
+namespace {
+
+/// Columns of a block of the weight gradient: with 1000 units a quarter of a megabyte.
+constexpr Index gradient_columns = 64;
+
+}  // namespace
 
 DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::uint32_t node)
     : params_(params),
@@ -35,30 +41,37 @@ DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::
   }
   weight_optimizer_ = params.optimizer(params.optimizer_params, params.units, params.inputs);
   bias_optimizer_ = params.optimizer(params.optimizer_params, params.units, 1);
-  weight_gradient_.resize(params.units, params.inputs);
+  steps_.resize(static_cast<std::size_t>(params.decorrelator.steps_in_flight));
   bias_gradient_.resize(params.units);
 }
 
-const Matrix& DenseLayer::respond_train(ConstMatrixRef z, std::uint64_t step) {
+const Matrix& DenseLayer::respond_train(ConstMatrixRef z, const Part& part) {
   LATERAL_CHECK(z.rows() == params_.inputs);
   LATERAL_CHECK(z.cols() > 0);
-  step_ = step;
-  report_ = {};
-  decorrelator_.forward_train(z, x_);
-  report_.forward_settled = decorrelator_.forward_settled();
-  a_.resize(params_.units, z.cols());
-  a_.noalias() = weight_ * x_;
-  a_.colwise() += bias_;
+  part_ = part;
+  Step& step = this->step();
+  decorrelator_.forward_train(z, step.x, part);
+  step.report = {};
+  step.report.forward_settled = decorrelator_.forward_settled();
+  step.a.resize(params_.units, part.batch);
   y_.resize(params_.units, z.cols());
-  activation_->apply(a_, y_);
+  auto a = step.a.middleCols(part.first, z.cols());
+  compute().apply({weight_}, step.x.middleCols(part.first, z.cols()), a);
+  a.colwise() += bias_;
+  activation_->apply(a, y_);
   return y_;
+}
+
+void DenseLayer::about(const Part& part) {
+  part_ = part;
+  decorrelator_.about(part);
 }
 
 const Matrix& DenseLayer::respond_evaluate(ConstMatrixRef z) {
   LATERAL_CHECK(z.rows() == params_.inputs);
   decorrelator_.forward_evaluate(z, evaluate_x_);
   evaluate_y_.resize(params_.units, z.cols());
-  evaluate_y_.noalias() = weight_ * evaluate_x_;
+  compute().apply({weight_}, evaluate_x_, evaluate_y_);
   evaluate_y_.colwise() += bias_;
   activation_->apply(evaluate_y_, evaluate_y_);
   return evaluate_y_;
@@ -66,63 +79,108 @@ const Matrix& DenseLayer::respond_evaluate(ConstMatrixRef z) {
 
 const Matrix& DenseLayer::respond_perturbed(ConstMatrixRef dz) {
   LATERAL_CHECK(credit_->perturbs());
-  noise_.resize(a_.rows(), a_.cols());
-  RandomStream(seed_, node_, step_, Purpose::node_noise).fill_normal(noise_, params_.sigma);
-  da_ = noise_;
+  Step& step = this->step();
+  const Index b = y_.cols();
+  const Index units = params_.units;
+  step.noise.resize(units, part_.batch);
+  auto noise = step.noise.middleCols(part_.first, b);
+  const RandomStream random(seed_, node_, part_.step, Purpose::node_noise);
+  constexpr double operations_of_a_number = 100;
+  compute().for_columns(b, 32, operations_of_a_number * static_cast<double>(noise.size()),
+                        [&](Index first, Index columns) {
+    random.fill_normal(noise.middleCols(first, columns), params_.sigma,
+                       static_cast<std::uint64_t>((part_.first + first) * units));
+  });
+  da_.resize(units, b);
   if (dz.size() > 0) {
     LATERAL_CHECK(dz.rows() == params_.inputs);
-    LATERAL_CHECK(dz.cols() == a_.cols());
+    LATERAL_CHECK(dz.cols() == b);
     decorrelator_.forward_difference(dz, dx_);
-    report_.forward_settled = decorrelator_.forward_settled();
-    da_.noalias() += weight_ * dx_;
+    step.report.forward_settled = decorrelator_.forward_settled();
+    compute().apply({weight_}, dx_, da_);
+    da_ += noise;
+  } else {
+    da_ = noise;
   }
-  dy_.resize(a_.rows(), a_.cols());
-  activation_->difference(a_, da_, dy_);
+  dy_.resize(units, b);
+  activation_->difference(step.a.middleCols(part_.first, b), da_, dy_);
   return dy_;
 }
 
 void DenseLayer::receive_credit(ConstMatrixRef signal) {
-  LATERAL_CHECK(signal.cols() == a_.cols());
-  slope_.resize(a_.rows(), a_.cols());
-  activation_->slope(a_, slope_);
-  delta_.resize(a_.rows(), a_.cols());
-  credit_->assign({signal, slope_, noise_, feedback_, params_.is_output, params_.sigma}, delta_);
+  Step& step = this->step();
+  const Index b = signal.cols();
+  LATERAL_CHECK(part_.first + b <= part_.batch);
+  step.slope.resize(params_.units, part_.batch);
+  step.delta.resize(params_.units, part_.batch);
+  auto slope = step.slope.middleCols(part_.first, b);
+  activation_->slope(step.a.middleCols(part_.first, b), slope);
+  const auto noise = step.noise.middleCols(part_.first, credit_->perturbs() ? b : 0);
+  credit_->assign({signal, slope, noise, feedback_, params_.is_output, params_.sigma},
+                  step.delta.middleCols(part_.first, b));
+  samples_ = b;
 }
 
 const Matrix& DenseLayer::pass_back() {
   LATERAL_CHECK(credit_->signal() == Signal::error);
-  error_at_x_.resize(params_.inputs, delta_.cols());
-  credit_->pass_back(weight_, feedback_, delta_, error_at_x_);
+  error_at_x_.resize(params_.inputs, samples_);
+  compute().apply(credit_->backward(weight_, feedback_),
+                  step().delta.middleCols(part_.first, samples_), error_at_x_);
   if (!params_.feedback_through_decorrelation) return error_at_x_;
   decorrelator_.backward(error_at_x_, error_at_z_);
-  report_.backward_settled = decorrelator_.backward_settled();
+  step().report.backward_settled = decorrelator_.backward_settled();
   return error_at_z_;
 }
 
 void DenseLayer::learn() {
-  compute_weight_gradient(delta_, weight_gradient_);
-  bias_gradient_ = delta_.rowwise().mean();
+  Step& step = this->step();
+  scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * step.delta;
+  bias_gradient_ = scaled_delta_.rowwise().sum();
   if (measure_update_) weight_before_ = weight_;
-  weight_optimizer_->step(weight_gradient_, weight_);
+  // Each block of the gradient is used up while it is still in cache.
+  weight_optimizer_->begin_step();
+  compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
+                        [&](Index first, Index columns) {
+    thread_local Matrix gradient;
+    gradient.resize(params_.units, columns);
+    weight_gradient(scaled_delta_, first, columns, gradient);
+    weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
+  });
   bias_optimizer_->step(bias_gradient_, bias_);
   if (measure_update_)
-    report_.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
-  report_.decorrelation = decorrelator_.learn();
+    step.report.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
+  step.report.decorrelation = decorrelator_.learn();
 }
 
-double DenseLayer::gradient_angle(ConstMatrixRef true_error) {
-  true_delta_ = true_error.cwiseProduct(slope_);
-  true_gradient_.resize(params_.units, params_.inputs);
-  compute_weight_gradient(true_delta_, true_gradient_);
-  compute_weight_gradient(delta_, weight_gradient_);
-  return angle_degrees(weight_gradient_, true_gradient_);
+void DenseLayer::receive_true_error(ConstMatrixRef true_error) {
+  Step& step = this->step();
+  step.true_delta.resize(params_.units, part_.batch);
+  step.true_delta.middleCols(part_.first, true_error.cols()) =
+      true_error.cwiseProduct(step.slope.middleCols(part_.first, true_error.cols()));
+  samples_ = true_error.cols();
 }
 
 const Matrix& DenseLayer::pass_back_true() {
-  true_error_at_x_.resize(params_.inputs, true_delta_.cols());
-  true_error_at_x_.noalias() = weight_.transpose() * true_delta_;
-  decorrelator_.backward_probe(true_error_at_x_, true_error_at_z_);
-  return true_error_at_z_;
+  error_at_x_.resize(params_.inputs, samples_);
+  compute().apply({weight_, true}, step().true_delta.middleCols(part_.first, samples_),
+                  error_at_x_);
+  decorrelator_.backward_probe(error_at_x_, error_at_z_);
+  return error_at_z_;
+}
+
+double DenseLayer::gradient_angle() {
+  gradient_.resize(params_.units, params_.inputs);
+  true_gradient_.resize(params_.units, params_.inputs);
+  const auto whole = [&](const Matrix& delta, Matrix& gradient) {
+    scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * delta;
+    compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
+                          [&](Index first, Index columns) {
+      weight_gradient(scaled_delta_, first, columns, gradient.middleCols(first, columns));
+    });
+  };
+  whole(step().true_delta, true_gradient_);
+  whole(step().delta, gradient_);
+  return angle_degrees(gradient_, true_gradient_);
 }
 
 double DenseLayer::correlation_before() const {
@@ -132,7 +190,8 @@ double DenseLayer::correlation_before() const {
 }
 
 double DenseLayer::correlation_after() const {
-  return mean_squared_correlation(x_.leftCols(std::min(x_.cols(), correlation_samples_max)));
+  const Matrix& x = step().x;
+  return mean_squared_correlation(x.leftCols(std::min(x.cols(), correlation_samples_max)));
 }
 
 void DenseLayer::visit_state(const TensorVisitor& visit) {
@@ -144,8 +203,13 @@ void DenseLayer::visit_state(const TensorVisitor& visit) {
   bias_optimizer_->visit_state("optimizer/bias", visit);
 }
 
-void DenseLayer::compute_weight_gradient(const Matrix& delta, Matrix& gradient) const {
-  gradient.noalias() = (1 / static_cast<Scalar>(delta.cols()) * delta) * x_.transpose();
+void DenseLayer::weight_gradient(const Matrix& scaled_delta, Index first, Index columns,
+                                 MatrixRef gradient) const {
+  compute().multiply({scaled_delta}, {step().x.middleRows(first, columns), true}, gradient);
+}
+
+double DenseLayer::gradient_operations() const {
+  return 2.0 * static_cast<double>(weight_.size()) * static_cast<double>(part_.batch);
 }
 
 }  // namespace lateral

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "core/activation/activation.hpp"
 #include "core/credit/credit.hpp"
@@ -23,7 +24,7 @@ struct DenseLayerParams {
   bool feedback_through_decorrelation = true;  ///< false: pass_back gives the error at x itself
   MakeOptimizer* optimizer = nullptr;
   OptimizerParams optimizer_params;
-  DecorrelatorParams decorrelator;
+  DecorrelatorParams decorrelator;  ///< its compute and steps_in_flight are the whole layer's
 };
 
 /// A correlation over more samples costs more memory than it tells.
@@ -34,14 +35,21 @@ inline constexpr Index correlation_samples_max = 1024;
 ///
 /// A training step is, in this order:
 ///   respond_train → [respond_perturbed] → receive_credit → [pass_back] → learn
-/// and everything before learn() uses the state from before the step. So a node can send what
-/// respond and pass_back give before it does its own work in learn().
+/// and only learn() changes the state. So a node can send what respond and pass_back give before it
+/// does its own work in learn(). All but learn() may come once a micro-batch, in the order of the
+/// samples; then each gives and takes the samples at hand (b), learn() and the probes all of the
+/// batch. Other steps may come in between, as many as steps_in_flight says; about() then says which
+/// samples the calls after it mean.
 class DenseLayer {
  public:
   /// The initial state is a pure function of (seed, node).
   DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::uint32_t node);
 
-  const Matrix& respond_train(ConstMatrixRef z, std::uint64_t step);
+  const Matrix& respond_train(ConstMatrixRef z, const Part& part);
+  const Matrix& respond_train(ConstMatrixRef z, std::uint64_t step) {
+    return respond_train(z, Part{step, 0, z.cols()});
+  }
+  void about(const Part& part);
   const Matrix& respond_evaluate(ConstMatrixRef z);
   /// The noisy pass of a rule that perturbs, as differences from the clean pass (linear below f, so
   /// nothing is lost to rounding): da = W R dz + ξ, dy = f(a + da) − f(a).
@@ -56,11 +64,14 @@ class DenseLayer {
   void learn();
 
   // True backpropagation beside the rule, for probes; changes nothing that learning uses.
-  /// Angle in degrees between the rule's weight gradient and the true one.
-  ///   error (units × batch): the true ∂loss/∂y.  Call between receive_credit and learn.
-  double gradient_angle(ConstMatrixRef true_error);
-  /// The true error at z for the layer below, after gradient_angle().
+  //   receive_true_error → [pass_back_true] → gradient_angle, between receive_credit and learn
+  ///   error (units × b): the true ∂loss/∂y
+  void receive_true_error(ConstMatrixRef true_error);
+  /// The true error at z for the layer below, after receive_true_error().
   const Matrix& pass_back_true();
+  /// Angle in degrees between the rule's weight gradient and the true one, after
+  /// receive_true_error() for all samples of the batch.
+  double gradient_angle();
 
   struct StepReport {
     DecorrelationUpdate decorrelation;
@@ -69,7 +80,7 @@ class DenseLayer {
   };
   /// Of the last step, as far as it has come: each part is there once its call has been made.
   /// measure_update(true) makes learn() also measure ‖ΔW‖_F.
-  const StepReport& report() const { return report_; }
+  const StepReport& report() const { return step().report; }
   /// Settling of the last respond_evaluate; empty in closed form or without a matrix.
   const std::optional<Settled>& evaluate_settled() const {
     return decorrelator_.evaluate_settled();
@@ -87,8 +98,19 @@ class DenseLayer {
   void state_loaded() { decorrelator_.state_loaded(); }
 
  private:
-  /// gradient ← (1/b) δ xᵀ
-  void compute_weight_gradient(const Matrix& delta, Matrix& gradient) const;
+  /// What a step keeps from its forward pass until it has learned; (· × batch).
+  struct Step {
+    Matrix x, a, slope, noise, delta, true_delta;
+    StepReport report;
+  };
+  Step& step() { return steps_[part_.step % steps_.size()]; }
+  const Step& step() const { return steps_[part_.step % steps_.size()]; }
+  const Compute& compute() const { return *params_.decorrelator.compute; }
+  /// gradient ← (1/b) δ xᵀ for the columns [first, first + columns) of W.
+  ///   scaled_delta: δ / b
+  void weight_gradient(const Matrix& scaled_delta, Index first, Index columns,
+                       MatrixRef gradient) const;
+  double gradient_operations() const;
 
   DenseLayerParams params_;
   std::uint64_t seed_;
@@ -100,16 +122,16 @@ class DenseLayer {
   Matrix feedback_;
   Decorrelator decorrelator_;
   std::unique_ptr<Optimizer> weight_optimizer_, bias_optimizer_;
-  // the step at hand
-  std::uint64_t step_ = 0;
-  Matrix x_, a_, y_, slope_, noise_, dx_, da_, dy_, delta_, error_at_x_, error_at_z_;
-  Matrix weight_gradient_;
+  std::vector<Step> steps_;  // in flight, by step modulo their number
+  Part part_;                // the samples at hand
+  Index samples_ = 0;        // how many of them, going back
+  // of the samples at hand
+  Matrix y_, dx_, da_, dy_, error_at_x_, error_at_z_;
+  // scratch
+  Matrix scaled_delta_, gradient_, true_gradient_, weight_before_;
   Vector bias_gradient_;
-  // probes
-  Matrix true_delta_, true_gradient_, true_error_at_x_, true_error_at_z_, weight_before_;
   Matrix evaluate_x_, evaluate_y_;
   bool measure_update_ = false;
-  StepReport report_;
 };
 
 }  // namespace lateral

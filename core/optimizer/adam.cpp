@@ -19,23 +19,25 @@ class Adam final : public Optimizer {
         v_(Matrix::Zero(rows, cols)),
         steps_(Vector::Zero(1)) {}
 
-  void step(ConstMatrixRef gradient, MatrixRef parameter) override {
+  void begin_step() override {
     steps_[0] += 1;
     const double t = static_cast<double>(steps_[0]);
-    const auto rate =
-        static_cast<Scalar>(params_.learning_rate / (1.0 - std::pow(params_.beta1, t)));
-    const auto root = static_cast<Scalar>(std::sqrt(1.0 - std::pow(params_.beta2, t)));
+    rate_ = static_cast<Scalar>(params_.learning_rate / (1.0 - std::pow(params_.beta1, t)));
+    inverse_root_ = static_cast<Scalar>(1.0 / std::sqrt(1.0 - std::pow(params_.beta2, t)));
+  }
+
+  void update(Index first, ConstMatrixRef gradient, MatrixRef parameter) override {
     const auto epsilon = static_cast<Scalar>(params_.epsilon);
     const auto new1 = static_cast<Scalar>(1.0 - params_.beta1);
     const auto old2 = static_cast<Scalar>(params_.beta2);
     const auto new2 = static_cast<Scalar>(1.0 - params_.beta2);
     for (Index j = 0; j < parameter.cols(); ++j) {  // by column: one pass through memory
       const auto g = gradient.col(j).array();
-      auto m = m_.col(j).array();
-      auto v = v_.col(j).array();
+      auto m = m_.col(first + j).array();
+      auto v = v_.col(first + j).array();
       m += new1 * (g - m);
       v = old2 * v + new2 * g.square();
-      parameter.col(j).array() -= rate * m / (v.sqrt() / root + epsilon);
+      parameter.col(j).array() -= rate_ * m / (v.sqrt() * inverse_root_ + epsilon);
     }
   }
 
@@ -50,6 +52,7 @@ class Adam final : public Optimizer {
   OptimizerParams params_;
   Matrix m_, v_;
   Vector steps_;
+  Scalar rate_ = 0, inverse_root_ = 0;  // of the step at hand
 };
 
 }  // namespace

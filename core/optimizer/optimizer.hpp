@@ -23,8 +23,16 @@ struct OptimizerParams {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// parameter ← parameter + change(gradient). Shapes as given when made. Never allocates.
-  virtual void step(ConstMatrixRef gradient, MatrixRef parameter) = 0;
+  /// Opens a step: what all of the tensor shares, such as a count of steps.
+  virtual void begin_step() = 0;
+  /// parameter ← parameter + change(gradient) for the columns [first, first + columns) of the
+  /// tensor, each once a step. Never allocates; threads may share out the columns of a step.
+  virtual void update(Index first, ConstMatrixRef gradient, MatrixRef parameter) = 0;
+  /// A whole step of the whole tensor.
+  void step(ConstMatrixRef gradient, MatrixRef parameter) {
+    begin_step();
+    update(0, gradient, parameter);
+  }
   /// The moments, each named prefix + its own name.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit) = 0;
 };

@@ -13,14 +13,17 @@ class Sgd final : public Optimizer {
     if (momentum_ != 0) velocity_.setZero(rows, cols);
   }
 
-  void step(ConstMatrixRef gradient, MatrixRef parameter) override {
+  void begin_step() override {}
+
+  void update(Index first, ConstMatrixRef gradient, MatrixRef parameter) override {
     if (momentum_ == 0) {
       parameter -= learning_rate_ * gradient;
       return;
     }
     for (Index j = 0; j < parameter.cols(); ++j) {  // by column: the second line finds v in cache
-      velocity_.col(j) = momentum_ * velocity_.col(j) + gradient.col(j);
-      parameter.col(j) -= learning_rate_ * velocity_.col(j);
+      auto velocity = velocity_.col(first + j);
+      velocity = momentum_ * velocity + gradient.col(j);
+      parameter.col(j) -= learning_rate_ * velocity;
     }
   }
 

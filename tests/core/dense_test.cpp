@@ -215,7 +215,8 @@ TEST_CASE("feedback that skips decorrelation is the error at x itself") {
   const Matrix weight = tensor(save(layer), "weight");
   CHECK(max_abs(layer.pass_back() - weight.transpose() * delta) <= 64 * epsilon);
   // The true error goes through R all the same.
-  layer.gradient_angle(error);
+  layer.receive_true_error(error);
+  layer.gradient_angle();
   const Matrix R = tensor(save(layer), "decorrelation/R");
   Matrix expected = R.transpose() * weight.transpose() * delta;
   expected.colwise() -= Vector(expected.rowwise().mean());
@@ -392,11 +393,11 @@ TEST_CASE("every credit rule: no signal assigns nothing, the same signal the sam
     Matrix G(inputs, b);
     const Matrix weight = normal(units, inputs, 5);
     if (rule->signal() == Signal::error) {
-      rule->pass_back(weight, feedback, delta, G);
+      plain_compute().apply(rule->backward(weight, feedback), delta, G);
       const Matrix& through = feedback.size() > 0 ? feedback : weight;
       CHECK(max_abs(G - through.transpose() * delta) <= 64 * epsilon * max_abs(delta));
     } else {
-      CHECK_THROWS(rule->pass_back(weight, feedback, delta, G));
+      CHECK_THROWS(rule->backward(weight, feedback));
     }
     CHECK(rule->perturbs() == (rule->signal() == Signal::reward));
   }
@@ -416,7 +417,8 @@ TEST_CASE("the rule's own gradient has angle 0 for backpropagation, and less tha
   for (std::size_t i = 2; i-- > 0;) {
     network.layers[i]->receive_credit(error);
     error = network.layers[i]->pass_back();
-    CHECK(network.layers[i]->gradient_angle(true_error) < 1e-3);
+    network.layers[i]->receive_true_error(true_error);
+    CHECK(network.layers[i]->gradient_angle() < 1e-3);
     true_error = network.layers[i]->pass_back_true();
     CHECK(max_abs(error - true_error) <= 64 * epsilon);
   }
@@ -465,7 +467,8 @@ TEST_CASE("evaluation and probes leave no trace in a layer") {
         if (watch) layer->respond_evaluate(correlated(5, 21, 9));
         layer->receive_credit(error);
         if (watch) {
-          layer->gradient_angle(error);
+          layer->receive_true_error(error);
+          layer->gradient_angle();
           layer->pass_back_true();
         }
         layer->pass_back();

@@ -23,32 +23,41 @@ class Ahmad2024 final : public DecorrelationRule {
 
   DecorrelationUpdate update_closed_form(const DecorrelationView& view, MatrixRef R) override {
     const double gain = fill_gain(view);
-    if (params_.update == MatrixUpdate::exact)
-      update_inverse_exact(R, view.x, params_.learning_rate, gain_, work_);
+    if (params_.update == MatrixUpdate::implicit)
+      update_inverse_implicit(R, view.x, params_.learning_rate, gain_, work_, view.compute);
+    else if (view.x.cols() == 1 && view.deferred != nullptr)
+      defer(view.x.col(0), *view.deferred);
     else
-      update_inverse_implicit(R, view.x, params_.learning_rate, gain_, work_);
+      update_inverse_exact(R, view.x, params_.learning_rate, gain_, work_, view.compute);
     return {gain, false};
   }
 
   DecorrelationUpdate update_settled(const DecorrelationView& view, MatrixRef M) override {
     const double gain = fill_gain(view);
     if (params_.update == MatrixUpdate::implicit) {
-      update_lateral_implicit(M, view.zc, view.x, params_.learning_rate, gain_);
+      update_lateral_implicit(M, view.zc, view.x, params_.learning_rate, gain_, view.compute);
       return {gain, false};
     }
     // U from the x at hand: the drive zc differs from it by what settling left over, and M would
     // not stay an exact inverse.
-    drive_.resize(view.x.rows(), view.x.cols());
-    drive_.noalias() = M * view.x;
+    drive_.setZero(view.x.rows(), view.x.cols());
+    view.compute.add_product(1, {M}, view.x, drive_);
     const GuardedRate rate = guard_rate(view.x, params_.learning_rate, work_);
     if (view.x.cols() == 1)
       update_lateral_sherman_morrison(M, drive_.col(0), view.x.col(0), rate.eta, gain_);
     else
-      update_lateral_woodbury(M, drive_, view.x, rate.eta, gain_, work_);
+      update_lateral_woodbury(M, drive_, view.x, rate.eta, gain_, work_, view.compute);
     return {gain, rate.shortened};
   }
 
  private:
+  void defer(ConstVectorRef x, RankOneUpdate& deferred) const {
+    deferred.x = x;
+    deferred.gain = gain_;
+    deferred.eta = params_.learning_rate;
+    deferred.waiting = true;
+  }
+
   /// Fills gain_; returns g, or the mean over the units of a gain a unit.
   double fill_gain(const DecorrelationView& view) {
     const Eigen::Ref<const Matrix>& z =

@@ -1,0 +1,67 @@
+// Compute: what a node multiplies with, a library of products and the node's threads.
+#pragma once
+
+#include "core/compute/product.hpp"
+#include "core/compute/workers.hpp"
+
+namespace lateral {
+
+enum class Precision {
+  float32,
+  bf16,  ///< factors rounded to bfloat16, sums and all state in float32
+};
+
+struct ComputeParams {
+  MakeMatrixProduct* product = nullptr;
+  Precision precision = Precision::float32;
+  int threads = 1;
+  /// Samples that one product takes at most; 0: the whole batch at once. What reaches a sample is
+  /// then the same whether its batch comes whole or in pieces that are multiples of this.
+  Index samples_per_product = 0;
+};
+
+/// How a product is cut into pieces depends on its shape alone, never on the number of threads; so
+/// neither do the bits. Constant for whoever holds it; one thread at a time computes with it.
+class Compute {
+ public:
+  explicit Compute(const ComputeParams& params);
+
+  /// out ← op(A) in, in the precision asked for.   in (k × b), out (m × b): a column a sample
+  void apply(const Operand& A, ConstMatrixRef in, MatrixRef out) const;
+  /// out ← out + alpha op(A) in, always in Scalar: settling needs every bit of its residual.
+  void add_product(Scalar alpha, const Operand& A, ConstMatrixRef in, MatrixRef out) const;
+  /// C ← op(A) op(B), not cut, on the calling thread: for the inside of a piece.
+  void multiply(const Operand& A, const Operand& B, MatrixRef C) const;
+  /// The library itself, in Scalar.
+  const MatrixProduct& product() const { return *product_; }
+
+  /// piece(first, columns) over blocks of at most `width` of n columns, on the node's threads where
+  /// the work (in floating point operations) is worth waking them.
+  template <class Piece>
+  void for_columns(Index n, Index width, double operations, Piece&& piece) const {
+    const Index count = (n + width - 1) / width;
+    const auto one = [&](Index i) { piece(i * width, std::min(width, n - i * width)); };
+    if (operations < parallel_operations_min)
+      for (Index i = 0; i < count; ++i) one(i);
+    else
+      workers_.run(count, one);
+  }
+
+  Index samples_per_product() const { return params_.samples_per_product; }
+
+  /// Waking a sleeping thread takes about 50 µs; this much is 0.2 ms at 50 GFLOP/s.
+  static constexpr double parallel_operations_min = 1e7;
+
+ private:
+  void apply_rows(Scalar alpha, const Operand& A, ConstMatrixRef in, bool accumulate,
+                  MatrixRef out) const;
+
+  ComputeParams params_;
+  std::unique_ptr<MatrixProduct> product_;
+  mutable Workers workers_;
+};
+
+/// Eigen's products on the calling thread: the default of everything that computes.
+const Compute& plain_compute();
+
+}  // namespace lateral

@@ -1,0 +1,70 @@
+// A round of work: opened by the caller, joined by helpers that are awake, closed when all is taken.
+#include "core/compute/workers.hpp"
+
+namespace lateral {
+
+Workers::Workers(int threads) {
+  for (int i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
+}
+
+Workers::~Workers() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  begun_.notify_all();
+  for (std::thread& helper : helpers_) helper.join();
+}
+
+void Workers::run(Index count, const std::function<void(Index)>& piece) {
+  if (helpers_.empty() || count <= 1) {
+    for (Index i = 0; i < count; ++i) piece(i);
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    piece_ = &piece;
+    count_ = count;
+    next_ = 0;
+    failure_ = nullptr;
+    open_ = true;
+    ++round_;
+  }
+  if (count == 2)
+    begun_.notify_one();
+  else
+    begun_.notify_all();
+  take_pieces();
+  std::unique_lock lock(mutex_);
+  open_ = false;
+  left_.wait(lock, [this] { return joined_ == 0; });
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void Workers::help() {
+  std::uint64_t seen = 0;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    begun_.wait(lock, [&] { return stop_ || (open_ && round_ != seen); });
+    if (stop_) return;
+    seen = round_;
+    ++joined_;
+    lock.unlock();
+    take_pieces();
+    lock.lock();
+    if (--joined_ == 0) left_.notify_one();
+  }
+}
+
+void Workers::take_pieces() {
+  for (Index i = next_++; i < count_; i = next_++) {
+    try {
+      (*piece_)(i);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+}
+
+}  // namespace lateral
