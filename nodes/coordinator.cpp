@@ -124,6 +124,7 @@ void Coordinator::assign(Outbox& out) {
       *assignment.mutable_train() = plan_.start.train;
     }
     assignment.set_evaluate_only(plan_.evaluate_only);
+    assignment.set_threads(static_cast<std::uint32_t>(plan_.threads));
     out.send(spec.name, std::move(message));
 
     for (const CheckpointTensor& tensor : plan_.start.tensors) {
@@ -234,6 +235,7 @@ Summary Coordinator::conclude(const NodeSummary& coordinator) {
   Summary summary;
   summary.name = experiment_.name;
   summary.seed = experiment_.seed;
+  summary.product = experiment_.compute.product()->description();
   summary.epochs = metrics_ ? metrics_->rows() : rows_;
   summary.complete = summary.epochs.size() >= static_cast<std::size_t>(experiment_.epochs);
   summary.step = snapshot_step_;

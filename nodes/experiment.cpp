@@ -19,6 +19,7 @@ std::string names_in_table(const std::string& table) {
   if (table == "credit") return names_of(credit_table());
   if (table == "integrator") return names_of(integrator_table());
   if (table == "decorrelation") return names_of(decorrelation_table());
+  if (table == "product") return names_of(product_table());
   if (table == "data_format") return names_of(data_format_table());
   throw std::logic_error("experiment.proto names an unknown table '" + table + "'");
 }
@@ -70,6 +71,11 @@ void check_network(const Settings& all, const ImageShape& image) {
         all.origin() +
         ": decorrelation.demean is batch with learning.batch_size 1: the mean of one sample is "
         "the sample; expected demean: running (or none), or a larger batch");
+  if (decorrelation.demean() == proto::Demean::batch && settings.execution().micro_batches() > 1)
+    throw UserError(all.where_is("execution.micro_batches") + ": execution.micro_batches is " +
+                    std::to_string(settings.execution().micro_batches()) +
+                    " with decorrelation.demean batch, whose mean couples the whole batch forward "
+                    "and backward; expected 1, or demean: running or none");
   if (decorrelation.step() > 0 && decorrelation.integrator() == "chebyshev")
     throw UserError(all.where_is("decorrelation.step") + ": decorrelation.step is " +
                     std::to_string(decorrelation.step()) +
@@ -168,6 +174,17 @@ Experiment to_experiment(const proto::Experiment& settings) {
   experiment.stop_when_unsettled = settings.decorrelation().unsettled() == proto::Unsettled::stop;
   experiment.probe_interval = settings.recording().probe_interval();
 
+  const proto::Execution& execution = settings.execution();
+  experiment.compute.product = find_entry(product_table(), execution.product());
+  experiment.compute.precision =
+      execution.precision() == proto::Precision::bf16 ? Precision::bf16 : Precision::float32;
+  if (settings.decorrelation().demean() != proto::Demean::batch)
+    experiment.compute.samples_per_product = independent_samples;
+  experiment.error_leaves_first = execution.schedule() != proto::Schedule::lockstep;
+  if (execution.schedule() == proto::Schedule::asynchronous)
+    experiment.steps_in_flight = static_cast<Index>(execution.staleness()) + 1;
+  experiment.micro_batches = static_cast<int>(execution.micro_batches());
+
   Index inputs = experiment.image.pixels();
   for (const proto::Layer& layer : settings.layer()) {
     DenseLayerParams params;
@@ -186,6 +203,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
                                .epsilon = learning.epsilon()};
     params.decorrelator = to_decorrelator(settings.decorrelation());
     params.decorrelator.batch = learning.batch_size();
+    params.decorrelator.steps_in_flight = experiment.steps_in_flight;
     experiment.layers.push_back({layer.name(), params});
     inputs = params.units;
   }
@@ -194,6 +212,16 @@ Experiment to_experiment(const proto::Experiment& settings) {
 }
 
 }  // namespace
+
+Index Experiment::micro_batch(Index batch) const {
+  const Index share = (batch + micro_batches - 1) / micro_batches;
+  return (share + independent_samples - 1) / independent_samples * independent_samples;
+}
+
+std::size_t Experiment::messages_in_flight() const {
+  constexpr std::size_t kinds = 2;  // activity and perturbation, or error and true error
+  return kinds * static_cast<std::size_t>(micro_batches) * static_cast<std::size_t>(steps_in_flight);
+}
 
 std::size_t Experiment::batch_bytes_max() const {
   Index widest = image.pixels();
@@ -232,11 +260,13 @@ Experiment load_experiment(const std::filesystem::path& file,
 Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets) {
   Settings settings{text, origin, sets, names_in_table};
-  // The one default that depends on another field.
+  // The default that depends on another field, and the one that depends on the build.
   proto::Decorrelation& decorrelation = *settings.values().mutable_decorrelation();
   if (!decorrelation.has_demean())
     decorrelation.set_demean(decorrelation.rule() == "none" ? proto::Demean::none
                                                             : proto::Demean::batch);
+  if (!settings.values().execution().has_product())
+    settings.values().mutable_execution()->set_product(default_product());
   check_network(settings, image_of(settings.values()));
 
   Experiment experiment = to_experiment(settings.values());

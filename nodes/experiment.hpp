@@ -40,12 +40,21 @@ struct Experiment {
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
 
+  ComputeParams compute;        ///< without threads, which are each node's
+  bool error_leaves_first = true;  ///< false: lockstep
+  Index steps_in_flight = 1;    ///< batches that a layer takes in before it learns from the first
+  int micro_batches = 1;
+
   /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.
   bool probes(std::uint64_t step) const {
     return probe_interval > 0 && (step - 1) % probe_interval == 0;
   }
   /// Whether probed steps also send the true error back, to compare the rule's gradient with.
   bool compares_gradients() const { return !credit_is_exact; }
+  /// Samples of a micro-batch but for the last one of a batch of so many.
+  Index micro_batch(Index batch) const;
+  /// Messages of one kind that may be on their way to a node before it reads the first of them.
+  std::size_t messages_in_flight() const;
   /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
   std::size_t batch_bytes_max() const;
   std::size_t tensor_bytes_max() const;
@@ -65,5 +74,8 @@ bool differs_only_in_epochs(const std::string& text, const std::string& other,
 
 inline constexpr std::size_t experiment_bytes_max = std::size_t{256} << 10;
 inline constexpr std::size_t layers_max = 1024;
+/// Where samples do not depend on each other, no product takes more of them than this, so that what
+/// reaches a sample is the same whether its batch comes whole or in micro-batches.
+inline constexpr Index independent_samples = 32;
 
 }  // namespace lateral

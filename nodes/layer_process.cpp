@@ -8,8 +8,21 @@
 #include "transport/error.hpp"
 
 namespace lateral {
+namespace {
 
-LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position)
+ComputeParams with_threads(ComputeParams params, int threads) {
+  params.threads = threads;
+  return params;
+}
+
+DenseLayerParams with_compute(DenseLayerParams params, const Compute& compute) {
+  params.decorrelator.compute = &compute;
+  return params;
+}
+
+}  // namespace
+
+LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position, int threads)
     : experiment_{experiment},
       name_{experiment.layers[position].name},
       is_first_{position == 0},
@@ -19,7 +32,8 @@ LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position)
                       : experiment.layers[position + 1].name},
       signal_from_{experiment.signal == Signal::error ? downstream_ : readout_name},
       // Node numbers of the random streams: 0 is the source.
-      layer_{experiment.layers[position].params, experiment.seed,
+      compute_{with_threads(experiment.compute, threads)},
+      layer_{with_compute(experiment.layers[position].params, compute_), experiment.seed,
              static_cast<std::uint32_t>(position + 1)} {}
 
 Next LayerProcess::next() const {
@@ -39,37 +53,53 @@ Next LayerProcess::next() const {
 
 void LayerProcess::handle(const std::string& peer, Message message, Outbox& out) {
   const wire::Header& header = message.header;
+  const auto is_due = [this](const auto& content) {
+    return content.step() == at_.step && static_cast<Index>(content.first_sample()) == first_;
+  };
   switch (awaiting_) {
     case Awaiting::activity:
-      if (header.has_activity()) return on_activity(peer, message, out);
-      if (header.has_snapshot()) send_state(header.snapshot(), out);
-      if (header.has_end()) awaiting_ = Awaiting::nothing;
-      if (header.has_epoch_end() || header.has_snapshot() || header.has_end()) {
-        // The readout has them from the source.
-        if (downstream_ != readout_name) out.send(downstream_, std::move(message));
-        return;
-      }
-      break;
+      return on_upstream(peer, std::move(message), out);
     case Awaiting::perturbation:
-      if (header.has_perturbation() && header.perturbation().step() == step_)
-        return on_perturbation(batch_view(message, peer, layer_.params().inputs, batch_, batch_),
-                               out);
+      if (header.has_perturbation() && is_due(header.perturbation()))
+        return on_perturbation(
+            batch_view(message, peer, layer_.params().inputs, samples_, samples_), out);
       break;
     case Awaiting::signal:
-      if ((header.has_error() && header.error().step() == step_) ||
-          (header.has_output_error() && header.output_error().step() == step_) ||
-          (header.has_reward() && header.reward().step() == step_))
+      if ((header.has_error() && is_due(header.error())) ||
+          (header.has_output_error() && is_due(header.output_error())) ||
+          (header.has_reward() && is_due(header.reward())))
         return on_signal(peer, message, out);
       break;
     case Awaiting::true_error:
-      if (header.has_true_error() && header.true_error().step() == step_)
+      if (header.has_true_error() && is_due(header.true_error()))
         return on_true_error(peer, message, out);
       break;
     case Awaiting::nothing:
       break;
   }
+  throw_unexpected(peer);
+}
+
+void LayerProcess::throw_unexpected(const std::string& peer) const {
   throw_transport(TransportError::unexpected_message,
-                  name_ + ", from " + peer + " after step " + std::to_string(step_));
+                  name_ + ", from " + peer + " after step " + std::to_string(at_.step));
+}
+
+void LayerProcess::on_upstream(const std::string& peer, Message message, Outbox& out) {
+  const wire::Header& header = message.header;
+  const bool trains = header.has_activity() && header.activity().pass() == wire::train;
+  if (!trains && !in_flight_.empty()) {
+    if (first_ != 0) throw_unexpected(peer);  // in the middle of a batch
+    held_ = std::move(message);
+    return begin_backward(out);
+  }
+  if (header.has_activity()) return on_activity(peer, message, out);
+  if (!header.has_epoch_end() && !header.has_snapshot() && !header.has_end())
+    throw_unexpected(peer);
+  if (header.has_snapshot()) send_state(header.snapshot(), out);
+  if (header.has_end()) awaiting_ = Awaiting::nothing;
+  // The readout has them from the source.
+  if (downstream_ != readout_name) out.send(downstream_, std::move(message));
 }
 
 void LayerProcess::on_activity(const std::string& peer, const Message& message, Outbox& out) {
@@ -83,17 +113,23 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
     *up.header.mutable_activity() = activity;
     return out.send(downstream_, std::move(up));
   }
-  step_ = activity.step();
-  epoch_ = activity.epoch();
-  batch_ = z.cols();
-  const Matrix& y = layer_.respond_train(z, step_);
+  const auto batch = static_cast<Index>(activity.batch());
+  if (first_ == 0) {
+    if (batch < 1 || batch > experiment_.batches.batch_size) throw_unexpected(peer);
+    at_ = {activity.step(), activity.epoch(), batch};
+    in_flight_.push_back(at_);
+  }
+  if (activity.step() != at_.step || batch != at_.batch ||
+      static_cast<Index>(activity.first_sample()) != first_ || first_ + z.cols() > batch)
+    throw_unexpected(peer);
+  samples_ = z.cols();
+  const Matrix& y = layer_.respond_train(z, {at_.step, first_, at_.batch});
   check_settled(layer_.report().forward_settled, "activity", out);
   Message up = batch_message(y, name_, "activity at " + at_step());
   *up.header.mutable_activity() = activity;
   out.send(downstream_, std::move(up));
 
-  awaiting_ = Awaiting::signal;
-  if (!layer_.credit().perturbs()) return;
+  if (!layer_.credit().perturbs()) return end_forward_piece(out);
   if (is_first_)  // its input is not perturbed
     on_perturbation(Matrix(), out);
   else
@@ -104,56 +140,106 @@ void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
   const Matrix& difference = layer_.respond_perturbed(perturbation);
   check_settled(layer_.report().forward_settled, "perturbation", out);
   Message up = batch_message(difference, name_, "perturbation at " + at_step());
-  up.header.mutable_perturbation()->set_step(step_);
+  up.header.mutable_perturbation()->set_step(at_.step);
+  up.header.mutable_perturbation()->set_first_sample(static_cast<std::uint32_t>(first_));
   out.send(downstream_, std::move(up));
-  awaiting_ = Awaiting::signal;
+  end_forward_piece(out);
+}
+
+void LayerProcess::end_forward_piece(Outbox& out) {
+  awaiting_ = Awaiting::activity;
+  first_ += samples_;
+  if (first_ < at_.batch) return;
+  first_ = 0;
+  if (static_cast<Index>(in_flight_.size()) == experiment_.steps_in_flight) begin_backward(out);
+}
+
+void LayerProcess::begin_backward(Outbox& out) {
+  if (!in_flight_.empty()) {
+    at_ = in_flight_.front();
+    awaiting_ = Awaiting::signal;
+  } else if (held_) {
+    Message message = std::move(*held_);
+    held_.reset();
+    on_upstream(upstream_, std::move(message), out);
+  }
 }
 
 void LayerProcess::on_signal(const std::string& peer, const Message& message, Outbox& out) {
   Index rows = layer_.params().units;
   if (experiment_.signal == Signal::output_error) rows = layer_.params().classes;
   if (experiment_.signal == Signal::reward) rows = 1;
-  layer_.receive_credit(batch_view(message, peer, rows, batch_, batch_));
+  const BatchView signal = batch_view(message, peer, rows, -1, at_.batch - first_);
+  layer_.about({at_.step, first_, at_.batch});
+  layer_.receive_credit(signal);
 
   // What the layer below waits for goes out before our own work.
   if (experiment_.signal == Signal::error && !is_first_) {
     const Matrix& below = layer_.pass_back();
     check_settled(layer_.report().backward_settled, "error", out);
     Message down = batch_message(below, name_, "error at " + at_step());
-    down.header.mutable_error()->set_step(step_);
-    out.send(upstream_, std::move(down));
+    down.header.mutable_error()->set_step(at_.step);
+    down.header.mutable_error()->set_first_sample(static_cast<std::uint32_t>(first_));
+    send_back(std::move(down), out);
   }
-  if (experiment_.probes(step_) && experiment_.compares_gradients())
+  if (!end_backward_piece(signal.cols())) return;
+  if (experiment_.probes(at_.step) && experiment_.compares_gradients())
     awaiting_ = Awaiting::true_error;
   else
     finish_step(out);
 }
 
 void LayerProcess::on_true_error(const std::string& peer, const Message& message, Outbox& out) {
-  const double angle =
-      layer_.gradient_angle(batch_view(message, peer, layer_.params().units, batch_, batch_));
+  const BatchView error =
+      batch_view(message, peer, layer_.params().units, -1, at_.batch - first_);
+  layer_.about({at_.step, first_, at_.batch});
+  layer_.receive_true_error(error);
   if (!is_first_) {
     Message down = batch_message(layer_.pass_back_true(), name_, "true error at " + at_step());
-    down.header.mutable_true_error()->set_step(step_);
-    out.send(upstream_, std::move(down));
+    down.header.mutable_true_error()->set_step(at_.step);
+    down.header.mutable_true_error()->set_first_sample(static_cast<std::uint32_t>(first_));
+    send_back(std::move(down), out);
   }
-  send_probe("gradient_angle_degrees", angle, out);
+  if (!end_backward_piece(error.cols())) return;
+  send_probe("gradient_angle_degrees", layer_.gradient_angle(), out);
   finish_step(out);
 }
 
+bool LayerProcess::end_backward_piece(Index samples) {
+  first_ += samples;
+  if (first_ < at_.batch) return false;
+  first_ = 0;
+  return true;
+}
+
+void LayerProcess::send_back(Message message, Outbox& out) {
+  if (experiment_.error_leaves_first)
+    out.send(upstream_, std::move(message));
+  else
+    late_.push_back(std::move(message));
+}
+
 void LayerProcess::finish_step(Outbox& out) {
-  const bool probed = experiment_.probes(step_);
+  const bool probed = experiment_.probes(at_.step);
   if (probed) {
     send_probe("correlation_before", layer_.correlation_before(), out);
     send_probe("correlation_after", layer_.correlation_after(), out);
   }
   layer_.measure_update(probed);
   layer_.learn();
-  awaiting_ = Awaiting::activity;
+  for (Message& message : late_) out.send(upstream_, std::move(message));
+  late_.clear();
   const DenseLayer::StepReport& report = layer_.report();
   if (report.decorrelation.shortened)
     send_probe("shortened_step", 1, out);  // rare and worth knowing: reported whenever it happens
-  if (!probed) return;
+  if (probed) send_report(out);
+  in_flight_.pop_front();
+  awaiting_ = Awaiting::activity;
+  if (held_) begin_backward(out);
+}
+
+void LayerProcess::send_report(Outbox& out) const {
+  const DenseLayer::StepReport& report = layer_.report();
   send_probe("weight_update_norm", report.weight_update_norm, out);
   send_probe("gain", report.decorrelation.gain, out);
   if (report.forward_settled) {
@@ -215,8 +301,8 @@ void LayerProcess::restore(const std::string& name, Message message) {
 void LayerProcess::send_probe(const std::string& probe, double value, Outbox& out) const {
   Message message;
   wire::Probe& fields = *message.header.mutable_probe();
-  fields.set_step(step_);
-  fields.set_epoch(epoch_);
+  fields.set_step(at_.step);
+  fields.set_epoch(at_.epoch);
   fields.set_probe(probe);
   fields.set_value(value);
   out.send(coordinator_name, std::move(message));
@@ -235,6 +321,6 @@ void LayerProcess::check_settled(const std::optional<Settled>& settled, const st
   throw NumericsError(line.str());
 }
 
-std::string LayerProcess::at_step() const { return "step " + std::to_string(step_); }
+std::string LayerProcess::at_step() const { return "step " + std::to_string(at_.step); }
 
 }  // namespace lateral

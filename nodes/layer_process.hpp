@@ -1,6 +1,10 @@
 // LayerProcess: what one message means to a layer.
 #pragma once
 
+#include <deque>
+#include <optional>
+#include <vector>
+
 #include "core/layer/dense.hpp"
 #include "nodes/experiment.hpp"
 #include "nodes/process.hpp"
@@ -10,15 +14,20 @@ namespace lateral {
 /// A training step, in the order in which a layer reads:
 ///   upstream    Activity      → respond, Activity downstream
 ///   upstream    Perturbation  → Perturbation downstream          (a rule that perturbs; not the
-///   first layer) above       the signal    → receive credit, Error upstream   (from the layer
-///   above or the readout) downstream  TrueError     → compare, TrueError upstream      (probed
-///   steps of rules other than backpropagation) and then learns, after everything that others wait
-///   for has been sent.
-/// Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the same stream.
+///                               first layer)
+///   above       the signal    → receive credit, Error upstream   (from the layer above or the
+///                               readout)
+///   downstream  TrueError     → TrueError upstream               (probed steps of rules other than
+///                               backpropagation)
+/// each of them for all pieces of the batch in turn; then it learns, after everything that others
+/// wait for has been sent (lockstep: before). With more than one step in flight, it reads the
+/// activity of the steps to come before the signal of the first.
+/// Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the same stream; all
+/// of these wait until the steps in flight have been learned.
 class LayerProcess final : public Process {
  public:
   /// `position` counts the layers from 0.  `experiment` must outlive the process.
-  LayerProcess(const Experiment& experiment, std::size_t position);
+  LayerProcess(const Experiment& experiment, std::size_t position, int threads = 1);
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
@@ -27,12 +36,26 @@ class LayerProcess final : public Process {
 
  private:
   enum class Awaiting { activity, perturbation, signal, true_error, nothing };
+  struct Step {
+    std::uint64_t step, epoch;
+    Index batch;
+  };
 
+  void on_upstream(const std::string& peer, Message message, Outbox& out);
   void on_activity(const std::string& peer, const Message& message, Outbox& out);
   void on_perturbation(ConstMatrixRef perturbation, Outbox& out);
+  /// After a piece has gone up: the next one, the next step, or the signal of the first in flight.
+  void end_forward_piece(Outbox& out);
+  void begin_backward(Outbox& out);
+  /// After a piece has come back: true when it was the last of the batch.
+  bool end_backward_piece(Index samples);
+  /// Now, or in lockstep when the step has been learned.
+  void send_back(Message message, Outbox& out);
   void on_signal(const std::string& peer, const Message& message, Outbox& out);
   void on_true_error(const std::string& peer, const Message& message, Outbox& out);
   void finish_step(Outbox& out);
+  void send_report(Outbox& out) const;
+  [[noreturn]] void throw_unexpected(const std::string& peer) const;
   void send_state(const wire::Snapshot& snapshot, Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out) const;
   /// What did not settle ends the run or is reported, as the experiment says.
@@ -44,11 +67,15 @@ class LayerProcess final : public Process {
   std::string name_;
   bool is_first_;
   std::string upstream_, downstream_, signal_from_;
+  Compute compute_;
   DenseLayer layer_;
   Awaiting awaiting_ = Awaiting::activity;
-  std::uint64_t step_ = 0;
-  std::uint64_t epoch_ = 0;
-  Index batch_ = 0;  // samples of the step at hand
+  std::deque<Step> in_flight_;     // responded to, not yet learned; the last may be coming in
+  Step at_{};                      // the step at hand
+  Index first_ = 0;                // sample of its batch that the next piece begins with
+  Index samples_ = 0;              // of the piece at hand, going up
+  std::optional<Message> held_;    // read from upstream, waits for the steps in flight
+  std::vector<Message> late_;      // errors that lockstep keeps back
 };
 
 }  // namespace lateral

@@ -24,6 +24,7 @@ struct RunOptions {
   std::string data, out, init, resume;
   std::string transport = "unix";
   bool in_process = false;
+  int threads = 0;
   bool quiet = false;
 };
 
@@ -58,6 +59,7 @@ std::string first_difference(const std::string& ours, const std::string& theirs)
 /// The experiment to run and where it begins, from the options of `run`.
 std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
   RunPlan plan;
+  plan.threads = options.threads;
   plan.data_directory = data_directory(options);
   if (!options.resume.empty()) {
     if (!options.out.empty() || !options.init.empty())
@@ -130,6 +132,7 @@ int evaluate(const RunOptions& options) {
   const RunDirectory directory = RunDirectory::open(options.resume);
   const Experiment experiment = load_experiment(directory.experiment(), {});
   RunPlan plan;
+  plan.threads = options.threads;
   plan.data_directory = data_directory(options);
   plan.evaluate_only = true;
   plan.start = read_checkpoint(directory.checkpoint(), checkpoint_limits(experiment));
@@ -241,6 +244,12 @@ int main_throwing(int argc, char** argv) {
                      "Sockets between the nodes: unix (default) or tcp")
         ->check(CLI::IsMember({"unix", "tcp"}))
         ->option_text("unix|tcp");
+    command
+        ->add_option("--threads", options.threads,
+                     "Threads that a layer computes with (default: the processors it may use); "
+                     "same bits")
+        ->check(CLI::Range(1, 1024))
+        ->option_text("N");
   };
 
   CLI::App* run_command =

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <boost/asio/thread_pool.hpp>
+#include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include "nodes/layer_process.hpp"
 #include "nodes/ports.hpp"
@@ -40,7 +42,12 @@ std::unique_ptr<Process> make_process(const std::string& name, const Experiment&
   }
   if (name == readout_name) return std::make_unique<ReadoutProcess>(experiment, assignment.train());
   for (std::size_t i = 0; i < experiment.layers.size(); ++i)
-    if (experiment.layers[i].name == name) return std::make_unique<LayerProcess>(experiment, i);
+    if (experiment.layers[i].name == name) {
+      const int threads = assignment.threads() > 0
+                              ? static_cast<int>(assignment.threads())
+                              : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+      return std::make_unique<LayerProcess>(experiment, i, threads);
+    }
   throw UserError("node '" + name + "' is not part of the experiment");
 }
 
@@ -110,7 +117,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
     throw_transport(TransportError::wrong_configuration, "the assignment of the coordinator");
 
   std::unique_ptr<Process> process;
-  Ports network{executor};
+  Ports network{executor, experiment.messages_in_flight()};
   asio::thread_pool pool{1};  // joined before what it computes on goes
   std::function<void()> make = [&] {
     process = make_process(setting.name, experiment, assignment);

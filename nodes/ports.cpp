@@ -23,7 +23,7 @@ awaitable<void> Ports::run() {
 
 awaitable<void> Ports::read(Port& port) {
   while (!port.closed) {
-    while (port.incoming.size() >= incoming_max) co_await port.incoming_changed.wait();
+    while (port.incoming.size() >= incoming_max_) co_await port.incoming_changed.wait();
     std::string failure;
     try {
       Message message = co_await port.link->receive();

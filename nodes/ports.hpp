@@ -13,9 +13,9 @@
 
 namespace lateral {
 
-/// Messages of one peer that may wait to be read; beyond that the link is not read, which slows
-/// the sender and loses nothing.
-inline constexpr std::size_t incoming_max = 2;
+/// Messages of one peer that may wait to be read besides those of the batches in flight; beyond that
+/// the link is not read, which slows the sender and loses nothing.
+inline constexpr std::size_t incoming_spare = 2;
 /// Messages to one peer that may wait to be sent before the process is given its next one. A single
 /// handle() may add more (all tensors of a snapshot); they are its own memory, sent in order.
 inline constexpr std::size_t outgoing_max = 2;
@@ -25,10 +25,12 @@ inline constexpr std::size_t outgoing_max = 2;
 ///
 /// Bounded queues in a cycle could lock; these cannot. A message goes back only in answer to one
 /// that was read, a sender waits only before it reads its next message, never inside handle(), and
-/// answers per peer never exceed what that peer has in flight.
+/// answers per peer never exceed what that peer has in flight, for which its queue has room.
 class Ports final : public Outbox {
  public:
-  explicit Ports(const asio::any_io_executor& executor) : executor_{executor}, changed_{executor} {}
+  ///   in_flight: messages that a peer may send before the first of them is read
+  explicit Ports(const asio::any_io_executor& executor, std::size_t in_flight = 0)
+      : executor_{executor}, incoming_max_{incoming_spare + in_flight}, changed_{executor} {}
 
   /// Before run(). The link's peer() is the name of the port.
   void add(std::unique_ptr<Link> link);
@@ -55,7 +57,7 @@ class Ports final : public Outbox {
   bool has(const std::string& peer) const { return ports_.contains(peer); }
   /// So much of what it sent waits to be read that its link is not being read.
   bool is_full(const std::string& peer) const {
-    return ports_.at(peer)->incoming.size() >= incoming_max;
+    return ports_.at(peer)->incoming.size() >= incoming_max_;
   }
   bool has_unread(const std::string& peer) const { return !ports_.at(peer)->incoming.empty(); }
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
@@ -80,6 +82,7 @@ class Ports final : public Outbox {
   void close(Port& port, const std::string& why);
 
   asio::any_io_executor executor_;
+  std::size_t incoming_max_;
   std::map<std::string, std::unique_ptr<Port>> ports_;
   Changed changed_;          // of any port
   std::string served_last_;  // by receive_any(), which takes turns

@@ -78,10 +78,12 @@ void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& ou
     }
   }
   if (awaiting_ == Awaiting::activity && header.has_activity() &&
-      header.activity().step() == target_.step() && header.activity().pass() == target_.pass())
+      header.activity().step() == target_.step() && header.activity().pass() == target_.pass() &&
+      header.activity().first_sample() == target_.first_sample())
     return on_activity(peer, std::move(message), out);
   if (awaiting_ == Awaiting::perturbation && header.has_perturbation() &&
-      header.perturbation().step() == target_.step())
+      header.perturbation().step() == target_.step() &&
+      header.perturbation().first_sample() == target_.first_sample())
     return on_perturbation(peer, message, out);
   throw_transport(TransportError::unexpected_message,
                   readout_name + ", from " + peer + " at step " + std::to_string(target_.step()));
@@ -93,13 +95,13 @@ void ReadoutProcess::on_activity(const std::string& peer, Message message, Outbo
   error_.resize(classes_, b);
   losses_.resize(labels_.size());
   loss_->evaluate(y_, labels_, losses_, error_);
-  if (target_.pass() == wire::evaluate) return end_batch(out);
+  if (target_.pass() == wire::evaluate) return end_piece(out);
   if (experiment_.signal == Signal::reward) {
     awaiting_ = Awaiting::perturbation;
     return;
   }
   send_error(out);
-  end_batch(out);
+  end_piece(out);
 }
 
 void ReadoutProcess::on_perturbation(const std::string& peer, const Message& message, Outbox& out) {
@@ -107,7 +109,7 @@ void ReadoutProcess::on_perturbation(const std::string& peer, const Message& mes
   differences_.resize(labels_.size());
   loss_->difference(y_, batch_view(message, peer, classes_, b, b), labels_, differences_);
   send_error(out);
-  end_batch(out);
+  end_piece(out);
 }
 
 void ReadoutProcess::send_error(Outbox& out) {
@@ -116,12 +118,14 @@ void ReadoutProcess::send_error(Outbox& out) {
     case Signal::error: {
       Message message = batch_message(error_, readout_name, "error" + at);
       message.header.mutable_error()->set_step(target_.step());
+      message.header.mutable_error()->set_first_sample(target_.first_sample());
       out.send(output_, std::move(message));
       break;
     }
     case Signal::output_error: {
       Message message = batch_message(error_, readout_name, "output error" + at);
       message.header.mutable_output_error()->set_step(target_.step());
+      message.header.mutable_output_error()->set_first_sample(target_.first_sample());
       broadcast(message, out);
       break;
     }
@@ -131,6 +135,7 @@ void ReadoutProcess::send_error(Outbox& out) {
       const Matrix rewards = reward.cast<Scalar>();
       Message message = batch_message(rewards, readout_name, "reward" + at);
       message.header.mutable_reward()->set_step(target_.step());
+      message.header.mutable_reward()->set_first_sample(target_.first_sample());
       broadcast(message, out);
       break;
     }
@@ -138,6 +143,7 @@ void ReadoutProcess::send_error(Outbox& out) {
   if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
   Message message = batch_message(error_, readout_name, "true error" + at);
   message.header.mutable_true_error()->set_step(target_.step());
+  message.header.mutable_true_error()->set_first_sample(target_.first_sample());
   out.send(output_, std::move(message));
 }
 
@@ -151,23 +157,24 @@ void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
   }
 }
 
-void ReadoutProcess::end_batch(Outbox& out) {
-  const std::uint32_t correct = count_correct(y_, labels_);
-  double loss = 0;
-  for (const double l : losses_) loss += l;
-  wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;
-  sums.set_loss(sums.loss() + loss);
-  sums.set_correct(sums.correct() + correct);
-  sums.set_samples(sums.samples() + labels_.size());
+void ReadoutProcess::end_piece(Outbox& out) {
+  if (target_.first_sample() == 0) loss_sum_ = 0, correct_ = 0;
+  for (const double loss : losses_) loss_sum_ += loss;
+  correct_ += count_correct(y_, labels_);
   awaiting_ = Awaiting::target;
+  if (target_.first_sample() + labels_.size() < target_.batch()) return;
+  wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;
+  sums.set_loss(sums.loss() + loss_sum_);
+  sums.set_correct(sums.correct() + correct_);
+  sums.set_samples(sums.samples() + target_.batch());
   if (target_.pass() == wire::evaluate) return;
   Message message;
   wire::Progress& progress = *message.header.mutable_progress();
   progress.set_step(target_.step());
   progress.set_epoch(target_.epoch());
-  progress.set_samples(static_cast<std::uint32_t>(labels_.size()));
-  progress.set_loss_sum(loss);
-  progress.set_correct(correct);
+  progress.set_samples(target_.batch());
+  progress.set_loss_sum(loss_sum_);
+  progress.set_correct(correct_);
   out.send(coordinator_name, std::move(message));
 }
 

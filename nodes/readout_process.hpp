@@ -29,7 +29,7 @@ class ReadoutProcess final : public Process {
   void send_error(Outbox& out);
   /// Sends a copy of the body to every layer.
   void broadcast(const Message& message, Outbox& out) const;
-  void end_batch(Outbox& out);
+  void end_piece(Outbox& out);
 
   const Experiment& experiment_;
   std::unique_ptr<Loss> loss_;
@@ -37,7 +37,10 @@ class ReadoutProcess final : public Process {
   Index classes_;
   Awaiting awaiting_ = Awaiting::target;
   wire::Sums train_, test_;
-  // the batch at hand
+  // the batch at hand, as far as its pieces have come
+  double loss_sum_ = 0;
+  std::uint32_t correct_ = 0;
+  // the piece at hand
   wire::Target target_;
   std::vector<std::uint32_t> labels_;
   Matrix y_, error_;

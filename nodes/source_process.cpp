@@ -79,18 +79,33 @@ void SourceProcess::describe(wire::Ready& ready) const {
 
 void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch,
                                Outbox& out) {
+  const Index batch = values_.cols();
+  const Index piece = pass == wire::train ? experiment_.micro_batch(batch) : batch;
+  for (Index first = 0; first < batch; first += piece)
+    send_piece(pass, step, epoch, first, std::min(piece, batch - first), out);
+}
+
+void SourceProcess::send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch,
+                               Index first, Index samples, Outbox& out) {
+  const auto first_sample = static_cast<std::uint32_t>(first);
+  const auto batch = static_cast<std::uint32_t>(values_.cols());
   Message target;
   wire::Target& fields = *target.header.mutable_target();
   fields.set_pass(pass);
   fields.set_step(step);
   fields.set_epoch(epoch);
-  fields.mutable_labels()->Assign(labels_.begin(), labels_.end());
+  fields.mutable_labels()->Assign(labels_.begin() + first, labels_.begin() + first + samples);
+  fields.set_first_sample(first_sample);
+  fields.set_batch(batch);
   out.send(readout_name, std::move(target));
 
-  Message activity = batch_message(values_, source_name, "input");
-  activity.header.mutable_activity()->set_pass(pass);
-  activity.header.mutable_activity()->set_step(step);
-  activity.header.mutable_activity()->set_epoch(epoch);
+  Message activity = batch_message(values_.middleCols(first, samples), source_name, "input");
+  wire::Activity& what = *activity.header.mutable_activity();
+  what.set_pass(pass);
+  what.set_step(step);
+  what.set_epoch(epoch);
+  what.set_first_sample(first_sample);
+  what.set_batch(batch);
   out.send(first_layer_, std::move(activity));
 }
 

@@ -31,6 +31,8 @@ class SourceProcess final : public Process {
 
  private:
   void send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out);
+  void send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Index first,
+                  Index samples, Outbox& out);
   void send_marker(const wire::Header& header, Outbox& out);
   void send_snapshot(bool final, Outbox& out);
   void send_end(Outbox& out);

@@ -13,6 +13,7 @@ std::string to_json(const Summary& summary) {
   json["name"] = summary.name;
   json["version"] = version();
   json["seed"] = summary.seed;
+  json["product"] = summary.product;
   json["complete"] = summary.complete;
   json["epochs"] = summary.epochs.size();
   json["steps"] = summary.step;

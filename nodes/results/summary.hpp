@@ -23,6 +23,7 @@ struct NodeSummary {
 struct Summary {
   std::string name;
   std::uint64_t seed = 0;
+  std::string product;    ///< what multiplied matrices: library, version, instruction set
   bool complete = false;  ///< false: stopped early, can be resumed
   std::uint64_t step = 0;
   std::string evaluated_on;  ///< "test" or "validation"

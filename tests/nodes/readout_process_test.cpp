@@ -17,6 +17,7 @@ Message target(std::uint64_t step, std::vector<std::uint32_t> labels,
   fields.set_epoch(1);
   fields.set_pass(pass);
   fields.mutable_labels()->Assign(labels.begin(), labels.end());
+  fields.set_batch(static_cast<std::uint32_t>(labels.size()));
   return message;
 }
 Message output(const Matrix& y, std::uint64_t step, wire::Pass pass = wire::train) {
