@@ -1,6 +1,7 @@
 // A layer's part in training, evaluation and snapshots.
 #include "nodes/layer_process.hpp"
 
+#include <algorithm>
 #include <sstream>
 
 #include "nodes/convert.hpp"
@@ -62,7 +63,7 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
     case Awaiting::perturbation:
       if (header.has_perturbation() && is_due(header.perturbation()))
         return on_perturbation(
-            batch_view(message, peer, layer_.params().inputs, samples_, samples_), out);
+            batch_view(message, peer, layer_.params().inputs, samples_due(), at_.batch), out);
       break;
     case Awaiting::signal:
       if ((header.has_error() && is_due(header.error())) ||
@@ -87,14 +88,15 @@ void LayerProcess::throw_unexpected(const std::string& peer) const {
 
 void LayerProcess::on_upstream(const std::string& peer, Message message, Outbox& out) {
   const wire::Header& header = message.header;
-  const bool trains = header.has_activity() && header.activity().pass() == wire::train;
-  if (!trains && !in_flight_.empty()) {
-    if (first_ != 0) throw_unexpected(peer);  // in the middle of a batch
-    held_ = std::move(message);
-    return begin_backward(out);
-  }
   if (header.has_activity()) return on_activity(peer, message, out);
-  if (!header.has_epoch_end() && !header.has_snapshot() && !header.has_end())
+  if (first_ != 0) throw_unexpected(peer);  // in the middle of a batch
+  if (header.has_drain()) {
+    if (downstream_ != readout_name) out.send(downstream_, std::move(message));
+    draining_ = true;
+    return choose_next();
+  }
+  if (!in_flight_.empty() ||
+      (!header.has_epoch_end() && !header.has_snapshot() && !header.has_end()))
     throw_unexpected(peer);
   if (header.has_snapshot()) send_state(header.snapshot(), out);
   if (header.has_end()) awaiting_ = Awaiting::nothing;
@@ -107,6 +109,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
       batch_view(message, peer, layer_.params().inputs, -1, experiment_.batches.batch_size);
   const wire::Activity& activity = message.header.activity();
   if (activity.pass() == wire::evaluate) {
+    if (!in_flight_.empty()) throw_unexpected(peer);
     const Matrix& y = layer_.respond_evaluate(z);
     check_settled(layer_.evaluate_settled(), "evaluating", out);
     Message up = batch_message(y, name_, "activity in evaluation");
@@ -120,16 +123,15 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
     in_flight_.push_back(at_);
   }
   if (activity.step() != at_.step || batch != at_.batch ||
-      static_cast<Index>(activity.first_sample()) != first_ || first_ + z.cols() > batch)
+      static_cast<Index>(activity.first_sample()) != first_ || z.cols() != samples_due())
     throw_unexpected(peer);
-  samples_ = z.cols();
   const Matrix& y = layer_.respond_train(z, {at_.step, first_, at_.batch});
   check_settled(layer_.report().forward_settled, "activity", out);
   Message up = batch_message(y, name_, "activity at " + at_step());
   *up.header.mutable_activity() = activity;
   out.send(downstream_, std::move(up));
 
-  if (!layer_.credit().perturbs()) return end_forward_piece(out);
+  if (!layer_.credit().perturbs()) return end_forward_piece();
   if (is_first_)  // its input is not perturbed
     on_perturbation(Matrix(), out);
   else
@@ -143,25 +145,22 @@ void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
   up.header.mutable_perturbation()->set_step(at_.step);
   up.header.mutable_perturbation()->set_first_sample(static_cast<std::uint32_t>(first_));
   out.send(downstream_, std::move(up));
-  end_forward_piece(out);
+  end_forward_piece();
 }
 
-void LayerProcess::end_forward_piece(Outbox& out) {
+void LayerProcess::end_forward_piece() {
   awaiting_ = Awaiting::activity;
-  first_ += samples_;
-  if (first_ < at_.batch) return;
-  first_ = 0;
-  if (static_cast<Index>(in_flight_.size()) == experiment_.steps_in_flight) begin_backward(out);
+  if (end_piece()) choose_next();
 }
 
-void LayerProcess::begin_backward(Outbox& out) {
-  if (!in_flight_.empty()) {
+void LayerProcess::choose_next() {
+  const bool full = static_cast<Index>(in_flight_.size()) == experiment_.steps_in_flight;
+  if (in_flight_.empty()) draining_ = false;
+  if (full || draining_) {
     at_ = in_flight_.front();
     awaiting_ = Awaiting::signal;
-  } else if (held_) {
-    Message message = std::move(*held_);
-    held_.reset();
-    on_upstream(upstream_, std::move(message), out);
+  } else {
+    awaiting_ = Awaiting::activity;
   }
 }
 
@@ -169,7 +168,7 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
   Index rows = layer_.params().units;
   if (experiment_.signal == Signal::output_error) rows = layer_.params().classes;
   if (experiment_.signal == Signal::reward) rows = 1;
-  const BatchView signal = batch_view(message, peer, rows, -1, at_.batch - first_);
+  const BatchView signal = batch_view(message, peer, rows, samples_due(), at_.batch);
   layer_.about({at_.step, first_, at_.batch});
   layer_.receive_credit(signal);
 
@@ -182,7 +181,7 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
     down.header.mutable_error()->set_first_sample(static_cast<std::uint32_t>(first_));
     send_back(std::move(down), out);
   }
-  if (!end_backward_piece(signal.cols())) return;
+  if (!end_piece()) return;
   if (experiment_.probes(at_.step) && experiment_.compares_gradients())
     awaiting_ = Awaiting::true_error;
   else
@@ -191,7 +190,7 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
 
 void LayerProcess::on_true_error(const std::string& peer, const Message& message, Outbox& out) {
   const BatchView error =
-      batch_view(message, peer, layer_.params().units, -1, at_.batch - first_);
+      batch_view(message, peer, layer_.params().units, samples_due(), at_.batch);
   layer_.about({at_.step, first_, at_.batch});
   layer_.receive_true_error(error);
   if (!is_first_) {
@@ -200,13 +199,17 @@ void LayerProcess::on_true_error(const std::string& peer, const Message& message
     down.header.mutable_true_error()->set_first_sample(static_cast<std::uint32_t>(first_));
     send_back(std::move(down), out);
   }
-  if (!end_backward_piece(error.cols())) return;
+  if (!end_piece()) return;
   send_probe("gradient_angle_degrees", layer_.gradient_angle(), out);
   finish_step(out);
 }
 
-bool LayerProcess::end_backward_piece(Index samples) {
-  first_ += samples;
+Index LayerProcess::samples_due() const {
+  return std::min(experiment_.micro_batch(at_.batch), at_.batch - first_);
+}
+
+bool LayerProcess::end_piece() {
+  first_ += samples_due();
   if (first_ < at_.batch) return false;
   first_ = 0;
   return true;
@@ -234,8 +237,7 @@ void LayerProcess::finish_step(Outbox& out) {
     send_probe("shortened_step", 1, out);  // rare and worth knowing: reported whenever it happens
   if (probed) send_report(out);
   in_flight_.pop_front();
-  awaiting_ = Awaiting::activity;
-  if (held_) begin_backward(out);
+  choose_next();
 }
 
 void LayerProcess::send_report(Outbox& out) const {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <deque>
-#include <optional>
 #include <vector>
 
 #include "core/layer/dense.hpp"
@@ -21,9 +20,8 @@ namespace lateral {
 ///                               backpropagation)
 /// each of them for all pieces of the batch in turn; then it learns, after everything that others
 /// wait for has been sent (lockstep: before). With more than one step in flight, it reads the
-/// activity of the steps to come before the signal of the first.
-/// Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the same stream; all
-/// of these wait until the steps in flight have been learned.
+/// activity of the steps to come before the signal of the first, until Drain tells that none come.
+/// Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the same stream.
 class LayerProcess final : public Process {
  public:
   /// `position` counts the layers from 0.  `experiment` must outlive the process.
@@ -44,11 +42,13 @@ class LayerProcess final : public Process {
   void on_upstream(const std::string& peer, Message message, Outbox& out);
   void on_activity(const std::string& peer, const Message& message, Outbox& out);
   void on_perturbation(ConstMatrixRef perturbation, Outbox& out);
-  /// After a piece has gone up: the next one, the next step, or the signal of the first in flight.
-  void end_forward_piece(Outbox& out);
-  void begin_backward(Outbox& out);
-  /// After a piece has come back: true when it was the last of the batch.
-  bool end_backward_piece(Index samples);
+  void end_forward_piece();
+  /// The activity of one more step, or the signal of the first in flight.
+  void choose_next();
+  /// Of the piece that begins at first_.
+  Index samples_due() const;
+  /// True when the piece was the last of its batch.
+  bool end_piece();
   /// Now, or in lockstep when the step has been learned.
   void send_back(Message message, Outbox& out);
   void on_signal(const std::string& peer, const Message& message, Outbox& out);
@@ -73,8 +73,7 @@ class LayerProcess final : public Process {
   std::deque<Step> in_flight_;     // responded to, not yet learned; the last may be coming in
   Step at_{};                      // the step at hand
   Index first_ = 0;                // sample of its batch that the next piece begins with
-  Index samples_ = 0;              // of the piece at hand, going up
-  std::optional<Message> held_;    // read from upstream, waits for the steps in flight
+  bool draining_ = false;          // no step is taken in until those in flight are learned
   std::vector<Message> late_;      // errors that lockstep keeps back
 };
 

@@ -141,10 +141,18 @@ void ReadoutProcess::send_error(Outbox& out) {
     }
   }
   if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
+  // A layer reads all of the signal first.
   Message message = batch_message(error_, readout_name, "true error" + at);
   message.header.mutable_true_error()->set_step(target_.step());
   message.header.mutable_true_error()->set_first_sample(target_.first_sample());
-  out.send(output_, std::move(message));
+  true_errors_.push_back(std::move(message));
+  if (!is_last_piece()) return;
+  for (Message& true_error : true_errors_) out.send(output_, std::move(true_error));
+  true_errors_.clear();
+}
+
+bool ReadoutProcess::is_last_piece() const {
+  return target_.first_sample() + labels_.size() >= target_.batch();
 }
 
 void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
@@ -162,7 +170,7 @@ void ReadoutProcess::end_piece(Outbox& out) {
   for (const double loss : losses_) loss_sum_ += loss;
   correct_ += count_correct(y_, labels_);
   awaiting_ = Awaiting::target;
-  if (target_.first_sample() + labels_.size() < target_.batch()) return;
+  if (!is_last_piece()) return;
   wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;
   sums.set_loss(sums.loss() + loss_sum_);
   sums.set_correct(sums.correct() + correct_);

@@ -29,6 +29,7 @@ class ReadoutProcess final : public Process {
   void send_error(Outbox& out);
   /// Sends a copy of the body to every layer.
   void broadcast(const Message& message, Outbox& out) const;
+  bool is_last_piece() const;
   void end_piece(Outbox& out);
 
   const Experiment& experiment_;
@@ -40,6 +41,7 @@ class ReadoutProcess final : public Process {
   // the batch at hand, as far as its pieces have come
   double loss_sum_ = 0;
   std::uint32_t correct_ = 0;
+  std::vector<Message> true_errors_;
   // the piece at hand
   wire::Target target_;
   std::vector<std::uint32_t> labels_;

@@ -38,6 +38,7 @@ void SourceProcess::handle(const std::string& peer, Message, Outbox&) {
 
 void SourceProcess::produce(bool stop, Outbox& out) {
   if (stop) {
+    if (!drained_) send_drain(out);
     if (!done_.evaluate_only) send_snapshot(true, out);
     return send_end(out);
   }
@@ -52,9 +53,11 @@ void SourceProcess::produce(bool stop, Outbox& out) {
     return send_end(out);
   }
   if (!done_.evaluate_only && train_index_ < batches_.train_steps_per_epoch()) {
+    drained_ = false;
     batches_.train(epoch, train_index_++, values_, labels_);
     return send_batch(wire::train, ++done_.step, epoch, out);
   }
+  if (!drained_) return send_drain(out);
   if (evaluate_index_ < batches_.evaluate_steps()) {
     batches_.evaluate(evaluate_index_++, values_, labels_);
     return send_batch(wire::evaluate, static_cast<std::uint64_t>(evaluate_index_), epoch, out);
@@ -115,6 +118,13 @@ void SourceProcess::send_marker(const wire::Header& header, Outbox& out) {
     message.header = header;
     out.send(peer, std::move(message));
   }
+}
+
+void SourceProcess::send_drain(Outbox& out) {
+  Message message;
+  message.header.mutable_drain();
+  out.send(first_layer_, std::move(message));
+  drained_ = true;
 }
 
 void SourceProcess::send_snapshot(bool final, Outbox& out) {

@@ -34,6 +34,7 @@ class SourceProcess final : public Process {
   void send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Index first,
                   Index samples, Outbox& out);
   void send_marker(const wire::Header& header, Outbox& out);
+  void send_drain(Outbox& out);
   void send_snapshot(bool final, Outbox& out);
   void send_end(Outbox& out);
 
@@ -46,6 +47,7 @@ class SourceProcess final : public Process {
   bool begun_ = false;
   bool finished_ = false;
   // the batch at hand
+  bool drained_ = true;  // no training batch has been sent since the last Drain
   Matrix values_;
   std::vector<std::uint32_t> labels_;
 };

@@ -18,6 +18,7 @@ Message batch(Index n, Index b, float scale = 1) {
 Message activity(Index n, Index b, std::uint64_t step, wire::Pass pass = wire::train) {
   Message message = batch(n, b);
   message.header.mutable_activity()->set_step(step);
+  message.header.mutable_activity()->set_batch(static_cast<std::uint32_t>(b));
   message.header.mutable_activity()->set_epoch(1);
   message.header.mutable_activity()->set_pass(pass);
   return message;
