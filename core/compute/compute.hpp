@@ -30,6 +30,8 @@ class Compute {
   void apply(const Operand& A, ConstMatrixRef in, MatrixRef out) const;
   /// out ← out + alpha op(A) in, always in Scalar: settling needs every bit of its residual.
   void add_product(Scalar alpha, const Operand& A, ConstMatrixRef in, MatrixRef out) const;
+  /// Rounds m into `buffer` once for many products, if the precision asks for it.
+  Operand prepared(ConstMatrixRef m, std::vector<std::uint16_t>& buffer) const;
   /// C ← op(A) op(B), not cut, on the calling thread: for the inside of a piece.
   void multiply(const Operand& A, const Operand& B, MatrixRef C) const;
   /// The library itself, in Scalar.
@@ -59,6 +61,7 @@ class Compute {
   ComputeParams params_;
   std::unique_ptr<MatrixProduct> product_;
   mutable Workers workers_;
+  mutable std::vector<std::uint16_t> rounded_in_;
 };
 
 /// Eigen's products on the calling thread: the default of everything that computes.

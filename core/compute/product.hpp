@@ -1,6 +1,7 @@
 // MatrixProduct: the library that multiplies matrices, one fixed choice per run.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,9 @@ namespace lateral {
 struct Operand {
   Eigen::Ref<const Matrix> matrix;
   bool transposed = false;
+  /// The same matrix rounded to bfloat16, if somebody has done so, its columns `rounded_stride` apart.
+  const std::uint16_t* rounded = nullptr;
+  Index rounded_stride = 0;
   Index rows() const { return transposed ? matrix.cols() : matrix.rows(); }
   Index cols() const { return transposed ? matrix.rows() : matrix.cols(); }
 };
@@ -32,6 +36,9 @@ class MatrixProduct {
 };
 
 using MakeMatrixProduct = std::unique_ptr<MatrixProduct>();
+
+/// out ← m rounded to bfloat16, to nearest, ties to even; its columns m.rows() apart.
+void round_to_bf16(ConstMatrixRef m, std::uint16_t* out);
 
 /// Every file of core/compute/product/ that this build has the library for, by name.
 std::span<const TableEntry<MakeMatrixProduct>> product_table();

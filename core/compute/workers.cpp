@@ -42,18 +42,40 @@ void Workers::run(Index count, const std::function<void(Index)>& piece) {
 }
 
 void Workers::help() {
+  constexpr int misses_max = 4;  // in a row; then this many rounds without looking out
+  constexpr int pause = 64;
   std::uint64_t seen = 0;
+  int misses = 0, paused = 0;
   std::unique_lock lock(mutex_);
   for (;;) {
+    if (paused > 0) {
+      --paused;
+    } else {
+      lock.unlock();
+      misses = spin(seen) ? 0 : misses + 1;
+      if (misses == misses_max) misses = 0, paused = pause;
+      lock.lock();
+    }
     begun_.wait(lock, [&] { return stop_ || (open_ && round_ != seen); });
     if (stop_) return;
-    seen = round_;
+    seen = round_.load();
     ++joined_;
     lock.unlock();
     take_pieces();
     lock.lock();
     if (--joined_ == 0) left_.notify_one();
   }
+}
+
+bool Workers::spin(std::uint64_t seen) const {
+  const auto end = std::chrono::steady_clock::now() + spin_max;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (round_.load(std::memory_order_relaxed) != seen) return true;
+      __builtin_ia32_pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 void Workers::take_pieces() {

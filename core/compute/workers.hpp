@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -15,9 +16,11 @@ namespace lateral {
 
 /// Pieces are taken one by one by whoever is free, the caller included. So a helper whose core
 /// another process is using takes fewer, or none, and nobody waits for it: nodes may have as many
-/// threads as the machine has cores without being in each other's way. Waiting helpers sleep.
+/// threads as the machine has cores without being in each other's way. A helper looks out for the
+/// next round for spin_max before it sleeps, and stops doing so while that has not been worth it.
 class Workers {
  public:
+  static constexpr std::chrono::microseconds spin_max{50};
   explicit Workers(int threads);  ///< the caller's thread counts as one
   ~Workers();
   Workers(const Workers&) = delete;
@@ -30,12 +33,14 @@ class Workers {
 
  private:
   void help();
+  /// True if another round than `seen` began while looking out for it.
+  bool spin(std::uint64_t seen) const;
   void take_pieces();
 
   std::mutex mutex_;
   std::condition_variable begun_, left_;
   bool stop_ = false;
-  std::uint64_t round_ = 0;
+  std::atomic<std::uint64_t> round_{0};
   bool open_ = false;  // helpers may join this round
   int joined_ = 0;
   const std::function<void(Index)>* piece_ = nullptr;

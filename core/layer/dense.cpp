@@ -137,13 +137,14 @@ void DenseLayer::learn() {
   scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * step.delta;
   bias_gradient_ = scaled_delta_.rowwise().sum();
   if (measure_update_) weight_before_ = weight_;
+  const Operand delta = compute().prepared(scaled_delta_, rounded_delta_);
   // Each block of the gradient is used up while it is still in cache.
   weight_optimizer_->begin_step();
   compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
                         [&](Index first, Index columns) {
     thread_local Matrix gradient;
     gradient.resize(params_.units, columns);
-    weight_gradient(scaled_delta_, first, columns, gradient);
+    weight_gradient(delta, first, columns, gradient);
     weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
   });
   bias_optimizer_->step(bias_gradient_, bias_);
@@ -173,9 +174,10 @@ double DenseLayer::gradient_angle() {
   true_gradient_.resize(params_.units, params_.inputs);
   const auto whole = [&](const Matrix& delta, Matrix& gradient) {
     scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * delta;
+    const Operand factor = compute().prepared(scaled_delta_, rounded_delta_);
     compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
                           [&](Index first, Index columns) {
-      weight_gradient(scaled_delta_, first, columns, gradient.middleCols(first, columns));
+      weight_gradient(factor, first, columns, gradient.middleCols(first, columns));
     });
   };
   whole(step().true_delta, true_gradient_);
@@ -203,9 +205,9 @@ void DenseLayer::visit_state(const TensorVisitor& visit) {
   bias_optimizer_->visit_state("optimizer/bias", visit);
 }
 
-void DenseLayer::weight_gradient(const Matrix& scaled_delta, Index first, Index columns,
+void DenseLayer::weight_gradient(const Operand& scaled_delta, Index first, Index columns,
                                  MatrixRef gradient) const {
-  compute().multiply({scaled_delta}, {step().x.middleRows(first, columns), true}, gradient);
+  compute().multiply(scaled_delta, {step().x.middleRows(first, columns), true}, gradient);
 }
 
 double DenseLayer::gradient_operations() const {

@@ -108,7 +108,7 @@ class DenseLayer {
   const Compute& compute() const { return *params_.decorrelator.compute; }
   /// gradient ← (1/b) δ xᵀ for the columns [first, first + columns) of W.
   ///   scaled_delta: δ / b
-  void weight_gradient(const Matrix& scaled_delta, Index first, Index columns,
+  void weight_gradient(const Operand& scaled_delta, Index first, Index columns,
                        MatrixRef gradient) const;
   double gradient_operations() const;
 
@@ -130,6 +130,7 @@ class DenseLayer {
   // scratch
   Matrix scaled_delta_, gradient_, true_gradient_, weight_before_;
   Vector bias_gradient_;
+  std::vector<std::uint16_t> rounded_delta_;
   Matrix evaluate_x_, evaluate_y_;
   bool measure_update_ = false;
 };

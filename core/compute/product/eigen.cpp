@@ -24,7 +24,7 @@ class Eigen_ final : public MatrixProduct {
 
   /// Exact products of rounded factors: what the instruction computes, without its speed.
   void multiply_bf16(const Operand& A, const Operand& B, MatrixRef C) const override {
-    const Matrix a = rounded(A.matrix), b = rounded(B.matrix);
+    const Matrix a = rounded(A), b = rounded(B);
     multiply(1, {a, A.transposed}, {b, B.transposed}, 0, C);
   }
 
@@ -35,9 +35,7 @@ class Eigen_ final : public MatrixProduct {
   }
 
  private:
-  static Matrix rounded(ConstMatrixRef m) {
-    return m.cast<Eigen::bfloat16>().cast<Scalar>();
-  }
+  static Matrix rounded(const Operand& m) { return m.matrix.cast<Eigen::bfloat16>().cast<Scalar>(); }
 };
 
 }  // namespace

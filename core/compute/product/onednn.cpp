@@ -37,19 +37,20 @@ class OneDnn final : public MatrixProduct {
     thread_local dnnl::engine engine{dnnl::engine::kind::cpu, 0};
     thread_local dnnl::stream stream{engine};
     thread_local std::vector<std::uint16_t> a, b;
-    const auto layout = [](const Operand& m) {  // of the transpose, in elements
-      return m.transposed ? memory::dims{1, m.matrix.rows()} : memory::dims{m.matrix.rows(), 1};
+    const Rounded first_factor = rounded(B, b), second_factor = rounded(A, a);
+    const auto layout = [](const Operand& m, Index stride) {  // of the transpose, in elements
+      return m.transposed ? memory::dims{1, stride} : memory::dims{stride, 1};
     };
-    const memory::desc first{{C.cols(), A.cols()}, memory::data_type::bf16, layout(B)};
-    const memory::desc second{{A.cols(), C.rows()}, memory::data_type::bf16, layout(A)};
+    const memory::desc first{
+        {C.cols(), A.cols()}, memory::data_type::bf16, layout(B, first_factor.stride)};
+    const memory::desc second{
+        {A.cols(), C.rows()}, memory::data_type::bf16, layout(A, second_factor.stride)};
     const memory::desc result{
         {C.cols(), C.rows()}, memory::data_type::f32, memory::dims{C.outerStride(), 1}};
-    round(B.matrix, b);
-    round(A.matrix, a);
     // Made once a shape: the library keeps what it has made.
     const dnnl::matmul matmul{{{first, second, result}, engine}};
-    matmul.execute(stream, {{DNNL_ARG_SRC, memory{first, engine, b.data()}},
-                            {DNNL_ARG_WEIGHTS, memory{second, engine, a.data()}},
+    matmul.execute(stream, {{DNNL_ARG_SRC, memory{first, engine, first_factor.data}},
+                            {DNNL_ARG_WEIGHTS, memory{second, engine, second_factor.data}},
                             {DNNL_ARG_DST, memory{result, engine, C.data()}}});
     stream.wait();
   }
@@ -61,12 +62,15 @@ class OneDnn final : public MatrixProduct {
   }
 
  private:
-  /// To nearest, ties to even, as the processor's own conversion.
-  static void round(ConstMatrixRef m, std::vector<std::uint16_t>& out) {
-    out.resize(static_cast<std::size_t>(m.size()));
-    Eigen::Map<Eigen::Matrix<Eigen::bfloat16, Eigen::Dynamic, Eigen::Dynamic>>(
-        reinterpret_cast<Eigen::bfloat16*>(out.data()), m.rows(), m.cols()) =
-        m.cast<Eigen::bfloat16>();
+  struct Rounded {
+    void* data;  // as the library wants it; never written
+    Index stride;
+  };
+  static Rounded rounded(const Operand& m, std::vector<std::uint16_t>& scratch) {
+    if (m.rounded != nullptr) return {const_cast<std::uint16_t*>(m.rounded), m.rounded_stride};
+    scratch.resize(static_cast<std::size_t>(m.matrix.size()));
+    round_to_bf16(m.matrix, scratch.data());
+    return {scratch.data(), m.matrix.rows()};
   }
 
   static std::string instruction_set() {
