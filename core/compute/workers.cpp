@@ -70,10 +70,8 @@ void Workers::help() {
 bool Workers::spin(std::uint64_t seen) const {
   const auto end = std::chrono::steady_clock::now() + spin_max;
   do {
-    for (int i = 0; i < 32; ++i) {
-      if (round_.load(std::memory_order_relaxed) != seen) return true;
-      __builtin_ia32_pause();
-    }
+    if (round_.load(std::memory_order_relaxed) != seen) return true;
+    std::this_thread::yield();  // whoever has work may have the processor
   } while (std::chrono::steady_clock::now() < end);
   return false;
 }

@@ -5,6 +5,7 @@
 #include <Eigen/Eigenvalues>
 #include <Eigen/LU>
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/check.hpp"
@@ -56,6 +57,67 @@ void divide_columns(MatrixRef M, Index first, Index columns, ConstVectorRef gain
   for (Index j = first; j < first + columns; ++j) M.col(j) /= gain[j];
 }
 
+/// y_i ← y_i + Σ_j v_j r_j,i, summed in this order whoever calls; fma: one rounding, as written.
+template <Index columns>
+Scalar weighted_sum(const Scalar* r, const Scalar* v, Scalar y) {
+  for (Index j = 0; j < columns; ++j) y = std::fma(v[j], r[j], y);
+  return y;
+}
+
+template <Index columns>
+void add_columns(Index n, Scalar* const* r, const Scalar* v, Scalar* __restrict y) {
+  for (Index i = 0; i < n; ++i) {
+    std::array<Scalar, columns> row;
+    for (std::size_t j = 0; j < columns; ++j) row[j] = r[j][i];
+    y[i] = weighted_sum<columns>(row.data(), v, y[i]);
+  }
+}
+
+// Columns of any length are seldom aligned for the longest vectors, and an access that straddles two
+// cache lines costs two.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LATERAL_HALF_VECTORS __attribute__((target("prefer-vector-width=256")))
+#else
+#define LATERAL_HALF_VECTORS
+#endif
+
+/// Columns that update_and_multiply() works on at a time.
+constexpr Index turn = 4;
+
+/// r_j ← gain (r_j − step_j x) for four columns, and what add_columns() does with the new ones; and
+/// the products of x with the next four, which so are on their way from memory meanwhile.
+template <bool multiplies>
+LATERAL_HALF_VECTORS void update_columns(Index n, Scalar* const* r, const Scalar* const* next, Scalar* step,
+                    const Scalar* x, const Scalar* gain, const Scalar* v, Scalar* __restrict y) {
+  const Scalar step0 = step[0], step1 = step[1], step2 = step[2], step3 = step[3];
+  Scalar *const r0 = r[0], *const r1 = r[1], *const r2 = r[2], *const r3 = r[3];
+  const Scalar *const n0 = next[0], *const n1 = next[1], *const n2 = next[2], *const n3 = next[3];
+  const Scalar v0 = multiplies ? v[0] : 0, v1 = multiplies ? v[1] : 0, v2 = multiplies ? v[2] : 0,
+               v3 = multiplies ? v[3] : 0;
+  Scalar d0 = 0, d1 = 0, d2 = 0, d3 = 0;
+#pragma omp simd reduction(+ : d0, d1, d2, d3)
+  for (Index i = 0; i < n; ++i) {
+    const Scalar a = gain[i] * std::fma(-step0, x[i], r0[i]);
+    const Scalar b = gain[i] * std::fma(-step1, x[i], r1[i]);
+    const Scalar c = gain[i] * std::fma(-step2, x[i], r2[i]);
+    const Scalar d = gain[i] * std::fma(-step3, x[i], r3[i]);
+    r0[i] = a;
+    r1[i] = b;
+    r2[i] = c;
+    r3[i] = d;
+    d0 += n0[i] * x[i];
+    d1 += n1[i] * x[i];
+    d2 += n2[i] * x[i];
+    d3 += n3[i] * x[i];
+    if constexpr (multiplies)
+      y[i] = std::fma(v3, d, std::fma(v2, c, std::fma(v1, b, std::fma(v0, a, y[i]))));
+  }
+  step[0] = d0;
+  step[1] = d1;
+  step[2] = d2;
+  step[3] = d3;
+}
+
 Matrix correlation(ConstMatrixRef X) { return (X * X.transpose()) / static_cast<Scalar>(X.cols()); }
 
 }  // namespace
@@ -75,32 +137,36 @@ void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVector
 void update_and_multiply(MatrixRef R, const RankOneUpdate* update, ConstVectorRef v,
                          VectorRef out) {
   const Index n = R.rows();
-  if (v.size() > 0) out.setZero();
-  // Four columns a turn: out is then read and written a quarter as often.
-  constexpr Index turn = 4;
-  const Scalar* const x = update ? update->x.data() : nullptr;
-  const Scalar* const gain = update ? update->gain.data() : nullptr;
+  const bool multiplies = v.size() > 0;
+  if (multiplies) out.setZero();
   Scalar* const y = out.data();
-  for (Index first = 0; first < R.cols(); first += turn) {
-    const Index columns = std::min(turn, R.cols() - first);
-    if (update)
-      for (Index j = first; j < first + columns; ++j) {
-        const Scalar step = update->eta * R.col(j).dot(update->x);
-        Scalar* const r = R.col(j).data();
-        for (Index i = 0; i < n; ++i) r[i] = gain[i] * (r[i] - step * x[i]);
-      }
-    if (v.size() == 0) continue;
-    if (columns == turn) {
-      const Scalar* const r0 = R.col(first).data();
-      const Scalar* const r1 = R.col(first + 1).data();
-      const Scalar* const r2 = R.col(first + 2).data();
-      const Scalar* const r3 = R.col(first + 3).data();
-      const Scalar v0 = v[first], v1 = v[first + 1], v2 = v[first + 2], v3 = v[first + 3];
-      for (Index i = 0; i < n; ++i)
-        y[i] += (r0[i] * v0 + r1[i] * v1) + (r2[i] * v2 + r3[i] * v3);
-    } else {
-      for (Index j = first; j < first + columns; ++j) out += v[j] * R.col(j);
+  const auto columns_from = [&](Index first) {
+    std::array<Scalar*, turn> columns;
+    for (Index j = 0; j < turn; ++j)
+      columns[static_cast<std::size_t>(j)] = R.data() + (first + j) * R.outerStride();
+    return columns;
+  };
+  const Index whole = R.cols() / turn * turn;
+  Eigen::Matrix<Scalar, turn, 1> step;
+  if (update != nullptr && whole > 0) step.noalias() = R.leftCols<turn>().transpose() * update->x;
+  for (Index first = 0; first < whole; first += turn) {
+    const std::array<Scalar*, turn> r = columns_from(first);
+    if (update == nullptr) {
+      add_columns<turn>(n, r.data(), v.data() + first, y);
+      continue;
     }
+    step *= update->eta;
+    const std::array<Scalar*, turn> next = columns_from(first + turn < whole ? first + turn : first);
+    (multiplies ? update_columns<true> : update_columns<false>)(
+        n, r.data(), next.data(), step.data(), update->x.data(), update->gain.data(),
+        multiplies ? v.data() + first : nullptr, y);
+  }
+  for (Index j = whole; j < R.cols(); ++j) {
+    if (update != nullptr) {
+      const Scalar one_step = update->eta * R.col(j).dot(update->x);
+      R.col(j) = update->gain.array() * (R.col(j) - one_step * update->x).array();
+    }
+    if (multiplies) out += v[j] * R.col(j);
   }
 }
 

@@ -307,3 +307,23 @@ TEST_CASE(
     }
   }
 }
+
+TEST_CASE("an update that rides on a product gives the bits of both one after the other") {
+  for (const Index n : {1, 2, 3, 4, 5, 8, 31, 130}) {
+    CAPTURE(n);
+    const Matrix start = Matrix::Identity(n, n) + s(0.1) * normal(n, n, 1);
+    const RankOneUpdate update{normal(n, 1, 2), normal(n, 1, 3).cwiseAbs(), s(0.01), true};
+    const Vector v = normal(n, 1, 4);
+    Matrix fused = start, apart = start;
+    Vector out_fused(n), out_apart(n), none;
+    update_and_multiply(fused, &update, v, out_fused);
+    update_and_multiply(apart, &update, Vector(), none);
+    update_and_multiply(apart, nullptr, v, out_apart);
+    CHECK(same_bits(fused, apart));
+    CHECK(same_bits(Matrix(out_fused), Matrix(out_apart)));
+    const Matrix expected =
+        update_inverse_exact_reference(start, update.x, update.eta, update.gain);
+    CHECK(max_abs(fused - expected) < 100 * epsilon);
+    CHECK(max_abs(out_fused - expected * v) < 200 * epsilon * std::sqrt(static_cast<double>(n)));
+  }
+}
