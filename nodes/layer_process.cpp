@@ -46,6 +46,8 @@ Next LayerProcess::next() const {
       return {Next::Kind::receive, signal_from_};
     case Awaiting::true_error:
       return {Next::Kind::receive, downstream_};
+    case Awaiting::own_work:
+      return {Next::Kind::produce, {}};
     case Awaiting::nothing:
       break;
   }
@@ -75,6 +77,7 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
       if (header.has_true_error() && is_due(header.true_error()))
         return on_true_error(peer, message, out);
       break;
+    case Awaiting::own_work:
     case Awaiting::nothing:
       break;
   }
@@ -185,7 +188,7 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
   if (experiment_.probes(at_.step) && experiment_.compares_gradients())
     awaiting_ = Awaiting::true_error;
   else
-    finish_step(out);
+    awaiting_ = Awaiting::own_work;
 }
 
 void LayerProcess::on_true_error(const std::string& peer, const Message& message, Outbox& out) {
@@ -201,7 +204,7 @@ void LayerProcess::on_true_error(const std::string& peer, const Message& message
   }
   if (!end_piece()) return;
   send_probe("gradient_angle_degrees", layer_.gradient_angle(), out);
-  finish_step(out);
+  awaiting_ = Awaiting::own_work;
 }
 
 Index LayerProcess::samples_due() const {
@@ -222,7 +225,7 @@ void LayerProcess::send_back(Message message, Outbox& out) {
     late_.push_back(std::move(message));
 }
 
-void LayerProcess::finish_step(Outbox& out) {
+void LayerProcess::produce(bool, Outbox& out) {
   const bool probed = experiment_.probes(at_.step);
   if (probed) {
     send_probe("correlation_before", layer_.correlation_before(), out);

@@ -29,11 +29,13 @@ class LayerProcess final : public Process {
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
+  /// Learns.
+  void produce(bool stop, Outbox& out) override;
   void restore(const std::string& name, Message tensor) override;
   void restored() override { layer_.state_loaded(); }
 
  private:
-  enum class Awaiting { activity, perturbation, signal, true_error, nothing };
+  enum class Awaiting { activity, perturbation, signal, true_error, own_work, nothing };
   struct Step {
     std::uint64_t step, epoch;
     Index batch;
@@ -53,7 +55,6 @@ class LayerProcess final : public Process {
   void send_back(Message message, Outbox& out);
   void on_signal(const std::string& peer, const Message& message, Outbox& out);
   void on_true_error(const std::string& peer, const Message& message, Outbox& out);
-  void finish_step(Outbox& out);
   void send_report(Outbox& out) const;
   [[noreturn]] void throw_unexpected(const std::string& peer) const;
   void send_state(const wire::Snapshot& snapshot, Outbox& out);

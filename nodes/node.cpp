@@ -3,8 +3,11 @@
 
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <thread>
 
@@ -51,8 +54,47 @@ std::unique_ptr<Process> make_process(const std::string& name, const Experiment&
   throw UserError("node '" + name + "' is not part of the experiment");
 }
 
+/// Until all that is ready on this thread has had its turn.
+awaitable<void> let_others_run() {
+  auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_awaitable);
+}
+
+/// Where a node computes: on a thread of its own, so that what it has sent leaves meanwhile and its
+/// heart beats; or, while that takes less than handing it over and back, on the thread that waits.
+class Desk {
+ public:
+  /// `alone`: nobody else uses the thread that waits.
+  Desk(asio::thread_pool& pool, bool alone) : pool_{pool}, alone_{alone} {}
+
+  /// `kind`: of work that takes about as long each time.
+  awaitable<void> work(std::size_t kind, std::function<void()> work) {
+    const std::function<void()> timed = [&] {
+      const auto begin = Clock::now();
+      work();
+      took_[kind] = std::max<Duration>(Clock::now() - begin, took_[kind] * 9 / 10);
+    };
+    if (alone_ && took_[kind] < inline_max) {
+      timed();
+      co_await let_others_run();  // what it sent is queued behind us
+    } else {
+      co_await compute_on(pool_, timed);
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Duration = Clock::duration;
+  static constexpr std::chrono::microseconds inline_max{400};
+
+  asio::thread_pool& pool_;
+  bool alone_;
+  // Of late, decaying; long at first.
+  std::array<Duration, 2> took_{std::chrono::milliseconds{10}, std::chrono::milliseconds{10}};
+};
+
 /// The loop of a node: what its process asks for next, then what follows from it.
-awaitable<void> serve(Process& process, Ports& control, Ports& network, asio::thread_pool& pool) {
+awaitable<void> serve(Process& process, Ports& control, Ports& network, Desk desk) {
   Router router{control, network};
   bool stop = false;
   for (;;) {
@@ -69,7 +111,10 @@ awaitable<void> serve(Process& process, Ports& control, Ports& network, asio::th
         process.handle(peer, std::move(*shared), router);
       };
     }
-    co_await compute_on(pool, std::move(work));
+    const bool own = next.kind == Next::Kind::produce;
+    // Others wait for what has been said, nobody for what a layer does by itself now.
+    if (own) co_await let_others_run();
+    co_await desk.work(own ? 1 : 0, std::move(work));
     co_await network.sent_down_to(outgoing_max);
     co_await control.sent_down_to(outgoing_max);
   }
@@ -159,7 +204,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
 
   std::vector<awaitable<void>> tasks;
   tasks.push_back(network.run());
-  tasks.push_back(serve(*process, control, network, pool));
+  tasks.push_back(serve(*process, control, network, Desk{pool, setting.own_process}));
   co_await run_until_first_ends(std::move(tasks));
   setting.log("finished");
   control.send(coordinator_name,

@@ -20,7 +20,7 @@ class Outbox {
 struct Next {
   enum class Kind {
     receive,   ///< reads the next message of `peer`
-    produce,   ///< sends without being asked
+    produce,   ///< goes on by itself: sends, or does work that nobody waits for
     finished,  ///< nothing any more
   };
   Kind kind;
@@ -37,7 +37,7 @@ class Process {
   virtual ~Process() = default;
   virtual Next next() const = 0;
   virtual void handle(const std::string& peer, Message message, Outbox& out) = 0;
-  /// One batch or marker, when next() says produce. `stop`: the coordinator wants the run to end.
+  /// When next() says produce. `stop`: the coordinator wants the run to end.
   virtual void produce(bool stop, Outbox& out);
   /// A piece of state to start from.  Throws UserError if it is unknown or misshapen.
   virtual void restore(const std::string& name, Message tensor);
