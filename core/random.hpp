@@ -45,7 +45,8 @@ class RandomStream {
   /// Fills with U(−bound, bound), in storage order.
   void fill_uniform(MatrixRef out, double bound) const;
   /// Fills with N(0, sigma²) by Box–Muller, in storage order, from element `first` of the stream:
-  /// two 32-bit uniforms a pair, neither of them 0, so values reach 6.8 sigma and are never infinite.
+  /// two 32-bit uniforms a pair, neither of them 0, so values reach 6.8 sigma and are never
+  /// infinite.
   void fill_normal(MatrixRef out, double sigma, std::uint64_t first = 0) const;
 
  private:

@@ -26,7 +26,7 @@ struct RunPlan {
   Checkpoint start;      ///< tensors to start from, and the position of a resumed run
   bool resumed = false;  ///< false: only the tensors of `start` count
   bool evaluate_only = false;
-  int threads = 0;  ///< of each layer; 0: one for each processor
+  int threads = 0;                        ///< of each layer; 0: one for each processor
   std::optional<RunDirectory> directory;  ///< nothing is written without one
 };
 

@@ -220,7 +220,8 @@ Index Experiment::micro_batch(Index batch) const {
 
 std::size_t Experiment::messages_in_flight() const {
   constexpr std::size_t kinds = 2;  // activity and perturbation, or error and true error
-  return kinds * static_cast<std::size_t>(micro_batches) * static_cast<std::size_t>(steps_in_flight);
+  return kinds * static_cast<std::size_t>(micro_batches) *
+         static_cast<std::size_t>(steps_in_flight);
 }
 
 std::size_t Experiment::batch_bytes_max() const {

@@ -40,9 +40,9 @@ struct Experiment {
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
 
-  ComputeParams compute;        ///< without threads, which are each node's
+  ComputeParams compute;           ///< without threads, which are each node's
   bool error_leaves_first = true;  ///< false: lockstep
-  Index steps_in_flight = 1;    ///< batches that a layer takes in before it learns from the first
+  Index steps_in_flight = 1;  ///< batches that a layer takes in before it learns from the first
   int micro_batches = 1;
 
   /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.

@@ -71,11 +71,11 @@ class LayerProcess final : public Process {
   Compute compute_;
   DenseLayer layer_;
   Awaiting awaiting_ = Awaiting::activity;
-  std::deque<Step> in_flight_;     // responded to, not yet learned; the last may be coming in
-  Step at_{};                      // the step at hand
-  Index first_ = 0;                // sample of its batch that the next piece begins with
-  bool draining_ = false;          // no step is taken in until those in flight are learned
-  std::vector<Message> late_;      // errors that lockstep keeps back
+  std::deque<Step> in_flight_;  // responded to, not yet learned; the last may be coming in
+  Step at_{};                   // the step at hand
+  Index first_ = 0;             // sample of its batch that the next piece begins with
+  bool draining_ = false;       // no step is taken in until those in flight are learned
+  std::vector<Message> late_;   // errors that lockstep keeps back
 };
 
 }  // namespace lateral

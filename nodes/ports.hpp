@@ -13,8 +13,8 @@
 
 namespace lateral {
 
-/// Messages of one peer that may wait to be read besides those of the batches in flight; beyond that
-/// the link is not read, which slows the sender and loses nothing.
+/// Messages of one peer that may wait to be read besides those of the batches in flight; beyond
+/// that the link is not read, which slows the sender and loses nothing.
 inline constexpr std::size_t incoming_spare = 2;
 /// Messages to one peer that may wait to be sent before the process is given its next one. A single
 /// handle() may add more (all tensors of a snapshot); they are its own memory, sent in order.

@@ -20,8 +20,7 @@ Index rows_of_piece(Index rows) {
 Operand rows_of(const Operand& A, Index first, Index rows) {
   const std::uint16_t* rounded = A.rounded;
   if (rounded != nullptr) rounded += A.transposed ? first * A.rounded_stride : first;
-  if (A.transposed)
-    return {A.matrix.middleCols(first, rows), true, rounded, A.rounded_stride};
+  if (A.transposed) return {A.matrix.middleCols(first, rows), true, rounded, A.rounded_stride};
   return {A.matrix.middleRows(first, rows), false, rounded, A.rounded_stride};
 }
 
@@ -64,7 +63,7 @@ void Compute::add_product(Scalar alpha, const Operand& A, ConstMatrixRef in, Mat
 Operand Compute::prepared(ConstMatrixRef m, std::vector<std::uint16_t>& buffer) const {
   if (params_.precision != Precision::bf16) return {m};
   buffer.resize(static_cast<std::size_t>(m.size()));
-  for_columns(m.cols(), 32, 16.0 * static_cast<double>(m.size()), [&](Index first, Index columns) {
+  pass(m.cols(), m.size(), [&](Index first, Index columns) {
     round_to_bf16(m.middleCols(first, columns), buffer.data() + first * m.rows());
   });
   return {m, false, buffer.data(), m.rows()};
@@ -98,8 +97,7 @@ void Compute::apply_rows(Scalar alpha, const Operand& A, ConstMatrixRef in, bool
 }
 
 const Compute& plain_compute() {
-  static const Compute plain{
-      {find_entry(product_table(), "eigen"), Precision::float32, 1, 0}};
+  static const Compute plain{{find_entry(product_table(), "eigen"), Precision::float32, 1, 0}};
   return plain;
 }
 

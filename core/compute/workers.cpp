@@ -1,4 +1,5 @@
-// A round of work: opened by the caller, joined by helpers that are awake, closed when all is taken.
+// A round of work: opened by the caller, joined by helpers that are awake, closed when all is
+// taken.
 #include "core/compute/workers.hpp"
 
 namespace lateral {

@@ -12,8 +12,14 @@ namespace {
 /// sum (n) ← sum + the columns of z (n × b), in double precision: the mean of a unit that never
 /// varies is then exactly its value, and z − mean exactly zero. A rounding error in its place would
 /// be a direction of its own to decorrelation, and to Adam, which scales it up, a gradient.
-void add_columns(ConstMatrixRef z, Eigen::VectorXd& sum) {
-  for (Index n = 0; n < z.cols(); ++n) sum += z.col(n).cast<double>();
+void add_columns(ConstMatrixRef z, Eigen::VectorXd& sum, const Compute& compute) {
+  constexpr Index rows = 256;
+  compute.for_columns(z.rows(), rows, Compute::pass_operations * static_cast<double>(z.size()),
+                      [&](Index first, Index units) {
+                        for (Index n = 0; n < z.cols(); ++n)
+                          sum.segment(first, units) +=
+                              z.col(n).segment(first, units).cast<double>();
+                      });
 }
 
 void merge(const Settled& one, double samples_before, double samples, Settled& all) {
@@ -60,22 +66,18 @@ void Decorrelator::forward_train(ConstMatrixRef z, Matrix& x, const Part& part) 
   const Index b = z.cols();
   if (params_.demean != Demean::none) {
     if (part.first == 0) step.sum.setZero(n);
-    add_columns(z, step.sum);
+    add_columns(z, step.sum, *params_.compute);
     step.batch_mean = (step.sum / static_cast<double>(part.batch)).cast<Scalar>();
   }
   step.zc.resize(n, part.batch);
   auto zc = step.zc.middleCols(part.first, b);
-  switch (params_.demean) {
-    case Demean::batch:
-      zc = z.colwise() - step.batch_mean;
-      break;
-    case Demean::running:
-      zc = z.colwise() - mean_;
-      break;
-    case Demean::none:
-      zc = z;
-      break;
-  }
+  const Vector& mean = params_.demean == Demean::batch ? step.batch_mean : mean_;
+  params_.compute->pass(b, z.size(), [&](Index first, Index columns) {
+    if (params_.demean == Demean::none)
+      zc.middleCols(first, columns) = z.middleCols(first, columns);
+    else
+      zc.middleCols(first, columns) = z.middleCols(first, columns).colwise() - mean;
+  });
   x.resize(n, part.batch);
   if (part.first == 0) step.forward_settled.reset(), step.backward_settled.reset();
   auto x_part = x.middleCols(part.first, b);
@@ -144,9 +146,9 @@ DecorrelationUpdate Decorrelator::learn() {
       active_ = (moment_.array() >= null_moment_max).cast<Scalar>();
     }
     Matrix& matrix = up_to_date();
-    const DecorrelationView view{
-        step.z_sampled, step.zc.leftCols(step.x_sampled.cols()), step.x_sampled, active_,
-        *params_.compute, part_.batch == 1 ? &deferred_ : nullptr};
+    const DecorrelationView view{step.z_sampled,   step.zc.leftCols(step.x_sampled.cols()),
+                                 step.x_sampled,   active_,
+                                 *params_.compute, part_.batch == 1 ? &deferred_ : nullptr};
     if (settles()) {
       update = rule_->update_settled(view, matrix);
       spectrum_.track(matrix, *params_.compute);
@@ -195,10 +197,9 @@ std::optional<Settled> Decorrelator::apply(bool transposed, ConstMatrixRef in, M
       compute.apply({up_to_date(), transposed}, in, out);
     return std::nullopt;
   }
-  const bool warm_start = previous != nullptr && previous->cols() > 0 &&
-                          previous->cols() == part_.batch;
-  const Index width =
-      compute.samples_per_product() > 0 ? compute.samples_per_product() : in.cols();
+  const bool warm_start =
+      previous != nullptr && previous->cols() > 0 && previous->cols() == part_.batch;
+  const Index width = compute.samples_per_product() > 0 ? compute.samples_per_product() : in.cols();
   Settled all;
   for (Index first = 0; first < in.cols(); first += width) {
     const Index columns = std::min(width, in.cols() - first);
@@ -223,9 +224,11 @@ std::optional<Settled> Decorrelator::apply(bool transposed, ConstMatrixRef in, M
 void Decorrelator::subtract_own_mean(Matrix& error_at_z) {
   if (params_.demean != Demean::batch) return;
   error_sum_.setZero(error_at_z.rows());
-  add_columns(error_at_z, error_sum_);
+  add_columns(error_at_z, error_sum_, *params_.compute);
   error_mean_ = (error_sum_ / static_cast<double>(error_at_z.cols())).cast<Scalar>();
-  error_at_z.colwise() -= error_mean_;
+  params_.compute->pass(error_at_z.cols(), error_at_z.size(), [&](Index first, Index columns) {
+    error_at_z.middleCols(first, columns).colwise() -= error_mean_;
+  });
 }
 
 }  // namespace lateral

@@ -27,17 +27,17 @@ template <class Prepare, class Finish>
 void add_low_rank(MatrixRef A, Scalar scale, ConstMatrixRef P, Matrix& q, const Compute& compute,
                   Prepare prepare, Finish finish) {
   q.resize(P.cols(), A.cols());
-  compute.for_columns(A.cols(), block_columns, operations(A, P.cols()),
-                      [&](Index first, Index columns) {
-    prepare(first, columns);
-    if (P.cols() == 1) {  // an outer product is not worth a matrix product's packing
-      for (Index j = first; j < first + columns; ++j) A.col(j) += (scale * q(0, j)) * P.col(0);
-    } else {
-      compute.product().multiply(scale, {P}, {q.middleCols(first, columns)}, 1,
-                                 A.middleCols(first, columns));
-    }
-    finish(first, columns);
-  });
+  compute.for_columns(
+      A.cols(), block_columns, operations(A, P.cols()), [&](Index first, Index columns) {
+        prepare(first, columns);
+        if (P.cols() == 1) {  // an outer product is not worth a matrix product's packing
+          for (Index j = first; j < first + columns; ++j) A.col(j) += (scale * q(0, j)) * P.col(0);
+        } else {
+          compute.product().multiply(scale, {P}, {q.middleCols(first, columns)}, 1,
+                                     A.middleCols(first, columns));
+        }
+        finish(first, columns);
+      });
 }
 
 /// gram ← shift · I + scale · XᵀX, lower half.
@@ -73,8 +73,8 @@ void add_columns(Index n, Scalar* const* r, const Scalar* v, Scalar* __restrict 
   }
 }
 
-// Columns of any length are seldom aligned for the longest vectors, and an access that straddles two
-// cache lines costs two.
+// Columns of any length are seldom aligned for the longest vectors, and an access that straddles
+// two cache lines costs two.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define LATERAL_HALF_VECTORS __attribute__((target("prefer-vector-width=256")))
 #else
@@ -87,8 +87,9 @@ constexpr Index turn = 4;
 /// r_j ← gain (r_j − step_j x) for four columns, and what add_columns() does with the new ones; and
 /// the products of x with the next four, which so are on their way from memory meanwhile.
 template <bool multiplies>
-LATERAL_HALF_VECTORS void update_columns(Index n, Scalar* const* r, const Scalar* const* next, Scalar* step,
-                    const Scalar* x, const Scalar* gain, const Scalar* v, Scalar* __restrict y) {
+LATERAL_HALF_VECTORS void update_columns(Index n, Scalar* const* r, const Scalar* const* next,
+                                         Scalar* step, const Scalar* x, const Scalar* gain,
+                                         const Scalar* v, Scalar* __restrict y) {
   const Scalar step0 = step[0], step1 = step[1], step2 = step[2], step3 = step[3];
   Scalar *const r0 = r[0], *const r1 = r[1], *const r2 = r[2], *const r3 = r[3];
   const Scalar *const n0 = next[0], *const n1 = next[1], *const n2 = next[2], *const n3 = next[3];
@@ -156,10 +157,12 @@ void update_and_multiply(MatrixRef R, const RankOneUpdate* update, ConstVectorRe
       continue;
     }
     step *= update->eta;
-    const std::array<Scalar*, turn> next = columns_from(first + turn < whole ? first + turn : first);
-    (multiplies ? update_columns<true> : update_columns<false>)(
-        n, r.data(), next.data(), step.data(), update->x.data(), update->gain.data(),
-        multiplies ? v.data() + first : nullptr, y);
+    const std::array<Scalar*, turn> next =
+        columns_from(first + turn < whole ? first + turn : first);
+    (multiplies ? update_columns<true>
+                : update_columns<false>)(n, r.data(), next.data(), step.data(), update->x.data(),
+                                         update->gain.data(),
+                                         multiplies ? v.data() + first : nullptr, y);
   }
   for (Index j = whole; j < R.cols(); ++j) {
     if (update != nullptr) {
@@ -222,12 +225,12 @@ void update_lateral_woodbury(MatrixRef M, ConstMatrixRef U, ConstMatrixRef X, Sc
 
 void update_lateral_implicit(MatrixRef M, ConstMatrixRef Z, ConstMatrixRef X, Scalar eta,
                              ConstVectorRef gain, const Compute& compute) {
-  compute.for_columns(M.cols(), block_columns, operations(M, X.cols()),
-                      [&](Index first, Index columns) {
-    compute.product().multiply(per_sample(eta, X), {Z}, {X.middleRows(first, columns), true}, 1,
-                               M.middleCols(first, columns));
-    divide_columns(M, first, columns, gain);
-  });
+  compute.for_columns(
+      M.cols(), block_columns, operations(M, X.cols()), [&](Index first, Index columns) {
+        compute.product().multiply(per_sample(eta, X), {Z}, {X.middleRows(first, columns), true}, 1,
+                                   M.middleCols(first, columns));
+        divide_columns(M, first, columns, gain);
+      });
 }
 
 Matrix update_inverse_exact_reference(ConstMatrixRef R, ConstMatrixRef X, Scalar eta,

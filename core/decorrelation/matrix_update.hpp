@@ -30,9 +30,9 @@ struct RankOneUpdate {
   Scalar eta = 0;
   bool waiting = false;  ///< the rest means something
 };
-/// R ← G (R − η x (xᵀ R)) column by column (nothing if `update` is null), and out ← R v with the new
-/// R in the same pass (nothing if v is empty): one read and one write of R for both.
-/// The bits of R and out are the same whether this is one call or two.  Never allocates.
+/// R ← G (R − η x (xᵀ R)) column by column (nothing if `update` is null), and out ← R v with the
+/// new R in the same pass (nothing if v is empty): one read and one write of R for both. The bits
+/// of R and out are the same whether this is one call or two.  Never allocates.
 void update_and_multiply(MatrixRef R, const RankOneUpdate* update, ConstVectorRef v, VectorRef out);
 
 /// R ← G (I + η C)⁻¹ R: the backward-Euler twin of the above, stable for every η. Computed as

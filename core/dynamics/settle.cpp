@@ -36,6 +36,7 @@ void reserve(SettleWorkspace& w, Index n, Index b) {
   if (w.x.rows() == n && w.x.cols() >= b) return;
   for (Matrix* matrix : {&w.z, &w.x, &w.residual, &w.direction, &w.work}) matrix->resize(n, b);
   w.z_norm.resize(static_cast<std::size_t>(b));
+  w.residual_norm.resize(static_cast<std::size_t>(b));
   w.column.resize(static_cast<std::size_t>(b));
 }
 
@@ -65,8 +66,11 @@ Settled settle(const SettleParams& params, Integrator& integrator, const Spectru
     w.column[static_cast<std::size_t>(active)] = j;
     ++active;
   }
+  const auto in_columns = [&](const auto& work) { M.compute.pass(active, n * active, work); };
   const auto recompute_residual = [&] {
-    w.residual.leftCols(active) = w.z.leftCols(active);
+    in_columns([&](Index first, Index columns) {
+      w.residual.middleCols(first, columns) = w.z.middleCols(first, columns);
+    });
     M.add_product(-1, w.x.leftCols(active), w.residual.leftCols(active));
   };
   const auto start_from_zero = [&] {
@@ -87,11 +91,15 @@ Settled settle(const SettleParams& params, Integrator& integrator, const Spectru
   double steps_of_all = 0;
   while (true) {
     // Settled columns leave: the last active one takes their place.
+    in_columns([&](Index first, Index columns) {
+      for (Index j = first; j < first + columns; ++j)
+        w.residual_norm[static_cast<std::size_t>(j)] = norm_in_double(w.residual.col(j));
+    });
     double largest = 0;
     bool finite = true;
     for (Index j = active; j-- > 0;) {
       const auto at = static_cast<std::size_t>(j);
-      const double residual = norm_in_double(w.residual.col(j)) / w.z_norm[at];
+      const double residual = w.residual_norm[at] / w.z_norm[at];
       finite = finite && std::isfinite(residual);
       largest = std::max(largest, residual);
       if (!(residual <= static_cast<double>(params.tolerance))) continue;

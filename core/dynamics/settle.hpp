@@ -24,9 +24,9 @@ struct Settled {
 
 /// Buffers of one settling; grow on first use, then never allocate.
 struct SettleWorkspace {
-  Matrix z, x, residual, direction, work;  // (n × b)
-  std::vector<double> z_norm;              // (b)
-  std::vector<Index> column;               // (b) where an active column came from
+  Matrix z, x, residual, direction, work;     // (n × b)
+  std::vector<double> z_norm, residual_norm;  // (b)
+  std::vector<Index> column;                  // (b) where an active column came from
 };
 
 /// Lateral dynamics  τ dx/dt = z − op(M) x, stepped until ‖z − op(M) x‖ ≤ tolerance · ‖z‖.

@@ -1,8 +1,8 @@
 // SpectrumTracker: follows the ends of M's spectrum while M changes slowly.
 #pragma once
 
-#include "core/dynamics/integrator.hpp"
 #include "core/compute/compute.hpp"
+#include "core/dynamics/integrator.hpp"
 #include "core/random.hpp"
 #include "core/tensor.hpp"
 #include "core/types.hpp"

@@ -57,8 +57,10 @@ const Matrix& DenseLayer::respond_train(ConstMatrixRef z, const Part& part) {
   y_.resize(params_.units, z.cols());
   auto a = step.a.middleCols(part.first, z.cols());
   compute().apply({weight_}, step.x.middleCols(part.first, z.cols()), a);
-  a.colwise() += bias_;
-  activation_->apply(a, y_);
+  compute().pass(z.cols(), a.size(), [&](Index first, Index columns) {
+    a.middleCols(first, columns).colwise() += bias_;
+    activation_->apply(a.middleCols(first, columns), y_.middleCols(first, columns));
+  });
   return y_;
 }
 
@@ -88,9 +90,10 @@ const Matrix& DenseLayer::respond_perturbed(ConstMatrixRef dz) {
   constexpr double operations_of_a_number = 100;
   compute().for_columns(b, 32, operations_of_a_number * static_cast<double>(noise.size()),
                         [&](Index first, Index columns) {
-    random.fill_normal(noise.middleCols(first, columns), params_.sigma,
-                       static_cast<std::uint64_t>((part_.first + first) * units));
-  });
+                          random.fill_normal(
+                              noise.middleCols(first, columns), params_.sigma,
+                              static_cast<std::uint64_t>((part_.first + first) * units));
+                        });
   da_.resize(units, b);
   if (dz.size() > 0) {
     LATERAL_CHECK(dz.rows() == params_.inputs);
@@ -114,10 +117,16 @@ void DenseLayer::receive_credit(ConstMatrixRef signal) {
   step.slope.resize(params_.units, part_.batch);
   step.delta.resize(params_.units, part_.batch);
   auto slope = step.slope.middleCols(part_.first, b);
-  activation_->slope(step.a.middleCols(part_.first, b), slope);
-  const auto noise = step.noise.middleCols(part_.first, credit_->perturbs() ? b : 0);
-  credit_->assign({signal, slope, noise, feedback_, params_.is_output, params_.sigma},
-                  step.delta.middleCols(part_.first, b));
+  auto delta = step.delta.middleCols(part_.first, b);
+  compute().pass(b, delta.size(), [&](Index first, Index columns) {
+    auto slope_here = slope.middleCols(first, columns);
+    activation_->slope(step.a.middleCols(part_.first + first, columns), slope_here);
+    const auto noise = step.noise.middleCols(credit_->perturbs() ? part_.first + first : 0,
+                                             credit_->perturbs() ? columns : 0);
+    credit_->assign({signal.middleCols(first, columns), slope_here, noise, feedback_,
+                     params_.is_output, params_.sigma},
+                    delta.middleCols(first, columns));
+  });
   samples_ = b;
 }
 
@@ -140,13 +149,13 @@ void DenseLayer::learn() {
   const Operand delta = compute().prepared(scaled_delta_, rounded_delta_);
   // Each block of the gradient is used up while it is still in cache.
   weight_optimizer_->begin_step();
-  compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
-                        [&](Index first, Index columns) {
-    thread_local Matrix gradient;
-    gradient.resize(params_.units, columns);
-    weight_gradient(delta, first, columns, gradient);
-    weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
-  });
+  compute().for_columns(
+      params_.inputs, gradient_columns, gradient_operations(), [&](Index first, Index columns) {
+        thread_local Matrix gradient;
+        gradient.resize(params_.units, columns);
+        weight_gradient(delta, first, columns, gradient);
+        weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
+      });
   bias_optimizer_->step(bias_gradient_, bias_);
   if (measure_update_)
     step.report.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
@@ -175,10 +184,10 @@ double DenseLayer::gradient_angle() {
   const auto whole = [&](const Matrix& delta, Matrix& gradient) {
     scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * delta;
     const Operand factor = compute().prepared(scaled_delta_, rounded_delta_);
-    compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
-                          [&](Index first, Index columns) {
-      weight_gradient(factor, first, columns, gradient.middleCols(first, columns));
-    });
+    compute().for_columns(
+        params_.inputs, gradient_columns, gradient_operations(), [&](Index first, Index columns) {
+          weight_gradient(factor, first, columns, gradient.middleCols(first, columns));
+        });
   };
   whole(step().true_delta, true_gradient_);
   whole(step().delta, gradient_);

@@ -89,8 +89,8 @@ void settling(Index n) {
   const double product = 2.0 * static_cast<double>(n) * static_cast<double>(n) * batch;
   const double plain = seconds_of([&] { compute.apply({M}, z, x); });
   std::printf("settle_gflops,%.1f\ngemm_gflops,%.1f\nsteps,%d\nresidual,%.2g\n",
-              1e-9 * product * settled.mean_steps / seconds, 1e-9 * product / plain,
-              settled.steps, settled.residual);
+              1e-9 * product * settled.mean_steps / seconds, 1e-9 * product / plain, settled.steps,
+              settled.residual);
 }
 
 /// The products of a layer of M units with K inputs, batch 256, on all processors.

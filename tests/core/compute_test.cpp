@@ -12,7 +12,8 @@ namespace {
 using test::normal;
 using test::s;
 
-TEST_CASE("workers do each piece once, whatever the number of threads, and pass on what is thrown") {
+TEST_CASE(
+    "workers do each piece once, whatever the number of threads, and pass on what is thrown") {
   for (const int threads : {1, 2, 5}) {
     Workers workers{threads};
     CHECK(workers.threads() == threads);
@@ -113,7 +114,8 @@ TEST_CASE("the bits of a product depend neither on the threads nor on the sample
         const Matrix A = transposed ? normal(k, m, 1) : normal(m, k, 1);
         const Matrix in = normal(k, b, 2);
         Matrix one(m, b), four(m, b), pieces(m, b);
-        const Compute alone{{entry.make, precision, 1, 32}}, together{{entry.make, precision, 4, 32}};
+        const Compute alone{{entry.make, precision, 1, 32}},
+            together{{entry.make, precision, 4, 32}};
         alone.apply({A, transposed}, in, one);
         for (int round = 0; round < 5; ++round) {
           together.apply({A, transposed}, in, four);

@@ -36,6 +36,7 @@ struct Conversation {
   std::vector<Sent> say(const std::string& peer, Message message) {
     Collected out;
     layer.handle(peer, std::move(message), out);
+    while (layer.next().kind == Next::Kind::produce) layer.produce(false, out);
     return std::move(out.sent);
   }
   std::map<std::string, std::vector<float>> state() {

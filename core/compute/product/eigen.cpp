@@ -35,7 +35,9 @@ class Eigen_ final : public MatrixProduct {
   }
 
  private:
-  static Matrix rounded(const Operand& m) { return m.matrix.cast<Eigen::bfloat16>().cast<Scalar>(); }
+  static Matrix rounded(const Operand& m) {
+    return m.matrix.cast<Eigen::bfloat16>().cast<Scalar>();
+  }
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Matrix products by oneDNN, whose kernels are written at run time for the processor at hand.
 #include <omp.h>
+
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
 
