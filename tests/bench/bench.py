@@ -25,7 +25,6 @@ TRANSPORT_BENCH = os.path.join(RELEASE, "tests", "bench", "transport_bench")
 PYTHON = "/usr/bin/python3"  # the one that Debian's python3-torch is for
 SECONDS_MAX = 600  # of one command
 
-DENSE = "3072,1000,1000,1000,1000,10"
 PAPER = [("hidden1", 1000), ("hidden2", 1000), ("hidden3", 1000), ("hidden4", 1000), ("output", 10)]
 DECORRELATED = ["decorrelation.rule=ahmad2024"]
 
@@ -134,6 +133,16 @@ def experiment(layers, data, learning):
     return text + "recording { probe_interval: 0 }\n"
 
 
+def paper_data(steps):
+    """Data of the paper's network, and its number of inputs: CIFAR-10 if it is there, else generated
+    images of about that size (the peer's network is given the same number)."""
+    samples = 256 * steps
+    folder = os.environ.get("LATERAL_DATA", "")
+    if os.path.isdir(os.path.join(folder, "cifar-10-batches-bin")):
+        return f'format: "cifar10" train_limit: {samples} test_limit: 256', 3072
+    return f'generated {{ size: 55 train_samples: {samples} test_samples: 256 }}', 55 * 55
+
+
 class Ours:
     """Runs of the program in a folder of their own."""
 
@@ -178,8 +187,7 @@ def median(results, key=None):
 def training(bench):
     """Samples/s at batch 256 of the paper's dense network, second epoch."""
     steps = 16 if bench.quick else 40
-    data = (f'format: "generated" generated {{ size: 32 train_samples: {256 * steps} '
-            'test_samples: 256 }')
+    data, inputs = paper_data(steps)
     text = experiment(PAPER, data, "epochs: 2 batch_size: 256 learning_rate: 1e-4")
     methods = {
         "BP": ["learning.credit=backpropagation"],
@@ -200,7 +208,8 @@ def training(bench):
 
     def peer(arguments, environment):
         count = "4" if bench.quick else "8"
-        out, wall, cpu = run([PYTHON, os.path.join(HERE, "peer.py"), "--layers", DENSE, "--threads",
+        out, wall, cpu = run([PYTHON, os.path.join(HERE, "peer.py"), "--layers",
+                              f"{inputs}," + ",".join(str(units) for _, units in PAPER), "--threads",
                               str(os.cpu_count()), "--steps", count, *arguments],
                              env={**os.environ, **environment})
         found = dict(line.split(",") for line in out.splitlines())
@@ -243,8 +252,7 @@ def training(bench):
 def schedules(bench):
     """What processes cost and what overlap brings."""
     steps = 16 if bench.quick else 40
-    data = (f'format: "generated" generated {{ size: 32 train_samples: {256 * steps} '
-            'test_samples: 256 }')
+    data, _ = paper_data(steps)
     text = experiment(PAPER, data, "epochs: 2 batch_size: 256 learning_rate: 1e-4")
     running = DECORRELATED + ["decorrelation.demean=running"]
     lockstep = ["execution.schedule=lockstep"]
