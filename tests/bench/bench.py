@@ -313,22 +313,20 @@ def settling(bench):
 
 
 def transport(bench):
-    """Round trips of 64 B and a stream of messages of 1 MB, between two processes."""
+    """Messages of 64 B and of 1 MB between two processes."""
     if not os.path.exists(TRANSPORT_BENCH):
         print("  transport: left out, transport_bench was not built")
         return
     out, _, _ = run([TRANSPORT_BENCH] + (["--quick"] if bench.quick else []))
     rows = {row["transport"]: row for row in csv.DictReader(
         line for line in out.splitlines() if line.count(",") >= 3)}
-    for kind, ours in [("unix", "lateral unix"), ("tcp", "lateral tcp")]:
-        for peer in rows:
-            if peer.startswith("lateral") or not peer.endswith((kind, "ipc" if kind == "unix" else kind)):
-                continue
+    for ours, ending in [("lateral_unix", ("_unix", "_ipc")), ("lateral_tcp", ("_tcp",))]:
+        for peer in (name for name in rows if name != ours and name.endswith(ending)):
             mine, other = rows[ours], rows[peer]
-            bench.table.add("transport", f"{ours} against {peer}: 64 B round trip, median",
+            bench.table.add("transport", f"{ours} against {peer}: 64 B one way, median",
                             float(mine["p50_us"]), float(other["p50_us"]), "us",
                             float(other["p50_us"]) / float(mine["p50_us"]))
-            bench.table.add("transport", f"{ours} against {peer}: 1 MB messages",
+            bench.table.add("transport", f"{ours} against {peer}: messages of 1 MB",
                             float(mine["gb_per_s"]), float(other["gb_per_s"]), "GB/s")
 
 
