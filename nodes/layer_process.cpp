@@ -153,7 +153,9 @@ void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
 
 void LayerProcess::end_forward_piece() {
   awaiting_ = Awaiting::activity;
-  if (end_piece()) choose_next();
+  if (!end_piece()) return;
+  if (experiment_.steps_in_flight > 1) layer_.learn_decorrelation();
+  choose_next();
 }
 
 void LayerProcess::choose_next() {

@@ -52,6 +52,7 @@ const Matrix& DenseLayer::respond_train(ConstMatrixRef z, const Part& part) {
   Step& step = this->step();
   decorrelator_.forward_train(z, step.x, part);
   step.report = {};
+  step.decorrelation_learned = false;
   step.report.forward_settled = decorrelator_.forward_settled();
   step.a.resize(params_.units, part.batch);
   y_.resize(params_.units, z.cols());
@@ -159,7 +160,13 @@ void DenseLayer::learn() {
   bias_optimizer_->step(bias_gradient_, bias_);
   if (measure_update_)
     step.report.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
-  step.report.decorrelation = decorrelator_.learn();
+  learn_decorrelation();
+}
+
+void DenseLayer::learn_decorrelation() {
+  Step& step = this->step();
+  if (!step.decorrelation_learned) step.report.decorrelation = decorrelator_.learn();
+  step.decorrelation_learned = true;
 }
 
 void DenseLayer::receive_true_error(ConstMatrixRef true_error) {

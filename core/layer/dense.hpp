@@ -62,6 +62,9 @@ class DenseLayer {
   const Matrix& pass_back();
   /// W, b, their moments, then R or M and the means.
   void learn();
+  /// R or M and the means alone, which need no signal: right after the forward pass of all samples,
+  /// where learn() comes steps later. The gain restores a norm; delayed, it would overshoot.
+  void learn_decorrelation();
 
   // True backpropagation beside the rule, for probes; changes nothing that learning uses.
   //   receive_true_error → [pass_back_true] → gradient_angle, between receive_credit and learn
@@ -102,6 +105,7 @@ class DenseLayer {
   struct Step {
     Matrix x, a, slope, noise, delta, true_delta;
     StepReport report;
+    bool decorrelation_learned = false;
   };
   Step& step() { return steps_[part_.step % steps_.size()]; }
   const Step& step() const { return steps_[part_.step % steps_.size()]; }

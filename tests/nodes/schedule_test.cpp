@@ -99,7 +99,10 @@ State sequential(const Experiment& experiment, std::size_t staleness) {
       batches.train(static_cast<std::uint64_t>(epoch), i, values, labels);
       const Part part{++step, 0, values.cols()};
       Matrix y = values;
-      for (DenseLayer& layer : layers) y = layer.respond_train(y, part);
+      for (DenseLayer& layer : layers) {
+        y = Matrix(layer.respond_train(y, part));
+        if (staleness > 0) layer.learn_decorrelation();  // needs no signal
+      }
       std::vector<double> losses(labels.size());
       Matrix error(y.rows(), y.cols());
       loss->evaluate(y, labels, losses, error);
