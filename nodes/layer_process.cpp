@@ -47,6 +47,7 @@ Next LayerProcess::next() const {
     case Awaiting::true_error:
       return {Next::Kind::receive, downstream_};
     case Awaiting::own_work:
+    case Awaiting::snapshot:
       return {Next::Kind::produce, {}};
     case Awaiting::nothing:
       break;
@@ -78,6 +79,7 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
         return on_true_error(peer, message, out);
       break;
     case Awaiting::own_work:
+    case Awaiting::snapshot:
     case Awaiting::nothing:
       break;
   }
@@ -101,7 +103,10 @@ void LayerProcess::on_upstream(const std::string& peer, Message message, Outbox&
   if (!in_flight_.empty() ||
       (!header.has_epoch_end() && !header.has_snapshot() && !header.has_end()))
     throw_unexpected(peer);
-  if (header.has_snapshot()) send_state(header.snapshot(), out);
+  if (header.has_snapshot()) {
+    snapshot_ = header.snapshot();
+    awaiting_ = Awaiting::snapshot;
+  }
   if (header.has_end()) awaiting_ = Awaiting::nothing;
   // The readout has them from the source.
   if (downstream_ != readout_name) out.send(downstream_, std::move(message));
@@ -228,6 +233,13 @@ void LayerProcess::send_back(Message message, Outbox& out) {
 }
 
 void LayerProcess::produce(bool, Outbox& out) {
+  if (awaiting_ == Awaiting::snapshot)
+    send_next_tensor(out);
+  else
+    learn(out);
+}
+
+void LayerProcess::learn(Outbox& out) {
   const bool probed = experiment_.probes(at_.step);
   if (probed) {
     send_probe("correlation_before", layer_.correlation_before(), out);
@@ -260,12 +272,14 @@ void LayerProcess::send_report(Outbox& out) const {
   }
 }
 
-void LayerProcess::send_state(const wire::Snapshot& snapshot, Outbox& out) {
+void LayerProcess::send_next_tensor(Outbox& out) {
+  std::size_t position = 0;
   layer_.visit_state([&](const TensorView& tensor) {
+    if (position++ != tensors_sent_) return;
     const Eigen::Map<const Matrix> values(tensor.data, tensor.rows, tensor.cols);
     if (!all_finite(values))
       throw NumericsError(name_ + ": " + tensor.name + " is not finite after step " +
-                          std::to_string(snapshot.step()) + ": the network has diverged");
+                          std::to_string(snapshot_.step()) + ": the network has diverged");
     Message message;
     message.header.mutable_tensor()->set_name(tensor.name);
     message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
@@ -275,7 +289,10 @@ void LayerProcess::send_state(const wire::Snapshot& snapshot, Outbox& out) {
     Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
     out.send(coordinator_name, std::move(message));
   });
-  out.send(coordinator_name, snapshot_done(snapshot));
+  if (++tensors_sent_ < position) return;
+  out.send(coordinator_name, snapshot_done(snapshot_));
+  tensors_sent_ = 0;
+  awaiting_ = Awaiting::activity;
 }
 
 void LayerProcess::restore(const std::string& name, Message message) {

@@ -29,13 +29,13 @@ class LayerProcess final : public Process {
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
-  /// Learns.
+  /// Learns, or hands over the next tensor of a snapshot.
   void produce(bool stop, Outbox& out) override;
   void restore(const std::string& name, Message tensor) override;
   void restored() override { layer_.state_loaded(); }
 
  private:
-  enum class Awaiting { activity, perturbation, signal, true_error, own_work, nothing };
+  enum class Awaiting { activity, perturbation, signal, true_error, own_work, snapshot, nothing };
   struct Step {
     std::uint64_t step, epoch;
     Index batch;
@@ -55,9 +55,11 @@ class LayerProcess final : public Process {
   void send_back(Message message, Outbox& out);
   void on_signal(const std::string& peer, const Message& message, Outbox& out);
   void on_true_error(const std::string& peer, const Message& message, Outbox& out);
+  void learn(Outbox& out);
   void send_report(Outbox& out) const;
   [[noreturn]] void throw_unexpected(const std::string& peer) const;
-  void send_state(const wire::Snapshot& snapshot, Outbox& out);
+  /// One at a time, so that no more than that is held twice.
+  void send_next_tensor(Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out) const;
   /// What did not settle ends the run or is reported, as the experiment says.
   void check_settled(const std::optional<Settled>& settled, const std::string& what,
@@ -76,6 +78,8 @@ class LayerProcess final : public Process {
   Index first_ = 0;             // sample of its batch that the next piece begins with
   bool draining_ = false;       // no step is taken in until those in flight are learned
   std::vector<Message> late_;   // errors that lockstep keeps back
+  wire::Snapshot snapshot_;     // being handed over
+  std::size_t tensors_sent_ = 0;
 };
 
 }  // namespace lateral

@@ -116,7 +116,8 @@ awaitable<void> serve(Process& process, Ports& control, Ports& network, Desk des
     if (own) co_await let_others_run();
     co_await desk.work(own ? 1 : 0, std::move(work));
     co_await network.sent_down_to(outgoing_max);
-    co_await control.sent_down_to(outgoing_max);
+    // A tensor of a snapshot is gone before the next is copied.
+    co_await control.sent_down_to(own ? 0 : outgoing_max);
   }
   co_await network.sent_down_to(0);
 }

@@ -17,7 +17,7 @@ namespace lateral {
 /// that the link is not read, which slows the sender and loses nothing.
 inline constexpr std::size_t incoming_spare = 2;
 /// Messages to one peer that may wait to be sent before the process is given its next one. A single
-/// handle() may add more (all tensors of a snapshot); they are its own memory, sent in order.
+/// handle() may add more (the probes of a step); they are its own memory, sent in order.
 inline constexpr std::size_t outgoing_max = 2;
 
 /// One link a peer, each with a coroutine that reads and one that writes. All but send() belongs to

@@ -41,11 +41,9 @@ struct Conversation {
   }
   std::map<std::string, std::vector<float>> state() {
     std::map<std::string, std::vector<float>> tensors;
-    Collected out;
     Message snapshot;
     snapshot.header.mutable_snapshot()->set_step(1);
-    layer.handle(layer.next().peer, std::move(snapshot), out);
-    for (Sent& sent : out.sent)
+    for (Sent& sent : say(layer.next().peer, std::move(snapshot)))
       if (sent.message.header.has_tensor())
         tensors[sent.message.header.tensor().name()] = {sent.message.body.values().begin(),
                                                         sent.message.body.values().end()};
@@ -220,9 +218,7 @@ TEST_CASE("a layer restored from what it reported goes on in the same bits") {
       }
       Message snapshot;
       snapshot.header.mutable_snapshot()->set_step(5);
-      Collected reported;
-      first.layer.handle("hidden1", std::move(snapshot), reported);
-      for (Sent& sent : reported.sent)
+      for (Sent& sent : first.say("hidden1", std::move(snapshot)))
         if (sent.message.header.has_tensor()) {
           const std::string name = sent.message.header.tensor().name();
           second.layer.restore(name, std::move(sent.message));
