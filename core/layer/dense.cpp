@@ -11,8 +11,8 @@
 namespace lateral {
 namespace {
 
-/// Columns of a block of the weight gradient: with 1000 units a quarter of a megabyte.
-constexpr Index gradient_columns = 64;
+/// Columns of a block of the weight gradient: with 1000 units half a megabyte.
+constexpr Index gradient_columns = 128;
 
 }  // namespace
 
