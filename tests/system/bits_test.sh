@@ -4,7 +4,8 @@
 for credit in backpropagation feedback_alignment direct_feedback_alignment node_perturbation; do
   for mode in closed_form settled; do
     reference=
-    for how in "--transport unix" "--transport tcp" "--in-process"; do
+    for how in "--transport unix" "--transport tcp" "--in-process" \
+               "--set execution.schedule=lockstep" "--threads 1" "--threads 3"; do
       fresh
       $lateral run $small --set learning.credit=$credit --set decorrelation.rule=ahmad2024 \
         --set decorrelation.mode=$mode $how --out "$dir"
@@ -17,6 +18,19 @@ done
 
 fresh; $lateral run $small --out "$dir"; other=$(value "$dir" state_sha256)
 check "without decorrelation the bits are others (the digest tells networks apart)" test "$other" != "$reference"
+
+for demean in running none; do
+  reference=
+  for how in 1 2 4 8 "8 --in-process" "4 --threads 3"; do
+    fresh
+    $lateral run $small --set learning.batch_size=256 --set data.generated.train_samples=2000 \
+      --set decorrelation.rule=ahmad2024 --set decorrelation.demean=$demean \
+      --set execution.micro_batches=$how --out "$dir"
+    digest=$(value "$dir" state_sha256)
+    reference=${reference:-$digest}
+    check "demean $demean, micro-batches $how: same bits" equal "$digest" "$reference"
+  done
+done
 
 # Epochs of one step: snapshots follow each other as closely as they can.
 tiny="$small --set data.generated.train_samples=200 --set learning.epochs=60 --set recording.probe_interval=1"
