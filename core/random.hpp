@@ -24,6 +24,7 @@ enum class Purpose : std::uint32_t {
   generated_data = 6,
   spectrum = 7,
   validation_split = 8,
+  initial_decorrelation = 9,
 };
 
 /// The random numbers of one node, step and purpose; any element may be drawn in any order.

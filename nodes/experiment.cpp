@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <set>
+#include <sstream>
 
 #include "nodes/failure.hpp"
 #include "nodes/settings.hpp"
@@ -82,6 +84,90 @@ void check_network(const Settings& all, const ImageShape& image) {
                     " with integrator chebyshev, which has no fixed step; expected 0");
 }
 
+// ---- Rules and what they declare
+
+const std::string& rule_of(const proto::Experiment& settings, const proto::Layer& layer) {
+  return layer.has_decorrelation() ? layer.decorrelation() : settings.decorrelation().rule();
+}
+
+/// One of each rule that some layer decorrelates by.
+std::map<std::string, std::unique_ptr<DecorrelationRule>> rules_of(
+    const proto::Experiment& settings) {
+  std::map<std::string, std::unique_ptr<DecorrelationRule>> rules;
+  for (const proto::Layer& layer : settings.layer()) {
+    const std::string& name = rule_of(settings, layer);
+    if (name != "none" && !rules.contains(name))
+      rules[name] = find_entry(decorrelation_table(), name)({});
+  }
+  return rules;
+}
+
+/// Fills in what the rules' own declarations say, and refuses what none of them knows.
+void complete_rules(Settings& all) {
+  proto::Experiment& settings = all.values();
+  proto::Decorrelation& decorrelation = *settings.mutable_decorrelation();
+  const auto rules = rules_of(settings);
+  if (!decorrelation.has_demean())
+    decorrelation.set_demean(rules.empty() ? proto::Demean::none : proto::Demean::batch);
+  if (!decorrelation.has_mode()) {
+    const bool lateral_only = std::any_of(rules.begin(), rules.end(), [](const auto& rule) {
+      return !rule.second->modes().closed_form;
+    });
+    decorrelation.set_mode(lateral_only ? proto::Mode::settled : proto::Mode::closed_form);
+  }
+  const bool settled = decorrelation.mode() == proto::Mode::settled;
+  const auto& execution = settings.execution();
+  const bool delayed =
+      execution.schedule() == proto::Schedule::asynchronous && execution.staleness() > 0;
+  std::map<std::string, const RuleParameter*> known;
+  for (const auto& [name, rule] : rules) {
+    if (rule->whitens_batch() && decorrelation.demean() != proto::Demean::batch)
+      throw UserError(all.where_is("decorrelation.demean") + ": rule " + name +
+                      " whitens each batch by its own covariance, expected demean: batch");
+    if (rule->whitens_batch() && delayed)
+      throw UserError(all.where_is("execution.schedule") + ": rule " + name +
+                      " whitens each batch by its own covariance and keeps one at a time, expected "
+                      "schedule: overlapped or lockstep");
+    const DecorrelationModes modes = rule->modes();
+    if (settled ? !modes.settled : !modes.closed_form)
+      throw UserError(all.where_is("decorrelation.mode") + ": decorrelation.mode is " +
+                      (settled ? "settled" : "closed_form") + " with rule " + name +
+                      ", expected " + (settled ? "closed_form" : "settled"));
+    for (const RuleParameter& parameter : rule->info().parameters)
+      known.emplace(parameter.name, &parameter);
+  }
+  std::map<std::string, double> values;
+  for (const proto::Parameter& parameter : decorrelation.parameter()) {
+    const std::string where = all.where_is("decorrelation.parameter." + parameter.name());
+    const auto declared = known.find(parameter.name());
+    if (declared == known.end()) {
+      std::string names;
+      for (const auto& [name, rule] : known) names += (names.empty() ? "" : ", ") + name;
+      throw UserError(where + ": no rule of this network has a parameter '" + parameter.name() +
+                      "', expected " + (names.empty() ? "none" : "one of " + names));
+    }
+    const RuleParameter& range = *declared->second;
+    if (!(parameter.value() >= range.min && parameter.value() <= range.max)) {
+      std::ostringstream line;
+      line << where << ": decorrelation.parameter." << parameter.name() << " is "
+           << parameter.value() << ", expected a value from " << range.min << " to " << range.max;
+      throw UserError(line.str());
+    }
+    if (!values.emplace(parameter.name(), parameter.value()).second)
+      throw UserError(where + ": decorrelation.parameter " + parameter.name() +
+                      " is given twice, expected once");
+  }
+  // In the effective configuration all of them stand, if just one rule says what their default is.
+  if (rules.size() == 1)
+    for (const auto& [name, declared] : known) values.emplace(name, declared->value);
+  decorrelation.clear_parameter();
+  for (const auto& [name, value] : values) {
+    proto::Parameter& parameter = *decorrelation.add_parameter();
+    parameter.set_name(name);
+    parameter.set_value(value);
+  }
+}
+
 // ---- To plain structs
 
 Gain to_gain(proto::Gain::Kind kind) {
@@ -108,9 +194,9 @@ Demean to_demean(proto::Demean::Kind kind) {
   throw std::logic_error("demean");
 }
 
-DecorrelatorParams to_decorrelator(const proto::Decorrelation& settings) {
+DecorrelatorParams to_decorrelator(const proto::Decorrelation& settings, const std::string& rule) {
   DecorrelatorParams params;
-  params.rule = find_entry(decorrelation_table(), settings.rule());
+  params.rule = find_entry(decorrelation_table(), rule);
   params.rule_params.learning_rate = static_cast<Scalar>(settings.learning_rate());
   params.rule_params.gain = to_gain(settings.gain());
   params.rule_params.gain_reference = settings.gain_reference() == proto::GainReference::centred
@@ -118,8 +204,14 @@ DecorrelatorParams to_decorrelator(const proto::Decorrelation& settings) {
                                           : GainReference::raw;
   params.rule_params.update =
       settings.update() == proto::Update::implicit ? MatrixUpdate::implicit : MatrixUpdate::exact;
-  params.mode = settings.mode() == proto::Mode::settled ? DecorrelationMode::settled
-                                                        : DecorrelationMode::closed_form;
+  params.rule_params.mode = settings.mode() == proto::Mode::settled
+                                ? DecorrelationMode::settled
+                                : DecorrelationMode::closed_form;
+  params.rule_params.initial_scale = static_cast<Scalar>(settings.initial_scale());
+  std::map<std::string, double> own;
+  for (const proto::Parameter& parameter : settings.parameter())
+    own[parameter.name()] = parameter.value();
+  params.rule_params.own = RuleParameters(std::move(own));
   params.demean = to_demean(settings.demean());
   params.sample_fraction = settings.sample_fraction();
   params.null_directions = settings.null_directions() == proto::NullDirections::freeze
@@ -201,7 +293,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
                                .beta1 = learning.beta1(),
                                .beta2 = learning.beta2(),
                                .epsilon = learning.epsilon()};
-    params.decorrelator = to_decorrelator(settings.decorrelation());
+    params.decorrelator = to_decorrelator(settings.decorrelation(), rule_of(settings, layer));
     params.decorrelator.batch = learning.batch_size();
     params.decorrelator.steps_in_flight = experiment.steps_in_flight;
     experiment.layers.push_back({layer.name(), params});
@@ -233,14 +325,33 @@ std::size_t Experiment::batch_bytes_max() const {
 
 std::size_t Experiment::tensor_bytes_max() const {
   std::size_t largest = batch_bytes_max();  // a warm start keeps a batch
-  for (const LayerSpec& layer : layers) {
-    const auto inputs = static_cast<std::size_t>(layer.params.inputs);
-    const auto units = static_cast<std::size_t>(layer.params.units);
-    const auto classes = static_cast<std::size_t>(layer.params.classes);
-    largest = std::max({largest, inputs * inputs * sizeof(float), inputs * units * sizeof(float),
-                        units * classes * sizeof(float), 2 * inputs * sizeof(float)});
-  }
+  for (const LayerSpec& layer : layers)
+    for (const auto& [tensor, values] : state_sizes(layer.params))
+      largest = std::max(largest, static_cast<std::size_t>(values) * sizeof(float));
   return largest;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params) {
+  DenseLayerParams miniature = params;
+  miniature.inputs = 11;
+  miniature.units = 7;
+  miniature.classes = 5;
+  miniature.decorrelator.batch = 13;
+  if (params.is_output) miniature.classes = miniature.units;
+  const auto extent = [&](Index small) {
+    if (small % miniature.inputs == 0) return small / miniature.inputs * params.inputs;
+    if (small == miniature.units) return params.units;
+    if (small == miniature.classes) return params.classes;
+    if (small == miniature.decorrelator.batch) return params.decorrelator.batch;
+    return small;
+  };
+  std::vector<std::pair<std::string, std::uint64_t>> sizes;
+  DenseLayer layer{miniature, 0, 0};
+  layer.visit_state([&](const TensorView& tensor) {
+    sizes.emplace_back(tensor.name, static_cast<std::uint64_t>(extent(tensor.rows)) *
+                                        static_cast<std::uint64_t>(extent(tensor.cols)));
+  });
+  return sizes;
 }
 
 Experiment load_experiment(const std::filesystem::path& file,
@@ -261,11 +372,8 @@ Experiment load_experiment(const std::filesystem::path& file,
 Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets) {
   Settings settings{text, origin, sets, names_in_table};
-  // The default that depends on another field, and the one that depends on the build.
-  proto::Decorrelation& decorrelation = *settings.values().mutable_decorrelation();
-  if (!decorrelation.has_demean())
-    decorrelation.set_demean(decorrelation.rule() == "none" ? proto::Demean::none
-                                                            : proto::Demean::batch);
+  complete_rules(settings);
+  // The default that depends on the build.
   if (!settings.values().execution().has_product())
     settings.values().mutable_execution()->set_product(default_product());
   check_network(settings, image_of(settings.values()));

@@ -60,6 +60,10 @@ struct Experiment {
   std::size_t tensor_bytes_max() const;
 };
 
+/// The tensors of a layer of these sizes, by name, and how many values each has; without making the
+/// layer: a miniature with other extents, each a prime of its own, tells how they depend on them.
+std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params);
+
 /// Reads, applies each "PATH=VALUE", checks. Throws UserError with file, line and what was
 /// expected.
 Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);

@@ -146,31 +146,6 @@ int evaluate(const RunOptions& options) {
   return conclude(outcome);
 }
 
-/// The tensors of a layer of these sizes, by name, and how many values each has; without making the
-/// layer: a miniature with other extents, each a prime of its own, tells how they depend on them.
-std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params) {
-  DenseLayerParams miniature = params;
-  miniature.inputs = 11;
-  miniature.units = 7;
-  miniature.classes = 5;
-  miniature.decorrelator.batch = 13;
-  if (params.is_output) miniature.classes = miniature.units;
-  const auto extent = [&](Index small) {
-    if (small == miniature.inputs) return params.inputs;
-    if (small == miniature.units) return params.units;
-    if (small == miniature.classes) return params.classes;
-    if (small == miniature.decorrelator.batch) return params.decorrelator.batch;
-    return small;
-  };
-  std::vector<std::pair<std::string, std::uint64_t>> sizes;
-  DenseLayer layer{miniature, 0, 0};
-  layer.visit_state([&](const TensorView& tensor) {
-    sizes.emplace_back(tensor.name, static_cast<std::uint64_t>(extent(tensor.rows)) *
-                                        static_cast<std::uint64_t>(extent(tensor.cols)));
-  });
-  return sizes;
-}
-
 int check(const RunOptions& options) {
   const Experiment experiment = load_experiment(options.experiment, options.sets);
   const ImageShape& image = experiment.image;

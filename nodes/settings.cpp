@@ -72,14 +72,28 @@ class FirstError final : public pb::io::ErrorCollector {
 
 // ---- --set PATH=VALUE
 
-pb::Message& layer_called(proto::Experiment& experiment, const std::string& name,
-                          const std::string& flag) {
+const std::string& name_of(const pb::Message& element, std::string& scratch) {
+  return element.GetReflection()->GetStringReference(
+      element, element.GetDescriptor()->FindFieldByName("name"), &scratch);
+}
+
+/// The element of that name. Layers have to be there; parameters are added.
+pb::Message& element_called(pb::Message& message, const FieldDescriptor* field,
+                            const std::string& name, const std::string& flag) {
+  const pb::Reflection& reflection = *message.GetReflection();
   std::vector<std::string> names;
-  for (proto::Layer& layer : *experiment.mutable_layer()) {
-    if (layer.name() == name) return layer;
-    names.push_back(layer.name());
+  std::string scratch;
+  for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+    pb::Message& element = *reflection.MutableRepeatedMessage(&message, field, i);
+    names.push_back(name_of(element, scratch));
+    if (names.back() == name) return element;
   }
-  throw UserError("--set " + flag + ": no layer '" + name + "', expected one of " + join(names));
+  if (field->message_type() != proto::Parameter::descriptor())
+    throw UserError("--set " + flag + ": no " + field->name() + " '" + name +
+                    "', expected one of " + join(names));
+  auto& added = dynamic_cast<proto::Parameter&>(*reflection.AddMessage(&message, field));
+  added.set_name(name);
+  return added;
 }
 
 /// Returns the path that was set.
@@ -101,10 +115,16 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       throw UserError("--set " + flag + ": no field '" + words[i] + "', expected one of " +
                       field_names(*message->GetDescriptor()));
     const bool last = i + 1 == words.size();
-    if (field->is_repeated()) {  // layer.NAME.field
-      if (last || i + 2 == words.size())
-        throw UserError("--set " + flag + ": expected layer.NAME.FIELD=VALUE");
-      message = &layer_called(experiment, words[++i], flag);
+    if (field->is_repeated()) {  // layer.NAME.FIELD, parameter.NAME
+      const bool is_parameter = field->message_type() == proto::Parameter::descriptor();
+      const std::size_t following = words.size() - i - 1;
+      if (is_parameter && following == 1) words.push_back("value");
+      if (is_parameter ? following != 1 : following < 2)
+        throw UserError("--set " + flag + ": expected " +
+                        (is_parameter ? path.substr(0, path.find(words[i]) + words[i].size()) +
+                                            ".NAME=VALUE"
+                                      : "layer.NAME.FIELD=VALUE"));
+      message = &element_called(*message, field, words[++i], flag);
       continue;
     }
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
@@ -247,8 +267,8 @@ void Settings::check_fields(const pb::Message& message, const std::string& prefi
                                         : reflection.GetMessage(message, field);
         const auto* nested_tree = tree == nullptr ? nullptr : tree->GetTreeForNested(field, index);
         std::string nested_prefix = path + ".";
-        if (const auto* layer = dynamic_cast<const proto::Layer*>(&nested))
-          nested_prefix += layer->name() + ".";
+        std::string scratch;
+        if (field->is_repeated()) nested_prefix += name_of(nested, scratch) + ".";
         check_fields(nested, nested_prefix, nested_tree, names_in_table);
       }
       continue;

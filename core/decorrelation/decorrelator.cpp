@@ -32,23 +32,23 @@ void merge(const Settled& one, double samples_before, double samples, Settled& a
 
 }  // namespace
 
-Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs,
-                           const RandomStream& spectrum_start)
+Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::uint64_t seed,
+                           std::uint32_t node)
     : params_(params), steps_(static_cast<std::size_t>(params.steps_in_flight)) {
   LATERAL_CHECK(params.rule != nullptr);
   LATERAL_CHECK(params.compute != nullptr);
   LATERAL_CHECK(params.steps_in_flight >= 1);
   rule_ = params.rule(params.rule_params);
-  if (params.demean != Demean::none || rule_->has_matrix()) mean_.setZero(inputs);
-  if (!rule_->has_matrix()) return;
-  matrix_.setIdentity(inputs, inputs);
+  rule_->begin(inputs, RandomStream(seed, node, 0, Purpose::initial_decorrelation), state_);
+  if (params.demean != Demean::none || has_matrix()) mean_.setZero(inputs);
+  if (!has_matrix()) return;
   active_.setOnes(inputs);
   if (params.null_directions == NullDirections::freeze) moment_.setZero(inputs);
   if (!settles()) return;
   LATERAL_CHECK(params.integrator != nullptr);
   integrator_ = params.integrator();
-  spectrum_ = SpectrumTracker(inputs, spectrum_start);
-  spectrum_.refresh(matrix_, *params_.compute);
+  spectrum_ = SpectrumTracker(inputs, RandomStream(seed, node, 0, Purpose::spectrum));
+  spectrum_.refresh(state_.M, *params_.compute);
   if (!warm()) return;
   LATERAL_CHECK(params.batch > 0);
   previous_x_.setZero(inputs, params.batch);
@@ -81,14 +81,18 @@ void Decorrelator::forward_train(ConstMatrixRef z, Matrix& x, const Part& part) 
   x.resize(n, part.batch);
   if (part.first == 0) step.forward_settled.reset(), step.backward_settled.reset();
   auto x_part = x.middleCols(part.first, b);
+  step.batch_matrix =
+      rule_->whitens_batch() ? rule_->batch_matrix(zc, *params_.compute) : nullptr;
   if (deferred_.waiting && b == 1) {
-    update_and_multiply(matrix_, &deferred_, zc.col(0), x_part.col(0));
+    update_and_multiply(state_.R, &deferred_, zc.col(0), x_part.col(0));
     deferred_.waiting = false;
-  } else if (const auto settled = apply(false, zc, x_part, &previous_x_)) {
+  } else if (const auto settled =
+                 forward(zc, false, step.batch_matrix != nullptr ? *step.batch_matrix : up_to_date_R(),
+                         x_part, &previous_x_)) {
     if (!step.forward_settled) step.forward_settled.emplace();
     merge(*settled, static_cast<double>(part.first), static_cast<double>(b), *step.forward_settled);
   }
-  if (!rule_->has_matrix()) return;
+  if (!has_matrix()) return;
   const auto fraction =
       static_cast<Index>(std::floor(params_.sample_fraction * static_cast<double>(part.batch)));
   const Index samples = std::min(part.batch, fraction + 1);
@@ -107,12 +111,14 @@ void Decorrelator::forward_evaluate(ConstMatrixRef z, Matrix& x) {
   else
     evaluate_zc_ = z.colwise() - mean_;
   x.resize(z.rows(), z.cols());
-  evaluate_settled_ = apply(false, evaluate_zc_, x, nullptr);
+  evaluate_settled_ = forward(evaluate_zc_, false, up_to_date_R(), x, nullptr);
 }
 
 void Decorrelator::forward_difference(ConstMatrixRef d, Matrix& dx) {
   dx.resize(d.rows(), d.cols());
-  const std::optional<Settled> settled = apply(false, d, dx, nullptr);
+  const Matrix* own = step().batch_matrix;
+  const std::optional<Settled> settled =
+      forward(d, true, own != nullptr ? *own : up_to_date_R(), dx, nullptr);
   std::optional<Settled>& forward = step().forward_settled;
   if (!settled || !forward) return;
   forward->converged = forward->converged && settled->converged;
@@ -121,7 +127,7 @@ void Decorrelator::forward_difference(ConstMatrixRef d, Matrix& dx) {
 
 void Decorrelator::backward(ConstMatrixRef error_at_x, Matrix& error_at_z) {
   error_at_z.resize(error_at_x.rows(), error_at_x.cols());
-  if (const auto settled = apply(true, error_at_x, error_at_z, &previous_error_)) {
+  if (const auto settled = back(error_at_x, error_at_z, &previous_error_)) {
     std::optional<Settled>& backward = step().backward_settled;
     if (!backward) backward.emplace();
     merge(*settled, static_cast<double>(part_.first), static_cast<double>(error_at_x.cols()),
@@ -132,44 +138,42 @@ void Decorrelator::backward(ConstMatrixRef error_at_x, Matrix& error_at_z) {
 
 void Decorrelator::backward_probe(ConstMatrixRef error_at_x, Matrix& error_at_z) {
   error_at_z.resize(error_at_x.rows(), error_at_x.cols());
-  apply(true, error_at_x, error_at_z, nullptr);
+  back(error_at_x, error_at_z, nullptr);
   subtract_own_mean(error_at_z);
 }
 
 DecorrelationUpdate Decorrelator::learn() {
   const Step& step = this->step();
   DecorrelationUpdate update;
-  if (rule_->has_matrix()) {
+  if (has_matrix()) {
     if (params_.null_directions == NullDirections::freeze) {
       moment_ = (1 - running_momentum) * moment_ +
                 running_momentum * step.zc.array().square().rowwise().mean().matrix();
       active_ = (moment_.array() >= null_moment_max).cast<Scalar>();
     }
-    Matrix& matrix = up_to_date();
-    const DecorrelationView view{step.z_sampled,   step.zc.leftCols(step.x_sampled.cols()),
-                                 step.x_sampled,   active_,
-                                 *params_.compute, part_.batch == 1 ? &deferred_ : nullptr};
-    if (settles()) {
-      update = rule_->update_settled(view, matrix);
-      spectrum_.track(matrix, *params_.compute);
-    } else {
-      update = rule_->update_closed_form(view, matrix);
-    }
+    up_to_date_R();
+    update = rule_->update({step.z_sampled, step.zc.leftCols(step.x_sampled.cols()), step.x_sampled,
+                            active_, *params_.compute, part_.batch == 1 ? &deferred_ : nullptr},
+                           state_);
+    if (settles()) spectrum_.track(state_.M, *params_.compute);
   }
   if (params_.demean != Demean::none)
     mean_ = (1 - running_momentum) * mean_ + running_momentum * step.batch_mean;
   return update;
 }
 
-Matrix& Decorrelator::up_to_date() {
-  if (deferred_.waiting) update_and_multiply(matrix_, &deferred_, Vector(), no_vector_);
+Matrix& Decorrelator::up_to_date_R() {
+  if (deferred_.waiting) update_and_multiply(state_.R, &deferred_, Vector(), no_vector_);
   deferred_.waiting = false;
-  return matrix_;
+  return state_.R;
 }
 
 void Decorrelator::visit_state(const TensorVisitor& visit) {
   const std::string prefix = "decorrelation/";
-  if (rule_->has_matrix()) visit_matrix(visit, prefix + (settles() ? "M" : "R"), up_to_date());
+  if (state_.R.size() > 0) visit_matrix(visit, prefix + "R", up_to_date_R());
+  if (state_.M.size() > 0) visit_matrix(visit, prefix + "M", state_.M);
+  if (state_.threshold.size() > 0) visit_vector(visit, prefix + "threshold", state_.threshold);
+  rule_->visit_state(prefix, visit);
   if (mean_.size() > 0) visit_vector(visit, prefix + "mean", mean_);
   if (moment_.size() > 0) visit_vector(visit, prefix + "moment", moment_);
   if (settles()) spectrum_.visit_state(prefix, visit);
@@ -180,23 +184,57 @@ void Decorrelator::visit_state(const TensorVisitor& visit) {
 }
 
 void Decorrelator::state_loaded() {
-  if (settles()) spectrum_.refresh(matrix_, *params_.compute);
+  if (settles()) spectrum_.refresh(state_.M, *params_.compute);
 }
 
-std::optional<Settled> Decorrelator::apply(bool transposed, ConstMatrixRef in, MatrixRef out,
-                                           Matrix* previous) {
-  const Compute& compute = *params_.compute;
-  if (!rule_->has_matrix()) {
-    out = in;
-    return std::nullopt;
-  }
+std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, bool is_difference, const Matrix& R,
+                                             MatrixRef out, Matrix* previous) {
+  const bool shifted = state_.threshold.size() > 0 && !is_difference;
   if (!settles()) {
-    if (in.cols() == 1 && !transposed)
-      update_and_multiply(up_to_date(), nullptr, in.col(0), out.col(0));
+    if (R.size() == 0)
+      out = in;
+    else if (in.cols() == 1 && &R == &state_.R)
+      update_and_multiply(state_.R, nullptr, in.col(0), out.col(0));
     else
-      compute.apply({up_to_date(), transposed}, in, out);
+      params_.compute->apply({R}, in, out);
+    if (shifted) out.colwise() -= state_.threshold;
     return std::nullopt;
   }
+  if (R.size() == 0 && !shifted) return settle_all(false, in, out, previous);
+  drive_.resize(in.rows(), in.cols());
+  if (R.size() > 0)
+    params_.compute->apply({R}, in, drive_);
+  else
+    drive_ = in;
+  if (shifted) drive_.colwise() -= state_.threshold;
+  return settle_all(false, drive_, out, previous);
+}
+
+std::optional<Settled> Decorrelator::back(ConstMatrixRef G, MatrixRef error_at_z,
+                                          Matrix* previous) {
+  const Step& step = this->step();
+  if (step.batch_matrix != nullptr) {
+    rule_->batch_backward(step.zc, G, error_at_z, *params_.compute);
+    return std::nullopt;
+  }
+  const Matrix& R = up_to_date_R();
+  if (!settles()) {
+    if (R.size() > 0)
+      params_.compute->apply({R, true}, G, error_at_z);
+    else
+      error_at_z = G;
+    return std::nullopt;
+  }
+  if (R.size() == 0) return settle_all(true, G, error_at_z, previous);
+  drive_.resize(G.rows(), G.cols());
+  const std::optional<Settled> settled = settle_all(true, G, drive_, previous);
+  params_.compute->apply({R, true}, drive_, error_at_z);
+  return settled;
+}
+
+std::optional<Settled> Decorrelator::settle_all(bool transposed, ConstMatrixRef in, MatrixRef out,
+                                                Matrix* previous) {
+  const Compute& compute = *params_.compute;
   const bool warm_start =
       previous != nullptr && previous->cols() > 0 && previous->cols() == part_.batch;
   const Index width = compute.samples_per_product() > 0 ? compute.samples_per_product() : in.cols();
@@ -209,7 +247,7 @@ std::optional<Settled> Decorrelator::apply(bool transposed, ConstMatrixRef in, M
     else
       answer.setZero();
     const Settled settled =
-        settle(params_.settle, *integrator_, spectrum_.bound(), {matrix_, transposed, compute},
+        settle(params_.settle, *integrator_, spectrum_.bound(), {state_.M, transposed, compute},
                in.middleCols(first, columns), answer, workspace_);
     merge(settled, static_cast<double>(first), static_cast<double>(columns), all);
     if (!warm_start) continue;

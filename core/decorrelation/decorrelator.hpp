@@ -1,4 +1,4 @@
-// Decorrelator: demeans a layer's input, removes its correlations by R or by settling M, and learns
+// Decorrelator: demeans a layer's input, removes its correlations by R and by settling M, and learns
 // to.
 #pragma once
 
@@ -18,10 +18,6 @@ enum class Demean {
   running,  ///< zc = z − running mean of the steps before, in training too
   none,     ///< zc = z
 };
-enum class DecorrelationMode {
-  closed_form,  ///< keeps R: x = R zc
-  settled,      ///< keeps M = R⁻¹ only: x settles on M x = zc
-};
 enum class NullDirections {
   grow,    ///< as published: a unit that never varies grows by g a step
   freeze,  ///< the gain of a unit whose running second moment is below null_moment_max is 1
@@ -30,7 +26,6 @@ enum class NullDirections {
 struct DecorrelatorParams {
   MakeDecorrelationRule* rule = nullptr;
   DecorrelationParams rule_params;
-  DecorrelationMode mode = DecorrelationMode::closed_form;
   Demean demean = Demean::batch;
   double sample_fraction = 0.1;  ///< S = min(b, ⌊sample_fraction · b⌋ + 1)
   NullDirections null_directions = NullDirections::grow;
@@ -64,7 +59,9 @@ inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);
 /// steps_in_flight says; about() then says which step is meant. n = inputs, b = samples at hand.
 class Decorrelator {
  public:
-  Decorrelator(const DecorrelatorParams& params, Index inputs, const RandomStream& spectrum_start);
+  /// The initial state is a pure function of (seed, node).
+  Decorrelator(const DecorrelatorParams& params, Index inputs, std::uint64_t seed,
+               std::uint32_t node);
 
   /// The samples that the calls after this are about, until the next forward_train.
   void about(const Part& part);
@@ -75,14 +72,15 @@ class Decorrelator {
   void forward_train(ConstMatrixRef z, Matrix& x) { forward_train(z, x, {0, 0, z.cols()}); }
   /// The same with the running mean, leaving no trace.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
-  /// dx = R d: what a difference d of the input becomes when demeaned by the same means. Settled:
+  /// dx = M⁻¹ R d: what a difference d of the input becomes when demeaned by the same means. Settled:
   /// counted in forward_settled()'s converged and residual.
   void forward_difference(ConstMatrixRef d, Matrix& dx);
-  /// Error at z from the error G at x: RᵀG, minus its batch mean where demeaning is by the batch.
+  /// Error at z from the error G at x: Rᵀ M⁻ᵀ G, minus its batch mean where demeaning is by the
+  /// batch.
   void backward(ConstMatrixRef error_at_x, Matrix& error_at_z);
   /// The same, leaving no trace: for probes.
   void backward_probe(ConstMatrixRef error_at_x, Matrix& error_at_z);
-  /// Updates R or M from the first S samples of the step, and the running means from all.
+  /// Updates R and M from the first S samples of the step, and the running means from all.
   DecorrelationUpdate learn();
 
   /// zc of the last forward_train (n × b).
@@ -92,10 +90,11 @@ class Decorrelator {
   const std::optional<Settled>& forward_settled() const { return step().forward_settled; }
   const std::optional<Settled>& backward_settled() const { return step().backward_settled; }
   const std::optional<Settled>& evaluate_settled() const { return evaluate_settled_; }
+  const DecorrelationState& state() const { return state_; }
 
-  /// decorrelation/R or decorrelation/M; /mean unless there is neither matrix nor demeaning;
-  /// /moment with freeze; settled: /spectrum, and with warm_start /previous and /previous_error
-  /// (inputs × batch).
+  /// decorrelation/R, /M and /threshold, which of them the rule has; what else it keeps; /mean unless
+  /// there is neither matrix nor demeaning; /moment with freeze; settled: /spectrum, and with
+  /// warm_start /previous and /previous_error (inputs × batch).
   void visit_state(const TensorVisitor& visit);
   /// After loading a state: rebuilds what is derived from it.
   void state_loaded();
@@ -106,34 +105,42 @@ class Decorrelator {
     Matrix zc, z_sampled, x_sampled;
     Eigen::VectorXd sum;  // of z over the samples so far
     Vector batch_mean;
+    const Matrix* batch_matrix = nullptr;  // the rule's, of this batch
     std::optional<Settled> forward_settled, backward_settled;
   };
   Step& step() { return steps_[part_.step % steps_.size()]; }
   const Step& step() const { return steps_[part_.step % steps_.size()]; }
   /// R with whatever update was left to ride on the next pass through it.
-  Matrix& up_to_date();
-  bool settles() const { return rule_->has_matrix() && params_.mode == DecorrelationMode::settled; }
+  Matrix& up_to_date_R();
+  bool has_matrix() const { return state_.R.size() > 0 || state_.M.size() > 0; }
+  bool settles() const { return state_.M.size() > 0; }
   bool warm() const { return settles() && params_.warm_start; }
-  /// out = op(R) in, by product or by settling, from zero or from the part's columns of `previous`,
-  /// which then become the answer (or zero where it did not settle).
-  std::optional<Settled> apply(bool transposed, ConstMatrixRef in, MatrixRef out, Matrix* previous);
+  /// out = M⁻¹ (R in − θ), without θ if `in` is a difference.
+  std::optional<Settled> forward(ConstMatrixRef in, bool is_difference, const Matrix& R,
+                                 MatrixRef out, Matrix* previous);
+  /// error_at_z = Rᵀ M⁻ᵀ G.
+  std::optional<Settled> back(ConstMatrixRef G, MatrixRef error_at_z, Matrix* previous);
+  /// out settles on op(M) out = in, from zero or from the part's columns of `previous`, which then
+  /// become the answer (or zero where it did not settle).
+  std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, MatrixRef out,
+                                    Matrix* previous);
   void subtract_own_mean(Matrix& error_at_z);
 
   DecorrelatorParams params_;
   std::unique_ptr<DecorrelationRule> rule_;
   std::unique_ptr<Integrator> integrator_;
-  Matrix matrix_;                       // R or M (n × n), empty without a matrix
+  DecorrelationState state_;
   Vector mean_;                         // running mean (n)
   Vector moment_;                       // running second moment of zc (n), for freeze
   SpectrumTracker spectrum_;            // of M, when settled
   Matrix previous_x_, previous_error_;  // answers of the last full batch, for warm_start
-  RankOneUpdate deferred_;              // still to be done to matrix_
+  RankOneUpdate deferred_;              // still to be done to R
   std::vector<Step> steps_;             // in flight, by step modulo their number
   Part part_;                           // the samples at hand
   // scratch
   Vector error_mean_, active_, no_vector_;
   Eigen::VectorXd error_sum_;
-  Matrix evaluate_zc_;
+  Matrix evaluate_zc_, drive_;
   SettleWorkspace workspace_;
   std::optional<Settled> evaluate_settled_;
 };

@@ -123,6 +123,15 @@ Matrix correlation(ConstMatrixRef X) { return (X * X.transpose()) / static_cast<
 
 }  // namespace
 
+void add_outer_product(Scalar alpha, ConstMatrixRef A, ConstMatrixRef B, MatrixRef out,
+                       const Compute& compute) {
+  compute.for_columns(out.cols(), block_columns, operations(out, A.cols()) / 2,
+                      [&](Index first, Index columns) {
+                        compute.product().multiply(alpha, {A}, {B.middleRows(first, columns), true},
+                                                   1, out.middleCols(first, columns));
+                      });
+}
+
 void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
                           UpdateWorkspace& work, const Compute& compute) {
   work.samples = X.transpose();  // small, and S rows at a time are what the products want

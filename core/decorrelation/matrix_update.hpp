@@ -17,6 +17,10 @@ struct UpdateWorkspace {
   Matrix gram;     // (S × S)
 };
 
+/// out ← out + alpha A Bᵀ: outer products over samples.   A (n × S), B (m × S), out (n × m)
+void add_outer_product(Scalar alpha, ConstMatrixRef A, ConstMatrixRef B, MatrixRef out,
+                       const Compute& compute);
+
 /// R ← G (R − η C R), computed as G (R − (η/S) X (Xᵀ R)).          Source: Ahmad 2024, section 3
 /// Reads and writes R once, a block of columns at a time.
 void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,

@@ -1,15 +1,22 @@
-// DecorrelationRule: how a decorrelating matrix changes after it has seen some samples.
+// DecorrelationRule: how a layer's decorrelation changes after it has seen some samples.
 #pragma once
 
 #include <memory>
 
 #include "core/compute/compute.hpp"
 #include "core/decorrelation/matrix_update.hpp"
+#include "core/random.hpp"
+#include "core/rule_info.hpp"
 #include "core/table.hpp"
+#include "core/tensor.hpp"
 #include "core/types.hpp"
 
 namespace lateral {
 
+enum class DecorrelationMode {
+  closed_form,  ///< x = R zc by a product
+  settled,      ///< x settles on M x = zc, or M x = R zc − θ
+};
 enum class Gain {
   norm_ratio,  ///< one scalar: keeps the norm of a sample
   per_unit,    ///< one number a unit: keeps each unit's root mean square
@@ -26,10 +33,21 @@ enum class MatrixUpdate {
 
 /// What an experiment says about decorrelation rules; each reads what concerns it.
 struct DecorrelationParams {
+  DecorrelationMode mode = DecorrelationMode::closed_form;
   Scalar learning_rate = static_cast<Scalar>(1e-5);  ///< η
+  Scalar initial_scale = 1;  ///< x = initial_scale · zc before the first update
   Gain gain = Gain::norm_ratio;
   GainReference gain_reference = GainReference::raw;
   MatrixUpdate update = MatrixUpdate::exact;
+  RuleParameters own;  ///< those that the rule's info() declares
+};
+
+/// x = M⁻¹ (R zc − θ), of which a rule has what it fills in begin(); the rest stays empty: R = I,
+/// M = I, θ = 0.
+struct DecorrelationState {
+  Matrix R;          ///< feed-forward (n × n)
+  Matrix M;          ///< lateral (n × n): x settles
+  Vector threshold;  ///< θ (n)
 };
 
 /// The samples that a rule learns from: all (inputs × S), taken at the state before the update.
@@ -47,15 +65,37 @@ struct DecorrelationView {
 struct DecorrelationUpdate {
   double gain = 1;         ///< g, or the mean over units of a per-unit gain
   bool shortened = false;  ///< η was reduced so that M stayed invertible
+  /// K (n × n), for the layer's weights: W ← W K, by which a rule that reparametrises keeps what
+  /// the layer computes; or null. Valid until the next update.
+  const Matrix* weight_factor = nullptr;
+};
+
+/// The modes that a rule has.
+struct DecorrelationModes {
+  bool closed_form, settled;
 };
 
 class DecorrelationRule {
  public:
   virtual ~DecorrelationRule() = default;
-  /// False for a rule without a matrix: x is zc, and the updates are never called.
-  virtual bool has_matrix() const { return true; }
-  virtual DecorrelationUpdate update_closed_form(const DecorrelationView& view, MatrixRef R) = 0;
-  virtual DecorrelationUpdate update_settled(const DecorrelationView& view, MatrixRef M) = 0;
+  virtual const RuleInfo& info() const = 0;
+  virtual DecorrelationModes modes() const { return {true, true}; }
+  /// The start, for n inputs, in the mode that the rule was made for.
+  virtual void begin(Index n, const RandomStream& random, DecorrelationState& state) = 0;
+  /// Never called if begin() left the whole state empty.
+  virtual DecorrelationUpdate update(const DecorrelationView& view, DecorrelationState& state) = 0;
+  /// What it keeps besides, below `prefix`.
+  virtual void visit_state(const std::string& prefix, const TensorVisitor& visit);
+
+  /// Whether it whitens a training batch by the batch itself, and evaluates by a running R. Such a
+  /// rule needs demeaning by the batch, and one step at a time; it alone has what follows.
+  virtual bool whitens_batch() const { return false; }
+  /// R of this batch (zc, n × b), in the place of the state's. Valid until the next call.
+  virtual const Matrix* batch_matrix(ConstMatrixRef zc, const Compute& compute);
+  /// After batch_matrix(): the error at zc from the error G at x, through the batch's R and through
+  /// how that R depends on zc.
+  virtual void batch_backward(ConstMatrixRef zc, ConstMatrixRef G, MatrixRef error_at_zc,
+                              const Compute& compute) const;
 };
 
 using MakeDecorrelationRule = std::unique_ptr<DecorrelationRule>(const DecorrelationParams&);

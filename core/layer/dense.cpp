@@ -20,8 +20,7 @@ DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::
     : params_(params),
       seed_(seed),
       node_(node),
-      decorrelator_(params.decorrelator, params.inputs,
-                    RandomStream(seed, node, 0, Purpose::spectrum)) {
+      decorrelator_(params.decorrelator, params.inputs, seed, node) {
   LATERAL_CHECK(params.inputs > 0);
   LATERAL_CHECK(params.units > 0);
   LATERAL_CHECK(params.activation != nullptr);
@@ -165,8 +164,14 @@ void DenseLayer::learn() {
 
 void DenseLayer::learn_decorrelation() {
   Step& step = this->step();
-  if (!step.decorrelation_learned) step.report.decorrelation = decorrelator_.learn();
+  if (step.decorrelation_learned) return;
+  step.report.decorrelation = decorrelator_.learn();
   step.decorrelation_learned = true;
+  if (const Matrix* factor = step.report.decorrelation.weight_factor) {
+    weight_before_ = weight_;
+    weight_.setZero();
+    compute().add_product(1, {weight_before_}, *factor, weight_);
+  }
 }
 
 void DenseLayer::receive_true_error(ConstMatrixRef true_error) {

@@ -46,7 +46,7 @@ void online(Index n) {
   params.rule = find_entry(decorrelation_table(), "ahmad2024");
   params.demean = Demean::running;
   params.compute = &compute;
-  Decorrelator decorrelator{params, n, RandomStream(1, 1, 0, Purpose::spectrum)};
+  Decorrelator decorrelator{params, n, 1, 1};
   Matrix samples(n, 64), x;
   RandomStream(1, 1, 0, Purpose::generated_data).fill_normal(samples, 1.0);
   Index at = 0;

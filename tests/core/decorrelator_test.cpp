@@ -12,7 +12,7 @@ DecorrelatorParams params_for(const char* rule, DecorrelationMode mode, Demean d
   DecorrelatorParams params;
   params.rule = find_entry(decorrelation_table(), rule);
   params.rule_params.learning_rate = s(0.01);
-  params.mode = mode;
+  params.rule_params.mode = mode;
   params.demean = demean;
   params.integrator = find_entry(integrator_table(), "euler");
   params.settle.tolerance = s(is_double ? 1e-11 : 3e-6);
@@ -20,7 +20,7 @@ DecorrelatorParams params_for(const char* rule, DecorrelationMode mode, Demean d
 }
 
 Decorrelator make(const DecorrelatorParams& params, Index inputs) {
-  return Decorrelator(params, inputs, RandomStream(1, 2, 0, Purpose::spectrum));
+  return Decorrelator(params, inputs, 1, 2);
 }
 
 void train(Decorrelator& decorrelator, Index n, Index b, int steps, std::uint64_t first = 0) {
@@ -133,7 +133,7 @@ TEST_CASE("settled and closed form learn the same") {
         CAPTURE(static_cast<int>(gain));
         CAPTURE(b);
         Decorrelator closed = make(params, n);
-        params.mode = DecorrelationMode::settled;
+        params.rule_params.mode = DecorrelationMode::settled;
         Decorrelator settled = make(params, n);
         train(closed, n, b, 60);
         train(settled, n, b, 60);
@@ -249,7 +249,7 @@ TEST_CASE("training goes on from a saved state with the same bits") {
         Decorrelator straight = make(params, 6);
         train(straight, 6, 10, 7);
         train(straight, 6, 4, 1, 7);  // the last, smaller batch of an epoch
-        Decorrelator resumed(params, 6, RandomStream(99, 9, 0, Purpose::spectrum));
+        Decorrelator resumed(params, 6, 99, 9);
         load(resumed, save(straight));
         train(straight, 6, 10, 5, 8);
         train(resumed, 6, 10, 5, 8);

@@ -36,7 +36,7 @@ DenseLayerParams layer_params(const Setup& setup, Index inputs, Index units, Ind
   p.optimizer_params.momentum = 0.5;
   p.decorrelator.rule = find_entry(decorrelation_table(), setup.rule);
   p.decorrelator.rule_params.learning_rate = s(setup.decorrelation_rate);
-  p.decorrelator.mode = setup.mode;
+  p.decorrelator.rule_params.mode = setup.mode;
   p.decorrelator.demean = setup.demean;
   p.decorrelator.integrator = find_entry(integrator_table(), "chebyshev");
   p.decorrelator.settle.tolerance = s(is_double ? 1e-13 : 1e-5);

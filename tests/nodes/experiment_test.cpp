@@ -81,7 +81,7 @@ TEST_CASE("--set reaches every kind of field") {
   CHECK_FALSE(e.batches.shuffle);
   CHECK(e.layers[0].params.optimizer_params.learning_rate == 0.025);
   CHECK(e.seed == 9);
-  CHECK(e.layers[0].params.decorrelator.mode == DecorrelationMode::settled);
+  CHECK(e.layers[0].params.decorrelator.rule_params.mode == DecorrelationMode::settled);
   CHECK(e.name == "other");
   CHECK(e.batches.train_limit == 100);
 }

@@ -3,7 +3,7 @@
 
 #include "core/check.hpp"
 #include "core/decorrelation/matrix_update.hpp"
-#include "core/decorrelation/rule.hpp"
+#include "core/decorrelation/relative_gradient.hpp"
 
 namespace lateral::decorrelation {
 namespace {
@@ -21,7 +21,26 @@ class Ahmad2024 final : public DecorrelationRule {
  public:
   explicit Ahmad2024(const DecorrelationParams& params) : params_(params) {}
 
-  DecorrelationUpdate update_closed_form(const DecorrelationView& view, MatrixRef R) override {
+  const RuleInfo& info() const override {
+    static const RuleInfo info{
+        "whitens up to one scale, at a speed that does not depend on the scale of R",
+        "Ahmad 2024",
+        {},
+        {"M_ij, u_i = (M x)_i (update: implicit: the drive zc_i)",
+         "x_j of the lateral inputs",
+         "g (none with gain: per_unit or none); update: exact: ‖x‖² too, and for several samples "
+         "at once all to all"}};
+    return info;
+  }
+  void begin(Index n, const RandomStream&, DecorrelationState& state) override {
+    begin_scaled_identity(n, params_, state);
+  }
+  DecorrelationUpdate update(const DecorrelationView& view, DecorrelationState& state) override {
+    return state.M.size() > 0 ? update_lateral(view, state.M) : update_inverse(view, state.R);
+  }
+
+ private:
+  DecorrelationUpdate update_inverse(const DecorrelationView& view, MatrixRef R) {
     const double gain = fill_gain(view);
     if (params_.update == MatrixUpdate::implicit)
       update_inverse_implicit(R, view.x, params_.learning_rate, gain_, work_, view.compute);
@@ -32,7 +51,7 @@ class Ahmad2024 final : public DecorrelationRule {
     return {gain, false};
   }
 
-  DecorrelationUpdate update_settled(const DecorrelationView& view, MatrixRef M) override {
+  DecorrelationUpdate update_lateral(const DecorrelationView& view, MatrixRef M) {
     const double gain = fill_gain(view);
     if (params_.update == MatrixUpdate::implicit) {
       update_lateral_implicit(M, view.zc, view.x, params_.learning_rate, gain_, view.compute);
@@ -50,7 +69,6 @@ class Ahmad2024 final : public DecorrelationRule {
     return {gain, rate.shortened};
   }
 
- private:
   void defer(ConstVectorRef x, RankOneUpdate& deferred) const {
     deferred.x = x;
     deferred.gain = gain_;

@@ -1,4 +1,4 @@
-// No decorrelation: x is the demeaned input, and there is no matrix.
+// No decorrelation: x is the demeaned input.
 #include "core/decorrelation/rule.hpp"
 
 namespace lateral::decorrelation {
@@ -6,11 +6,12 @@ namespace {
 
 class None final : public DecorrelationRule {
  public:
-  bool has_matrix() const override { return false; }
-  DecorrelationUpdate update_closed_form(const DecorrelationView&, MatrixRef) override {
-    return {};
+  const RuleInfo& info() const override {
+    static const RuleInfo info{"no decorrelation", "", {}, {"none", "none", "none"}};
+    return info;
   }
-  DecorrelationUpdate update_settled(const DecorrelationView&, MatrixRef) override { return {}; }
+  void begin(Index, const RandomStream&, DecorrelationState&) override {}
+  DecorrelationUpdate update(const DecorrelationView&, DecorrelationState&) override { return {}; }
 };
 
 }  // namespace

@@ -1,0 +1,51 @@
+// When R is computed anew, and what the weights make of it.
+#include "core/decorrelation/direct_whitening.hpp"
+
+#include <Eigen/LU>
+#include <cmath>
+
+#include "core/decorrelation/relative_gradient.hpp"
+
+namespace lateral {
+
+DirectWhitening::DirectWhitening(const DecorrelationParams& params, const RuleInfo& info)
+    : params_(params),
+      momentum_(params.own.value(info, "momentum")),
+      ridge_(params.own.value(info, "ridge")),
+      interval_(params.own.value(info, "interval")),
+      freeze_after_(params.own.value(info, "freeze_after")) {}
+
+std::vector<RuleParameter> DirectWhitening::parameters(double interval, double ridge) {
+  return {{"interval", interval, 1, 1e9, "steps between two computations of R"},
+          {"momentum", 0.1, 1e-9, 1, "of the running covariance"},
+          {"ridge", ridge, 1e-12, 1e6, "floor of the eigenvalues"},
+          {"freeze_after", 0, 0, 1e9, "steps after which R stays as it is; 0: never"}};
+}
+
+void DirectWhitening::begin(Index n, const RandomStream&, DecorrelationState& state) {
+  begin_scaled_identity(n, params_, state);
+  covariance_ = RunningCovariance(n, momentum_);
+}
+
+DecorrelationUpdate DirectWhitening::update(const DecorrelationView& view,
+                                            DecorrelationState& state) {
+  if (freeze_after_ > 0 && covariance_.count() >= freeze_after_) return {};
+  covariance_.add(view.zc, view.compute);
+  const bool last = freeze_after_ > 0 && covariance_.count() >= freeze_after_;
+  if (std::fmod(covariance_.count(), interval_) != 0 && !last) return {};
+  const Eigen::MatrixXd R = matrix(eigenbasis(covariance_.value().cast<double>(), ridge_));
+  DecorrelationUpdate update;
+  if (keeps_function()) {
+    // K R_new = R_old  ⇔  R_newᵀ Kᵀ = R_oldᵀ
+    factor_ = R.transpose()
+                  .partialPivLu()
+                  .solve(Eigen::MatrixXd(state.R.cast<double>().transpose()))
+                  .transpose()
+                  .cast<Scalar>();
+    update.weight_factor = &factor_;
+  }
+  state.R = R.cast<Scalar>();
+  return update;
+}
+
+}  // namespace lateral

@@ -1,0 +1,20 @@
+// What most decorrelation rules have in common: nothing besides R, M and the threshold.
+#include "core/decorrelation/rule.hpp"
+
+#include "core/check.hpp"
+
+namespace lateral {
+
+void DecorrelationRule::visit_state(const std::string&, const TensorVisitor&) {}
+
+const Matrix* DecorrelationRule::batch_matrix(ConstMatrixRef, const Compute&) {
+  LATERAL_CHECK(!"only rules that whiten the batch have this");
+  return nullptr;
+}
+
+void DecorrelationRule::batch_backward(ConstMatrixRef, ConstMatrixRef, MatrixRef,
+                                       const Compute&) const {
+  LATERAL_CHECK(!"only rules that whiten the batch have this");
+}
+
+}  // namespace lateral
