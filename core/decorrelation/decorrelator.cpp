@@ -22,6 +22,9 @@ void add_columns(ConstMatrixRef z, Eigen::VectorXd& sum, const Compute& compute)
                       });
 }
 
+/// Power iterations on an M that is known for the first time.
+constexpr int spectrum_start_iterations = 64;
+
 void merge(const Settled& one, double samples_before, double samples, Settled& all) {
   all.converged = all.converged && one.converged;
   all.steps = std::max(all.steps, one.steps);
@@ -49,6 +52,9 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::
   integrator_ = params.integrator();
   spectrum_ = SpectrumTracker(inputs, RandomStream(seed, node, 0, Purpose::spectrum));
   spectrum_.refresh(state_.M, *params_.compute);
+  if (!state_.M.isDiagonal(0))  // of a diagonal any vector tells
+    for (int i = 0; i < spectrum_start_iterations; ++i)
+      spectrum_.track(state_.M, *params_.compute);
   if (!warm()) return;
   LATERAL_CHECK(params.batch > 0);
   previous_x_.setZero(inputs, params.batch);

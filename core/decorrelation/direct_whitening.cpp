@@ -17,8 +17,8 @@ DirectWhitening::DirectWhitening(const DecorrelationParams& params, const RuleIn
 
 std::vector<RuleParameter> DirectWhitening::parameters(double interval, double ridge) {
   return {{"interval", interval, 1, 1e9, "steps between two computations of R"},
-          {"momentum", 0.1, 1e-9, 1, "of the running covariance"},
-          {"ridge", ridge, 1e-12, 1e6, "floor of the eigenvalues"},
+          {"momentum", 0.01, 1e-9, 1, "of the running covariance"},
+          {"ridge", ridge, 1e-12, 1e6, "floor of the eigenvalues, over their mean"},
           {"freeze_after", 0, 0, 1e9, "steps after which R stays as it is; 0: never"}};
 }
 
@@ -33,7 +33,10 @@ DecorrelationUpdate DirectWhitening::update(const DecorrelationView& view,
   covariance_.add(view.zc, view.compute);
   const bool last = freeze_after_ > 0 && covariance_.count() >= freeze_after_;
   if (std::fmod(covariance_.count(), interval_) != 0 && !last) return {};
-  const Eigen::MatrixXd R = matrix(eigenbasis(covariance_.value().cast<double>(), ridge_));
+  const Eigen::MatrixXd C = covariance_.value().cast<double>();
+  const double mean = C.trace() / static_cast<double>(C.rows());
+  if (!(mean > 0)) return {};  // nothing has varied yet
+  const Eigen::MatrixXd R = matrix(eigenbasis(C, ridge_ * mean));
   DecorrelationUpdate update;
   if (keeps_function()) {
     // K R_new = R_old  ⇔  R_newᵀ Kᵀ = R_oldᵀ

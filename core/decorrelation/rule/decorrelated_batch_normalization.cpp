@@ -10,7 +10,8 @@ namespace {
 /// would swap from batch to batch). Back, with A = Eᵀ dR E:
 ///   dΣ = E (A ∘ F) Eᵀ,  F_ij = −1 / (√s_i √s_j (√s_i + √s_j)),
 /// the divided differences of s^(−1/2), finite also where eigenvalues meet.
-/// Source: Huang, Yang, Lang & Deng 2018; groups of 16.
+/// Source: Huang, Yang, Lang & Deng 2018; groups of 16. Their ε is 1e-5 and less, where units that
+/// hardly vary get running matrices that evaluation cannot use.
 class DecorrelatedBatchNormalization final : public BatchWhitening {
  public:
   explicit DecorrelatedBatchNormalization(const DecorrelationParams& params)
@@ -33,7 +34,7 @@ class DecorrelatedBatchNormalization final : public BatchWhitening {
     static const RuleInfo info{
         "each batch whitened by the inverse root of its covariance",
         "Huang, Yang, Lang & Deng 2018",
-        parameters(16, 1e-5),
+        parameters(16, 1e-3),
         {"none", "none", "all to all in a group: the covariance of the batch, its eigenvectors"}};
     return info;
   }

@@ -24,7 +24,7 @@ class Gwnn final : public DirectWhitening {
         "prong on the leading components",
         "Luo 2017, own variant",
         [] {
-          std::vector<RuleParameter> all = parameters(20, 1e-3);
+          std::vector<RuleParameter> all = parameters(20, 0.01);
           all.push_back({"components", 0.5, 0, 1, "share of the eigenvalues that is equalized"});
           return all;
         }(),

@@ -16,7 +16,7 @@ class Pca final : public DirectWhitening {
     static const RuleInfo info{
         "whitening by eigendecomposition, along principal components",
         "reference",
-        parameters(1, 1e-5),
+        parameters(20, 0.01),
         {"none", "none", "all to all: the covariance of the layer's input and its eigenvectors"}};
     return info;
   }

@@ -18,7 +18,7 @@ class Prong final : public DirectWhitening {
     static const RuleInfo info{
         "whitened reparametrization that keeps the function",
         "Desjardins et al. 2015",
-        parameters(100, 1e-3),
+        parameters(100, 0.01),
         {"none", "none", "all to all: the covariance of the layer's input and its eigenvectors"}};
     return info;
   }
