@@ -25,6 +25,8 @@ enum class Purpose : std::uint32_t {
   spectrum = 7,
   validation_split = 8,
   initial_decorrelation = 9,
+  weight_noise = 10,
+  bias_noise = 11,
 };
 
 /// The random numbers of one node, step and purpose; any element may be drawn in any order.

@@ -102,6 +102,43 @@ std::map<std::string, std::unique_ptr<DecorrelationRule>> rules_of(
   return rules;
 }
 
+using Parameters = google::protobuf::RepeatedPtrField<proto::Parameter>;
+
+/// Refuses parameters that are unknown or out of range, and orders them; with `fill` those that are
+/// missing get their defaults.
+void complete_parameters(const Settings& all, const std::string& path,
+                         const std::map<std::string, const RuleParameter*>& known, bool fill,
+                         Parameters& parameters) {
+  std::map<std::string, double> values;
+  for (const proto::Parameter& parameter : parameters) {
+    const std::string where = all.where_is(path + parameter.name());
+    const auto declared = known.find(parameter.name());
+    if (declared == known.end()) {
+      std::string names;
+      for (const auto& [name, rule] : known) names += (names.empty() ? "" : ", ") + name;
+      throw UserError(where + ": no rule of this network has a parameter '" + parameter.name() +
+                      "', expected " + (names.empty() ? "none" : "one of " + names));
+    }
+    const RuleParameter& range = *declared->second;
+    if (!(parameter.value() >= range.min && parameter.value() <= range.max)) {
+      std::ostringstream line;
+      line << where << ": " << path << parameter.name() << " is " << parameter.value()
+           << ", expected a value from " << range.min << " to " << range.max;
+      throw UserError(line.str());
+    }
+    if (!values.emplace(parameter.name(), parameter.value()).second)
+      throw UserError(where + ": " + path + parameter.name() + " is given twice, expected once");
+  }
+  if (fill)
+    for (const auto& [name, declared] : known) values.emplace(name, declared->value);
+  parameters.Clear();
+  for (const auto& [name, value] : values) {
+    proto::Parameter& parameter = *parameters.Add();
+    parameter.set_name(name);
+    parameter.set_value(value);
+  }
+}
+
 /// Fills in what the rules' own declarations say, and refuses what none of them knows.
 void complete_rules(Settings& all) {
   proto::Experiment& settings = all.values();
@@ -136,39 +173,24 @@ void complete_rules(Settings& all) {
     for (const RuleParameter& parameter : rule->info().parameters)
       known.emplace(parameter.name, &parameter);
   }
-  std::map<std::string, double> values;
-  for (const proto::Parameter& parameter : decorrelation.parameter()) {
-    const std::string where = all.where_is("decorrelation.parameter." + parameter.name());
-    const auto declared = known.find(parameter.name());
-    if (declared == known.end()) {
-      std::string names;
-      for (const auto& [name, rule] : known) names += (names.empty() ? "" : ", ") + name;
-      throw UserError(where + ": no rule of this network has a parameter '" + parameter.name() +
-                      "', expected " + (names.empty() ? "none" : "one of " + names));
-    }
-    const RuleParameter& range = *declared->second;
-    if (!(parameter.value() >= range.min && parameter.value() <= range.max)) {
-      std::ostringstream line;
-      line << where << ": decorrelation.parameter." << parameter.name() << " is "
-           << parameter.value() << ", expected a value from " << range.min << " to " << range.max;
-      throw UserError(line.str());
-    }
-    if (!values.emplace(parameter.name(), parameter.value()).second)
-      throw UserError(where + ": decorrelation.parameter " + parameter.name() +
-                      " is given twice, expected once");
-  }
-  // In the effective configuration all of them stand, if just one rule says what their default is.
-  if (rules.size() == 1)
-    for (const auto& [name, declared] : known) values.emplace(name, declared->value);
-  decorrelation.clear_parameter();
-  for (const auto& [name, value] : values) {
-    proto::Parameter& parameter = *decorrelation.add_parameter();
-    parameter.set_name(name);
-    parameter.set_value(value);
-  }
+  complete_parameters(all, "decorrelation.parameter.", known, rules.size() == 1,
+                      *decorrelation.mutable_parameter());
+  const std::unique_ptr<CreditRule> credit =
+      find_entry(credit_table(), settings.learning().credit())({});
+  known.clear();
+  for (const RuleParameter& parameter : credit->info().parameters)
+    known.emplace(parameter.name, &parameter);
+  complete_parameters(all, "learning.parameter.", known, true,
+                      *settings.mutable_learning()->mutable_parameter());
 }
 
 // ---- To plain structs
+
+RuleParameters to_parameters(const Parameters& parameters) {
+  std::map<std::string, double> own;
+  for (const proto::Parameter& parameter : parameters) own[parameter.name()] = parameter.value();
+  return RuleParameters(std::move(own));
+}
 
 Gain to_gain(proto::Gain::Kind kind) {
   switch (kind) {
@@ -208,10 +230,7 @@ DecorrelatorParams to_decorrelator(const proto::Decorrelation& settings, const s
                                 ? DecorrelationMode::settled
                                 : DecorrelationMode::closed_form;
   params.rule_params.initial_scale = static_cast<Scalar>(settings.initial_scale());
-  std::map<std::string, double> own;
-  for (const proto::Parameter& parameter : settings.parameter())
-    own[parameter.name()] = parameter.value();
-  params.rule_params.own = RuleParameters(std::move(own));
+  params.rule_params.own = to_parameters(settings.parameter());
   params.demean = to_demean(settings.demean());
   params.sample_fraction = settings.sample_fraction();
   params.null_directions = settings.null_directions() == proto::NullDirections::freeze
@@ -259,8 +278,11 @@ Experiment to_experiment(const proto::Experiment& settings) {
       .seed = settings.seed()};
   experiment.make_loss = find_entry(loss_table(), learning.loss());
   MakeCreditRule* credit = find_entry(credit_table(), learning.credit());
-  const std::unique_ptr<CreditRule> rule = credit();
+  const RuleParameters credit_parameters = to_parameters(learning.parameter());
+  const std::unique_ptr<CreditRule> rule = credit(credit_parameters);
   experiment.signal = rule->signal();
+  experiment.perturbed_pass = rule->perturbed_pass();
+  experiment.sees_whole_change = rule->sees_whole_change();
   experiment.credit_is_exact = rule->is_exact();
   experiment.epochs = static_cast<int>(learning.epochs());
   experiment.stop_when_unsettled = settings.decorrelation().unsettled() == proto::Unsettled::stop;
@@ -285,6 +307,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
     params.classes = experiment.image.classes;
     params.activation = find_entry(activation_table(), layer.activation());
     params.credit = credit;
+    params.credit_parameters = credit_parameters;
     params.sigma = learning.sigma();
     params.feedback_through_decorrelation = learning.feedback_through_decorrelation();
     params.optimizer = find_entry(optimizer_table(), learning.optimizer());
@@ -311,14 +334,17 @@ Index Experiment::micro_batch(Index batch) const {
 }
 
 std::size_t Experiment::messages_in_flight() const {
-  constexpr std::size_t kinds = 2;  // activity and perturbation, or error and true error
+  // Activity and perturbations, or error and true error.
+  const std::size_t kinds =
+      perturbed_pass == PerturbedPass::units_of_one_layer ? 1 + layers.size() : 2;
   return kinds * static_cast<std::size_t>(micro_batches) *
          static_cast<std::size_t>(steps_in_flight);
 }
 
 std::size_t Experiment::batch_bytes_max() const {
   Index widest = image.pixels();
-  for (const LayerSpec& layer : layers) widest = std::max(widest, layer.params.units);
+  for (const LayerSpec& layer : layers)
+    widest = std::max(widest, layer.params.units + change_rows());
   return static_cast<std::size_t>(widest) * static_cast<std::size_t>(batches.batch_size) *
          sizeof(float);
 }

@@ -36,6 +36,8 @@ struct Experiment {
   MakeLoss* make_loss = nullptr;
   bool credit_is_exact = true;  ///< CreditRule::is_exact()
   Signal signal = Signal::error;
+  PerturbedPass perturbed_pass = PerturbedPass::none;
+  bool sees_whole_change = false;  ///< CreditRule::sees_whole_change()
   int epochs = 1;
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
@@ -51,6 +53,9 @@ struct Experiment {
   }
   /// Whether probed steps also send the true error back, to compare the rule's gradient with.
   bool compares_gradients() const { return !credit_is_exact; }
+  /// Rows of a Perturbation beside the units': the squared change of all units below, if the rule
+  /// asks.
+  Index change_rows() const { return sees_whole_change ? 1 : 0; }
   /// Samples of a micro-batch but for the last one of a batch of so many.
   Index micro_batch(Index batch) const;
   /// Messages of one kind that may be on their way to a node before it reads the first of them.

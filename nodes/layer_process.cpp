@@ -26,6 +26,7 @@ DenseLayerParams with_compute(DenseLayerParams params, const Compute& compute) {
 LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position, int threads)
     : experiment_{experiment},
       name_{experiment.layers[position].name},
+      position_{static_cast<int>(position)},
       is_first_{position == 0},
       upstream_{is_first_ ? source_name : experiment.layers[position - 1].name},
       downstream_{experiment.layers[position].params.is_output
@@ -65,8 +66,10 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
       return on_upstream(peer, std::move(message), out);
     case Awaiting::perturbation:
       if (header.has_perturbation() && is_due(header.perturbation()))
-        return on_perturbation(
-            batch_view(message, peer, layer_.params().inputs, samples_due(), at_.batch), out);
+        return on_perturbation(batch_view(message, peer,
+                                          layer_.params().inputs + experiment_.change_rows(),
+                                          samples_due(), at_.batch),
+                               out);
       break;
     case Awaiting::signal:
       if ((header.has_error() && is_due(header.error())) ||
@@ -140,20 +143,51 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   out.send(downstream_, std::move(up));
 
   if (!layer_.credit().perturbs()) return end_forward_piece();
-  if (is_first_)  // its input is not perturbed
+  perturbations_ = 0;
+  if (perturbations_due() == 0)
     on_perturbation(Matrix(), out);
   else
     awaiting_ = Awaiting::perturbation;
 }
 
+int LayerProcess::perturbations_due() const {
+  if (layer_.credit().perturbed_pass() == PerturbedPass::units_of_one_layer) return position_;
+  return is_first_ ? 0 : 1;
+}
+
 void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
-  const Matrix& difference = layer_.respond_perturbed(perturbation);
+  const Index inputs = perturbation.size() > 0 ? layer_.params().inputs : 0;
+  const auto dz = perturbation.topRows(inputs);
+  const bool one_at_a_time =
+      layer_.credit().perturbed_pass() == PerturbedPass::units_of_one_layer;
+  if (perturbations_due() > 0) ++perturbations_;
+  const auto below = perturbation.bottomRows(perturbation.rows() - inputs);
+  if (!one_at_a_time) {
+    send_perturbation(layer_.respond_perturbed(dz), below, out);
+    return end_forward_piece();
+  }
+  if (perturbations_ > 0) send_perturbation(layer_.relay_perturbed(dz), below, out);
+  if (perturbations_ < perturbations_due()) return;
+  send_perturbation(layer_.respond_perturbed(Matrix()), Matrix(), out);
+  end_forward_piece();
+}
+
+void LayerProcess::send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out) {
   check_settled(layer_.report().forward_settled, "perturbation", out);
-  Message up = batch_message(difference, name_, "perturbation at " + at_step());
+  const std::string what = "perturbation at " + at_step();
+  Message up;
+  if (experiment_.change_rows() == 0) {
+    up = batch_message(difference, name_, what);
+  } else {
+    Matrix body(difference.rows() + 1, difference.cols());
+    body.topRows(difference.rows()) = difference;
+    body.bottomRows(1) = layer_.squared_change();
+    if (below.size() > 0) body.bottomRows(1) += below;
+    up = batch_message(body, name_, what);
+  }
   up.header.mutable_perturbation()->set_step(at_.step);
   up.header.mutable_perturbation()->set_first_sample(static_cast<std::uint32_t>(first_));
   out.send(downstream_, std::move(up));
-  end_forward_piece();
 }
 
 void LayerProcess::end_forward_piece() {

@@ -12,8 +12,9 @@ namespace lateral {
 
 /// A training step, in the order in which a layer reads:
 ///   upstream    Activity      → respond, Activity downstream
-///   upstream    Perturbation  → Perturbation downstream          (a rule that perturbs; not the
-///                               first layer)
+///   upstream    Perturbation  → Perturbation downstream          (a rule that perturbs: one, but
+///                               not for the first layer; or one for each layer below, and then
+///                               its own)
 ///   above       the signal    → receive credit, Error upstream   (from the layer above or the
 ///                               readout)
 ///   downstream  TrueError     → TrueError upstream               (probed steps of rules other than
@@ -44,6 +45,10 @@ class LayerProcess final : public Process {
   void on_upstream(const std::string& peer, Message message, Outbox& out);
   void on_activity(const std::string& peer, const Message& message, Outbox& out);
   void on_perturbation(ConstMatrixRef perturbation, Outbox& out);
+  /// Of the pass at hand; what units changed by below comes as one more row where the rule asks.
+  void send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out);
+  /// Perturbations that come from below for a piece.
+  int perturbations_due() const;
   void end_forward_piece();
   /// The activity of one more step, or the signal of the first in flight.
   void choose_next();
@@ -68,6 +73,7 @@ class LayerProcess final : public Process {
 
   const Experiment& experiment_;
   std::string name_;
+  int position_;
   bool is_first_;
   std::string upstream_, downstream_, signal_from_;
   Compute compute_;
@@ -76,6 +82,7 @@ class LayerProcess final : public Process {
   std::deque<Step> in_flight_;  // responded to, not yet learned; the last may be coming in
   Step at_{};                   // the step at hand
   Index first_ = 0;             // sample of its batch that the next piece begins with
+  int perturbations_ = 0;       // of the piece at hand that have come
   bool draining_ = false;       // no step is taken in until those in flight are learned
   std::vector<Message> late_;   // errors that lockstep keeps back
   wire::Snapshot snapshot_;     // being handed over

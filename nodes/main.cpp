@@ -11,6 +11,7 @@
 #include "nodes/launch/launch.hpp"
 #include "nodes/launch/node_program.hpp"
 #include "nodes/network.hpp"
+#include "nodes/rules.hpp"
 #include "nodes/version.hpp"
 
 namespace lateral {
@@ -251,6 +252,11 @@ int main_throwing(int argc, char** argv) {
   with_data(evaluate_command);
   with_placement(evaluate_command);
 
+  std::string rule;
+  CLI::App* rules_command = app.add_subcommand(
+      "rules", "List every rule: source, parameters, and what a synapse must see");
+  rules_command->add_option("NAME", rule, "Only this one");
+
   CLI::App* node_command = app.add_subcommand("node",
                                               "One node process: what a launcher starts. It calls "
                                               "its coordinator, which tells it the rest");
@@ -278,6 +284,10 @@ int main_throwing(int argc, char** argv) {
   if (run_command->parsed()) return run(options);
   if (check_command->parsed()) return check(options);
   if (evaluate_command->parsed()) return evaluate(options);
+  if (rules_command->parsed()) {
+    std::cout << describe_rules(rule) << std::flush;
+    return 0;
+  }
   return static_cast<int>(run_node(call));
 }
 

@@ -97,19 +97,49 @@ void ReadoutProcess::on_activity(const std::string& peer, Message message, Outbo
   loss_->evaluate(y_, labels_, losses_, error_);
   if (target_.pass() == wire::evaluate) return end_piece(out);
   if (experiment_.signal == Signal::reward) {
+    perturbations_ = 0;
     awaiting_ = Awaiting::perturbation;
     return;
   }
   send_error(out);
+  send_true_error(out);
   end_piece(out);
 }
 
 void ReadoutProcess::on_perturbation(const std::string& peer, const Message& message, Outbox& out) {
   const auto b = static_cast<Index>(labels_.size());
+  const BatchView body = batch_view(message, peer, classes_ + experiment_.change_rows(), b, b);
   differences_.resize(labels_.size());
-  loss_->difference(y_, batch_view(message, peer, classes_, b, b), labels_, differences_);
-  send_error(out);
+  loss_->difference(y_, body.topRows(classes_), labels_, differences_);
+  if (experiment_.change_rows() > 0) {
+    double units = 0;
+    for (const LayerSpec& layer : experiment_.layers)
+      units += static_cast<double>(layer.params.units);
+    for (Index n = 0; n < b; ++n) {
+      const auto change = static_cast<double>(body(classes_, n));
+      double& difference = differences_[static_cast<std::size_t>(n)];
+      difference = change > 0 ? units * difference / change : 0;
+    }
+  }
+  if (experiment_.perturbed_pass == PerturbedPass::units_of_one_layer) {
+    out.send(experiment_.layers[perturbations_].name, reward());
+    if (++perturbations_ < experiment_.layers.size()) return;
+  } else {
+    broadcast(reward(), out);
+  }
+  send_true_error(out);
   end_piece(out);
+}
+
+Message ReadoutProcess::reward() const {
+  const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(),
+                                                    static_cast<Index>(differences_.size()));
+  const Matrix rewards = reward.cast<Scalar>();
+  Message message = batch_message(rewards, readout_name,
+                                  "reward at step " + std::to_string(target_.step()));
+  message.header.mutable_reward()->set_step(target_.step());
+  message.header.mutable_reward()->set_first_sample(target_.first_sample());
+  return message;
 }
 
 void ReadoutProcess::send_error(Outbox& out) {
@@ -129,20 +159,16 @@ void ReadoutProcess::send_error(Outbox& out) {
       broadcast(message, out);
       break;
     }
-    case Signal::reward: {
-      const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(),
-                                                        static_cast<Index>(differences_.size()));
-      const Matrix rewards = reward.cast<Scalar>();
-      Message message = batch_message(rewards, readout_name, "reward" + at);
-      message.header.mutable_reward()->set_step(target_.step());
-      message.header.mutable_reward()->set_first_sample(target_.first_sample());
-      broadcast(message, out);
-      break;
-    }
+    case Signal::reward:
+      break;  // on_perturbation()
   }
+}
+
+void ReadoutProcess::send_true_error(Outbox& out) {
   if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
   // A layer reads all of the signal first.
-  Message message = batch_message(error_, readout_name, "true error" + at);
+  Message message = batch_message(error_, readout_name,
+                                  "true error at step " + std::to_string(target_.step()));
   message.header.mutable_true_error()->set_step(target_.step());
   message.header.mutable_true_error()->set_first_sample(target_.first_sample());
   true_errors_.push_back(std::move(message));

@@ -10,7 +10,7 @@
 namespace lateral {
 
 /// Reads, for each batch: the Target from the source, the Activity from the last layer and, under a
-/// rule that perturbs, the Perturbation. Markers come from the source alone.
+/// rule that perturbs, the Perturbation or one for each layer. Markers come from the source alone.
 class ReadoutProcess final : public Process {
  public:
   /// `train` are the sums of an epoch that was begun before.  `experiment` must outlive the
@@ -27,6 +27,8 @@ class ReadoutProcess final : public Process {
   void on_perturbation(const std::string& peer, const Message& message, Outbox& out);
   /// Sends the credit signal of the step, and the true error on a probed step.
   void send_error(Outbox& out);
+  void send_true_error(Outbox& out);
+  Message reward() const;
   /// Sends a copy of the body to every layer.
   void broadcast(const Message& message, Outbox& out) const;
   bool is_last_piece() const;
@@ -47,6 +49,7 @@ class ReadoutProcess final : public Process {
   std::vector<std::uint32_t> labels_;
   Matrix y_, error_;
   std::vector<double> losses_, differences_;
+  std::size_t perturbations_ = 0;  // of the piece that have come
 };
 
 }  // namespace lateral

@@ -11,6 +11,13 @@ namespace {
 /// layer takes e itself.   Source: Nøkland 2016
 class DirectFeedbackAlignment final : public CreditRule {
  public:
+  const RuleInfo& info() const override {
+    static const RuleInfo info{"each layer reads the output error through fixed random weights",
+                               "Nøkland 2016",
+                               {},
+                               {"x_j, f'(a_i), B_i", "none", "the output error, a number a class and sample"}};
+    return info;
+  }
   Signal signal() const override { return Signal::output_error; }
   std::optional<FeedbackShape> feedback_shape(Index units, Index, Index classes,
                                               bool is_output) const override {
@@ -29,7 +36,7 @@ class DirectFeedbackAlignment final : public CreditRule {
 
 }  // namespace
 
-std::unique_ptr<CreditRule> direct_feedback_alignment() {
+std::unique_ptr<CreditRule> direct_feedback_alignment(const RuleParameters&) {
   return std::make_unique<DirectFeedbackAlignment>();
 }
 

@@ -10,6 +10,13 @@ namespace {
 /// Source: Lillicrap et al. 2016; the law of B: Ahmad 2024's code.
 class FeedbackAlignment final : public CreditRule {
  public:
+  const RuleInfo& info() const override {
+    static const RuleInfo info{"the error comes back through fixed random weights",
+                               "Lillicrap et al. 2016; law of B: Ahmad 2024",
+                               {},
+                               {"x_j, f'(a_i), δ_i", "Bᵀ δ through fixed synapses of their own", "none"}};
+    return info;
+  }
   Signal signal() const override { return Signal::error; }
   std::optional<FeedbackShape> feedback_shape(Index units, Index inputs, Index,
                                               bool) const override {
@@ -18,13 +25,13 @@ class FeedbackAlignment final : public CreditRule {
   void assign(const CreditView& view, MatrixRef delta) const override {
     delta = view.signal.cwiseProduct(view.slope);
   }
-  Operand backward(ConstMatrixRef, ConstMatrixRef feedback) const override {
+  Operand backward(ConstMatrixRef, ConstMatrixRef feedback, Matrix&) const override {
     return {feedback, true};
   }
 };
 
 }  // namespace
 
-std::unique_ptr<CreditRule> feedback_alignment() { return std::make_unique<FeedbackAlignment>(); }
+std::unique_ptr<CreditRule> feedback_alignment(const RuleParameters&) { return std::make_unique<FeedbackAlignment>(); }
 
 }  // namespace lateral::credit

@@ -27,7 +27,7 @@ DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::
   LATERAL_CHECK(params.credit != nullptr);
   LATERAL_CHECK(params.optimizer != nullptr);
   activation_ = params.activation();
-  credit_ = params.credit();
+  credit_ = params.credit(params.credit_parameters);
   const double bound = 1.0 / std::sqrt(static_cast<double>(params.inputs));
   weight_.resize(params.units, params.inputs);
   RandomStream(seed, node, 0, Purpose::initial_weight).fill_uniform(weight_, bound);
@@ -79,41 +79,86 @@ const Matrix& DenseLayer::respond_evaluate(ConstMatrixRef z) {
   return evaluate_y_;
 }
 
+void DenseLayer::propagate_difference(ConstMatrixRef dz) {
+  const Index b = y_.cols();
+  da_.resize(params_.units, b);
+  if (dz.size() == 0) {
+    dx_.resize(0, 0);
+    da_.setZero();
+    return;
+  }
+  LATERAL_CHECK(dz.rows() == params_.inputs);
+  LATERAL_CHECK(dz.cols() == b);
+  decorrelator_.forward_difference(dz, dx_);
+  step().report.forward_settled = decorrelator_.forward_settled();
+  compute().apply({weight_}, dx_, da_);
+}
+
+const Matrix& DenseLayer::difference_of_activity() {
+  dy_.resize(params_.units, da_.cols());
+  activation_->difference(step().a.middleCols(part_.first, da_.cols()), da_, dy_);
+  return dy_;
+}
+
+const Matrix& DenseLayer::relay_perturbed(ConstMatrixRef dz) {
+  propagate_difference(dz);
+  return difference_of_activity();
+}
+
 const Matrix& DenseLayer::respond_perturbed(ConstMatrixRef dz) {
   LATERAL_CHECK(credit_->perturbs());
+  constexpr double operations_of_a_number = 100;
   Step& step = this->step();
-  const Index b = y_.cols();
-  const Index units = params_.units;
-  step.noise.resize(units, part_.batch);
+  propagate_difference(dz);
+  const Index b = da_.cols();
+  if (shakes_weights()) {
+    weight_noise_.resize(params_.units, params_.inputs);
+    const RandomStream random(seed_, node_, part_.step, Purpose::weight_noise);
+    compute().for_columns(
+        params_.inputs, gradient_columns,
+        operations_of_a_number * static_cast<double>(weight_noise_.size()),
+        [&](Index first, Index columns) {
+          random.fill_normal(weight_noise_.middleCols(first, columns), params_.sigma,
+                             static_cast<std::uint64_t>(first * params_.units));
+        });
+    Matrix bias_noise(params_.units, 1);
+    RandomStream(seed_, node_, part_.step, Purpose::bias_noise)
+        .fill_normal(bias_noise, params_.sigma);
+    if (dx_.size() == 0) dx_.setZero(params_.inputs, b);
+    dx_ += step.x.middleCols(part_.first, b);
+    compute().add_product(1, {weight_noise_}, dx_, da_);
+    da_.colwise() += bias_noise.col(0);
+    return difference_of_activity();
+  }
+  step.noise.resize(params_.units, part_.batch);
   auto noise = step.noise.middleCols(part_.first, b);
   const RandomStream random(seed_, node_, part_.step, Purpose::node_noise);
-  constexpr double operations_of_a_number = 100;
   compute().for_columns(b, 32, operations_of_a_number * static_cast<double>(noise.size()),
                         [&](Index first, Index columns) {
                           random.fill_normal(
                               noise.middleCols(first, columns), params_.sigma,
-                              static_cast<std::uint64_t>((part_.first + first) * units));
+                              static_cast<std::uint64_t>((part_.first + first) * params_.units));
                         });
-  da_.resize(units, b);
-  if (dz.size() > 0) {
-    LATERAL_CHECK(dz.rows() == params_.inputs);
-    LATERAL_CHECK(dz.cols() == b);
-    decorrelator_.forward_difference(dz, dx_);
-    step.report.forward_settled = decorrelator_.forward_settled();
-    compute().apply({weight_}, dx_, da_);
-    da_ += noise;
-  } else {
-    da_ = noise;
-  }
-  dy_.resize(units, b);
-  activation_->difference(step.a.middleCols(part_.first, b), da_, dy_);
-  return dy_;
+  da_ += noise;
+  if (credit_->sees_whole_change()) noise = da_;
+  return difference_of_activity();
+}
+
+const Matrix& DenseLayer::squared_change() {
+  squared_change_ = da_.colwise().squaredNorm();
+  return squared_change_;
 }
 
 void DenseLayer::receive_credit(ConstMatrixRef signal) {
   Step& step = this->step();
   const Index b = signal.cols();
   LATERAL_CHECK(part_.first + b <= part_.batch);
+  samples_ = b;
+  if (shakes_weights()) {
+    if (part_.first == 0) step.reward_sum = 0;
+    step.reward_sum += signal.cast<double>().sum();
+    return;
+  }
   step.slope.resize(params_.units, part_.batch);
   step.delta.resize(params_.units, part_.batch);
   auto slope = step.slope.middleCols(part_.first, b);
@@ -127,13 +172,12 @@ void DenseLayer::receive_credit(ConstMatrixRef signal) {
                      params_.is_output, params_.sigma},
                     delta.middleCols(first, columns));
   });
-  samples_ = b;
 }
 
 const Matrix& DenseLayer::pass_back() {
   LATERAL_CHECK(credit_->signal() == Signal::error);
   error_at_x_.resize(params_.inputs, samples_);
-  compute().apply(credit_->backward(weight_, feedback_),
+  compute().apply(credit_->backward(weight_, feedback_, backward_work_),
                   step().delta.middleCols(part_.first, samples_), error_at_x_);
   if (!params_.feedback_through_decorrelation) return error_at_x_;
   decorrelator_.backward(error_at_x_, error_at_z_);
@@ -143,17 +187,28 @@ const Matrix& DenseLayer::pass_back() {
 
 void DenseLayer::learn() {
   Step& step = this->step();
-  scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * step.delta;
-  bias_gradient_ = scaled_delta_.rowwise().sum();
-  if (measure_update_) weight_before_ = weight_;
+  if (shakes_weights()) {
+    bias_gradient_.resize(params_.units);
+    RandomStream(seed_, node_, part_.step, Purpose::bias_noise)
+        .fill_normal(bias_gradient_, params_.sigma);
+    bias_gradient_ *= reward_scale();
+    scaled_delta_.resize(0, 0);
+  } else {
+    scaled_delta_ = 1 / static_cast<Scalar>(part_.batch) * step.delta;
+    bias_gradient_ = scaled_delta_.rowwise().sum();
+  }
   const Operand delta = compute().prepared(scaled_delta_, rounded_delta_);
+  if (measure_update_) weight_before_ = weight_;
   // Each block of the gradient is used up while it is still in cache.
   weight_optimizer_->begin_step();
   compute().for_columns(
       params_.inputs, gradient_columns, gradient_operations(), [&](Index first, Index columns) {
         thread_local Matrix gradient;
         gradient.resize(params_.units, columns);
-        weight_gradient(delta, first, columns, gradient);
+        if (shakes_weights())
+          shaken_gradient(first, columns, gradient);
+        else
+          weight_gradient(delta, first, columns, gradient);
         weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
       });
   bias_optimizer_->step(bias_gradient_, bias_);
@@ -177,8 +232,9 @@ void DenseLayer::learn_decorrelation() {
 void DenseLayer::receive_true_error(ConstMatrixRef true_error) {
   Step& step = this->step();
   step.true_delta.resize(params_.units, part_.batch);
-  step.true_delta.middleCols(part_.first, true_error.cols()) =
-      true_error.cwiseProduct(step.slope.middleCols(part_.first, true_error.cols()));
+  auto delta = step.true_delta.middleCols(part_.first, true_error.cols());
+  activation_->slope(step.a.middleCols(part_.first, true_error.cols()), delta);
+  delta.array() *= true_error.array();
   samples_ = true_error.cols();
 }
 
@@ -188,6 +244,19 @@ const Matrix& DenseLayer::pass_back_true() {
                   error_at_x_);
   decorrelator_.backward_probe(error_at_x_, error_at_z_);
   return error_at_z_;
+}
+
+Scalar DenseLayer::reward_scale() const {
+  return static_cast<Scalar>(step().reward_sum / static_cast<double>(part_.batch) /
+                             (params_.sigma * params_.sigma));
+}
+
+void DenseLayer::shaken_gradient(Index first, Index columns, MatrixRef gradient) const {
+  // Drawn anew: what steps in flight shook is not kept.
+  RandomStream(seed_, node_, part_.step, Purpose::weight_noise)
+      .fill_normal(gradient.leftCols(columns), params_.sigma,
+                   static_cast<std::uint64_t>(first * params_.units));
+  gradient.leftCols(columns) *= reward_scale();
 }
 
 double DenseLayer::gradient_angle() {
@@ -202,7 +271,10 @@ double DenseLayer::gradient_angle() {
         });
   };
   whole(step().true_delta, true_gradient_);
-  whole(step().delta, gradient_);
+  if (shakes_weights())
+    shaken_gradient(0, params_.inputs, gradient_);
+  else
+    whole(step().delta, gradient_);
   return angle_degrees(gradient_, true_gradient_);
 }
 

@@ -20,6 +20,7 @@ struct DenseLayerParams {
   bool is_output = false;
   MakeActivation* activation = nullptr;
   MakeCreditRule* credit = nullptr;
+  RuleParameters credit_parameters;
   double sigma = 1e-3;                         ///< of the noise of a rule that perturbs
   bool feedback_through_decorrelation = true;  ///< false: pass_back gives the error at x itself
   MakeOptimizer* optimizer = nullptr;
@@ -52,9 +53,14 @@ class DenseLayer {
   void about(const Part& part);
   const Matrix& respond_evaluate(ConstMatrixRef z);
   /// The noisy pass of a rule that perturbs, as differences from the clean pass (linear below f, so
-  /// nothing is lost to rounding): da = W R dz + ξ, dy = f(a + da) − f(a).
-  ///   dz (inputs × batch), or empty for the first layer, whose input is not perturbed
+  /// nothing is lost to rounding): dy = f(a + da) − f(a),
+  ///   da = W R dz + ξ, or with noise on the weights W R dz + ξ_W (x + R dz) + ξ_b.
+  ///   dz (inputs × batch), or empty where the input is not perturbed
   const Matrix& respond_perturbed(ConstMatrixRef dz);
+  /// The same without noise of its own, when other layers are shaken: da = W R dz.
+  const Matrix& relay_perturbed(ConstMatrixRef dz);
+  /// ‖da‖² (1 × batch) of each sample, after either.
+  const Matrix& squared_change();
 
   /// δ from the signal that the credit rule asks for (see CreditView).
   void receive_credit(ConstMatrixRef signal);
@@ -104,16 +110,25 @@ class DenseLayer {
   /// What a step keeps from its forward pass until it has learned; (· × batch).
   struct Step {
     Matrix x, a, slope, noise, delta, true_delta;
+    double reward_sum = 0;  // with noise on the weights
     StepReport report;
     bool decorrelation_learned = false;
   };
   Step& step() { return steps_[part_.step % steps_.size()]; }
   const Step& step() const { return steps_[part_.step % steps_.size()]; }
   const Compute& compute() const { return *params_.decorrelator.compute; }
+  bool shakes_weights() const { return credit_->perturbed_pass() == PerturbedPass::all_weights; }
+  /// da_ ← W R dz, or 0 where dz is empty.
+  void propagate_difference(ConstMatrixRef dz);
+  /// dy_ from da_.
+  const Matrix& difference_of_activity();
   /// gradient ← (1/b) δ xᵀ for the columns [first, first + columns) of W.
   ///   scaled_delta: δ / b
   void weight_gradient(const Operand& scaled_delta, Index first, Index columns,
                        MatrixRef gradient) const;
+  /// gradient ← (mean reward / σ²) ξ_W for those columns.
+  void shaken_gradient(Index first, Index columns, MatrixRef gradient) const;
+  Scalar reward_scale() const;
   double gradient_operations() const;
 
   DenseLayerParams params_;
@@ -130,9 +145,9 @@ class DenseLayer {
   Part part_;                // the samples at hand
   Index samples_ = 0;        // how many of them, going back
   // of the samples at hand
-  Matrix y_, dx_, da_, dy_, error_at_x_, error_at_z_;
+  Matrix y_, dx_, da_, dy_, squared_change_, error_at_x_, error_at_z_;
   // scratch
-  Matrix scaled_delta_, gradient_, true_gradient_, weight_before_;
+  Matrix scaled_delta_, gradient_, true_gradient_, weight_before_, backward_work_, weight_noise_;
   Vector bias_gradient_;
   std::vector<std::uint16_t> rounded_delta_;
   Matrix evaluate_x_, evaluate_y_;
