@@ -27,6 +27,7 @@ enum class Purpose : std::uint32_t {
   initial_decorrelation = 9,
   weight_noise = 10,
   bias_noise = 11,
+  sweep = 12,
 };
 
 /// The random numbers of one node, step and purpose; any element may be drawn in any order.

@@ -78,10 +78,12 @@ void check_network(const Settings& all, const ImageShape& image) {
                     std::to_string(settings.execution().micro_batches()) +
                     " with decorrelation.demean batch, whose mean couples the whole batch forward "
                     "and backward; expected 1, or demean: running or none");
-  if (decorrelation.step() > 0 && decorrelation.integrator() == "chebyshev")
+  if (decorrelation.step() > 0 &&
+      !find_entry(integrator_table(), decorrelation.integrator())()->takes_step())
     throw UserError(all.where_is("decorrelation.step") + ": decorrelation.step is " +
                     std::to_string(decorrelation.step()) +
-                    " with integrator chebyshev, which has no fixed step; expected 0");
+                    " with integrator " + decorrelation.integrator() +
+                    ", which has no fixed step; expected 0");
 }
 
 // ---- Rules and what they declare

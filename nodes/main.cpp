@@ -12,6 +12,7 @@
 #include "nodes/launch/node_program.hpp"
 #include "nodes/network.hpp"
 #include "nodes/rules.hpp"
+#include "nodes/sweep/run_sweep.hpp"
 #include "nodes/version.hpp"
 
 namespace lateral {
@@ -252,6 +253,19 @@ int main_throwing(int argc, char** argv) {
   with_data(evaluate_command);
   with_placement(evaluate_command);
 
+  SweepOptions sweep;
+  CLI::App* sweep_command = app.add_subcommand(
+      "sweep", "Run every setting of a sweep file, several seeds each, and name the best");
+  sweep_command->add_option("SWEEP", sweep.file, "Sweep file; proto/sweep.proto documents it");
+  sweep_command->add_option("--resume", sweep.resume, "Go on with the sweep in this folder");
+  sweep_command->add_option("--out", sweep.out, "Folder (default: runs/NAME-TIMESTAMP)");
+  with_data(sweep_command);
+  sweep_command
+      ->add_option("--jobs", sweep.jobs, "Runs at a time (default: the processors it may use)")
+      ->check(CLI::Range(1, 1024))
+      ->option_text("N");
+  sweep_command->add_flag("--quiet", sweep.quiet, "Print nothing but errors");
+
   std::string rule;
   CLI::App* rules_command = app.add_subcommand(
       "rules", "List every rule: source, parameters, and what a synapse must see");
@@ -284,6 +298,14 @@ int main_throwing(int argc, char** argv) {
   if (run_command->parsed()) return run(options);
   if (check_command->parsed()) return check(options);
   if (evaluate_command->parsed()) return evaluate(options);
+  if (sweep_command->parsed()) {
+    if (sweep.file.empty() == sweep.resume.empty())
+      throw UserError("sweep: expected a SWEEP file or --resume FOLDER");
+    if (!sweep.resume.empty() && !sweep.out.empty())
+      throw UserError("sweep --resume goes on in its own folder, expected no --out");
+    sweep.data = options.data;
+    return run_sweep(sweep);
+  }
   if (rules_command->parsed()) {
     std::cout << describe_rules(rule) << std::flush;
     return 0;

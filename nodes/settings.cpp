@@ -235,6 +235,23 @@ void check_range(const pb::Message& message, const FieldDescriptor* field, const
 
 }  // namespace
 
+void parse_text(std::string_view text, const std::string& origin, pb::Message& message,
+                TextFormat::ParseInfoTree* locations) {
+  TextFormat::Parser parser;
+  FirstError error;
+  parser.RecordErrorsTo(&error);
+  parser.WriteLocationsTo(locations);
+  if (!parser.ParseFromString(std::string(text), &message)) {
+    const auto unprintable = [](char c) {
+      const auto byte = static_cast<unsigned char>(c);
+      return byte == 0x7f || (byte < 0x20 && c != '\n' && c != '\t' && c != '\r');
+    };
+    if (std::any_of(text.begin(), text.end(), unprintable))
+      throw UserError(origin + ": binary, expected an experiment in Protocol Buffers text format");
+    throw UserError(origin + ":" + error.text());
+  }
+}
+
 std::string Settings::where(const std::string& path, const FieldDescriptor* field, int index,
                             const TextFormat::ParseInfoTree* tree) const {
   if (const auto flag = flags_.find(path); flag != flags_.end()) return "--set " + flag->second;
@@ -288,19 +305,7 @@ void Settings::check_fields(const pb::Message& message, const std::string& prefi
 Settings::Settings(std::string_view text, std::string origin, const std::vector<std::string>& sets,
                    const NamesInTable& names_in_table)
     : origin_{std::move(origin)} {
-  TextFormat::Parser parser;
-  FirstError error;
-  parser.RecordErrorsTo(&error);
-  parser.WriteLocationsTo(&tree_);
-  if (!parser.ParseFromString(std::string(text), &values_)) {
-    const auto unprintable = [](char c) {
-      const auto byte = static_cast<unsigned char>(c);
-      return byte == 0x7f || (byte < 0x20 && c != '\n' && c != '\t' && c != '\r');
-    };
-    if (std::any_of(text.begin(), text.end(), unprintable))
-      throw UserError(origin_ + ": binary, expected an experiment in Protocol Buffers text format");
-    throw UserError(origin_ + ":" + error.text());
-  }
+  parse_text(text, origin_, values_, &tree_);
   for (const std::string& flag : sets) flags_[apply_set(values_, flag)] = flag;
   fill_defaults(values_);
   check_fields(values_, "", &tree_, names_in_table);

@@ -17,6 +17,12 @@ namespace lateral {
 /// "a, b, c": the names that a table of rules offers (option one_of in experiment.proto).
 using NamesInTable = std::function<std::string(const std::string& table)>;
 
+/// Reads Protocol Buffers text format; `locations`, if not null, learns where each field stands.
+/// Throws UserError naming `origin`, line and column.
+void parse_text(std::string_view text, const std::string& origin,
+                google::protobuf::Message& message,
+                google::protobuf::TextFormat::ParseInfoTree* locations = nullptr);
+
 /// Knows the schema's types, ranges and tables, and nothing of what the fields mean.
 class Settings {
  public:

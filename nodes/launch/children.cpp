@@ -21,11 +21,12 @@ Children::~Children() {
 }
 
 void Children::start(const std::string& name, const std::vector<std::string>& arguments,
-                     const std::filesystem::path& log, const Secret& secret) {
+                     const std::filesystem::path& log, const std::optional<Secret>& secret) {
   const auto fail = [&](const char* what) {
-    throw NetworkError("cannot start node '" + name + "': " + what + ": " + std::strerror(errno));
+    throw NetworkError("cannot start '" + name + "': " + what + ": " + std::strerror(errno));
   };
-  const std::string hex = to_hex({reinterpret_cast<const char*>(secret.data()), secret.size()});
+  const std::string hex =
+      secret ? to_hex({reinterpret_cast<const char*>(secret->data()), secret->size()}) : "";
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) fail("pipe");
   // A pipe holds far more than these 64 bytes, so this does not wait for the child.
@@ -84,8 +85,8 @@ std::vector<Children::Ended> Children::reap() {
   return ended;
 }
 
-void Children::kill_all() {
-  for (const auto& [pid, name] : running_) ::kill(pid, SIGKILL);
+void Children::signal_all(int signal) {
+  for (const auto& [pid, name] : running_) ::kill(pid, signal);
 }
 
 void Children::wait_all(std::chrono::milliseconds patience) {

@@ -1,11 +1,13 @@
-// Children: the node processes of a run on this machine.
+// Children: this program again, as processes that do not outlive it.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +23,12 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret
-  /// passes through a pipe, never through arguments or environment. The kernel kills the child when
-  /// this process dies, however it dies.  Throws NetworkError if it cannot be started.
+  /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret, if
+  /// there is one, passes through a pipe, never through arguments or environment. The kernel kills
+  /// the child when this process dies, however it dies.  Throws NetworkError if it cannot be
+  /// started.
   void start(const std::string& name, const std::vector<std::string>& arguments,
-             const std::filesystem::path& log, const Secret& secret);
+             const std::filesystem::path& log, const std::optional<Secret>& secret);
 
   struct Ended {
     std::string name;
@@ -34,7 +37,9 @@ class Children {
   };
   /// Those that have ended since the last call.
   std::vector<Ended> reap();
-  void kill_all();
+  void kill_all() { signal_all(SIGKILL); }
+  void signal_all(int signal);
+  std::size_t running() const { return running_.size(); }
   /// Waits for all to end; kills those that have not after `patience`.
   void wait_all(std::chrono::milliseconds patience);
 

@@ -19,6 +19,7 @@ class Chebyshev final : public Integrator {
     half_width_ = (bound.largest - bound.smallest) / 2;
     first_ = true;
   }
+  bool takes_step() const override { return false; }
   void advance(const LateralOperator&, SettlingColumns columns) override {
     Scalar keep = 0;
     Scalar rate = 1 / centre_;

@@ -1,0 +1,325 @@
+// From a sweep file to its members, and from their results to tables.
+#include "nodes/sweep/sweep.hpp"
+
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "core/random.hpp"
+#include "nodes/experiment.hpp"
+#include "nodes/failure.hpp"
+#include "nodes/settings.hpp"
+#include "nodes/version.hpp"
+#include "proto/sweep.pb.h"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+namespace pb = google::protobuf;
+
+using Values = std::vector<std::pair<std::string, std::string>>;  // path, value
+
+std::string number_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+bool is_range(const proto::Axis& axis) { return axis.has_from() || axis.has_to(); }
+
+void check_axis(const proto::Axis& axis, bool is_random, const std::string& where) {
+  const std::string name = where + ": axis '" + axis.path() + "'";
+  if (axis.path().empty()) throw UserError(where + ": an axis has no path, expected path: \"…\"");
+  if (is_range(axis) && axis.value_size() > 0)
+    throw UserError(name + " has both values and a range, expected one of them");
+  if (is_range(axis) && !(axis.from() > 0 && axis.from() < axis.to() && std::isfinite(axis.to())))
+    throw UserError(name + " goes from " + number_text(axis.from()) + " to " +
+                    number_text(axis.to()) + ", expected 0 < from < to");
+  if (is_range(axis) && !is_random)
+    throw UserError(name + " has a range in a grid, expected values, or random: N");
+  if (!is_range(axis) && axis.value_size() == 0)
+    throw UserError(name + " has no value, expected value: \"…\", or from and to");
+}
+
+/// Every combination of the axes' values.
+std::vector<Values> grid(const std::vector<proto::Axis>& axes) {
+  std::vector<Values> all{{}};
+  for (const proto::Axis& axis : axes) {
+    std::vector<Values> next;
+    for (const Values& values : all)
+      for (const std::string& value : axis.value()) {
+        next.push_back(values);
+        next.back().emplace_back(axis.path(), value);
+      }
+    all = std::move(next);
+    if (all.size() > sweep_members_max)
+      throw UserError("a sweep of more than " + std::to_string(sweep_members_max) +
+                      " members, expected fewer");
+  }
+  return all;
+}
+
+/// `count` draws; which, is a pure function of the arm and of the axes' place.
+std::vector<Values> draws(const std::vector<proto::Axis>& axes, std::uint32_t arm,
+                          std::uint32_t count) {
+  std::vector<Values> all(count);
+  for (std::size_t a = 0; a < axes.size(); ++a) {
+    const RandomStream random(0, arm, a, Purpose::sweep);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const proto::Axis& axis = axes[a];
+      const std::string value =
+          is_range(axis)
+              ? number_text(axis.from() * std::pow(axis.to() / axis.from(), random.uniform(i)))
+              : axis.value(static_cast<int>(
+                    random.below(i, static_cast<std::uint64_t>(axis.value_size()))));
+      all[i].emplace_back(axis.path(), value);
+    }
+  }
+  return all;
+}
+
+double metric_of(const Sweep& sweep, const SweepResult& result) {
+  if (sweep.metric == "train_loss") return result.train_loss;
+  if (sweep.metric == "train_accuracy") return result.train_accuracy;
+  if (sweep.metric == "test_loss") return result.test_loss;
+  return result.test_accuracy;
+}
+
+const char* word(SweepResult::Status status) {
+  switch (status) {
+    case SweepResult::Status::done:
+      return "done";
+    case SweepResult::Status::diverged:
+      return "diverged";
+    case SweepResult::Status::failed:
+      return "failed";
+  }
+  return "";
+}
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + "\"";
+}
+
+/// "learning.learning_rate=1e-3", without what an arm does not have.
+std::string setting_text(const Sweep& sweep, const SweepMember& member) {
+  std::string text = member.arm;
+  for (std::size_t a = 0; a < sweep.axes.size(); ++a)
+    if (!member.values[a].empty())
+      text += (text.empty() ? "" : "  ") + sweep.axes[a] + "=" + member.values[a];
+  return text.empty() ? "(the experiment)" : text;
+}
+
+}  // namespace
+
+Sweep load_sweep(const fs::path& file) {
+  const std::string where = file.string();
+  std::ifstream stream{file, std::ios::binary};
+  if (!stream || fs::is_directory(file)) throw UserError(where + ": no such sweep file");
+  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
+  proto::Sweep settings;
+  parse_text(text, where, settings);
+
+  if (settings.experiment().empty())
+    throw UserError(where + ": no experiment, expected experiment: \"FILE\"");
+  if (settings.seeds() < 1) throw UserError(where + ": seeds is 0, expected at least 1");
+  static const std::set<std::string> metrics{"train_loss", "train_accuracy", "test_loss",
+                                             "test_accuracy"};
+  if (!metrics.contains(settings.metric()))
+    throw UserError(where + ": metric is '" + settings.metric() +
+                    "', expected one of test_accuracy, test_loss, train_accuracy, train_loss");
+
+  Sweep sweep;
+  sweep.name = settings.name();
+  sweep.metric = settings.metric();
+  sweep.smaller_is_better = sweep.metric.ends_with("loss");
+  sweep.experiment = (file.parent_path() / settings.experiment()).lexically_normal();
+  proto::Sweep beside = settings;
+  beside.set_experiment("experiment.textproto");
+  pb::TextFormat::PrintToString(beside, &sweep.text);
+
+  const std::vector<std::string> common(settings.set().begin(), settings.set().end());
+  const Experiment base = load_experiment(sweep.experiment, common);
+  std::vector<std::string> validation;
+  if (settings.has_validation_samples())
+    validation.push_back("data.validation_samples=" +
+                         std::to_string(settings.validation_samples()));
+  else if (base.batches.validation_samples == 0)
+    throw UserError(where +
+                    ": nothing to choose settings by but the test set, expected "
+                    "validation_samples: N (0 to use the test set all the same)");
+
+  if (settings.arm_size() == 0) settings.add_arm();
+  std::set<std::string> arms;
+  for (const proto::Arm& arm : settings.arm()) {
+    if (!arms.insert(arm.name()).second)
+      throw UserError(where + ": two arms are called '" + arm.name() +
+                      "', expected a name each of its own");
+    for (const auto* axes : {&arm.axis(), &settings.axis()})
+      for (const proto::Axis& axis : *axes) {
+        check_axis(axis, settings.random() > 0, where);
+        if (std::find(sweep.axes.begin(), sweep.axes.end(), axis.path()) == sweep.axes.end())
+          sweep.axes.push_back(axis.path());
+      }
+  }
+  std::size_t setting = 0;
+  for (int a = 0; a < settings.arm_size(); ++a) {
+    const proto::Arm& arm = settings.arm(a);
+    std::vector<proto::Axis> axes(arm.axis().begin(), arm.axis().end());
+    axes.insert(axes.end(), settings.axis().begin(), settings.axis().end());
+    const std::vector<Values> combinations =
+        settings.random() > 0 ? draws(axes, static_cast<std::uint32_t>(a), settings.random())
+                              : grid(axes);
+    for (const Values& values : combinations) {
+      for (std::uint32_t i = 0; i < settings.seeds(); ++i) {
+        SweepMember member{setting, arm.name(), std::vector<std::string>(sweep.axes.size()),
+                           base.seed + i, common};
+        member.sets.insert(member.sets.end(), arm.set().begin(), arm.set().end());
+        for (const auto& [path, value] : values) {
+          member.sets.push_back(path + "=" + value);
+          const auto at = std::find(sweep.axes.begin(), sweep.axes.end(), path);
+          member.values[static_cast<std::size_t>(at - sweep.axes.begin())] = value;
+        }
+        member.sets.insert(member.sets.end(), validation.begin(), validation.end());
+        member.sets.push_back("seed=" + std::to_string(member.seed));
+        sweep.members.push_back(std::move(member));
+        if (sweep.members.size() > sweep_members_max)
+          throw UserError(where + ": more than " + std::to_string(sweep_members_max) +
+                          " members, expected fewer");
+      }
+      load_experiment(sweep.experiment, sweep.members.back().sets);  // complains now, not later
+      ++setting;
+    }
+  }
+  return sweep;
+}
+
+std::string to_line(const SweepResult& result) {
+  char numbers[256];
+  std::snprintf(numbers, sizeof numbers, "%s %zu %.17g %.17g %.17g %.17g %s ",
+                word(result.status), result.epochs, result.train_loss, result.train_accuracy,
+                result.test_loss, result.test_accuracy,
+                result.state_sha256.empty() ? "-" : result.state_sha256.c_str());
+  return numbers + one_line(result.message) + "\n";
+}
+
+std::optional<SweepResult> from_line(const std::string& line) {
+  std::istringstream stream{line};
+  std::string status;
+  SweepResult result{};
+  if (!(stream >> status >> result.epochs >> result.train_loss >> result.train_accuracy >>
+        result.test_loss >> result.test_accuracy >> result.state_sha256))
+    return std::nullopt;
+  if (result.state_sha256 == "-") result.state_sha256.clear();
+  std::getline(stream >> std::ws, result.message);
+  for (const auto known : {SweepResult::Status::done, SweepResult::Status::diverged,
+                           SweepResult::Status::failed})
+    if (status == word(known)) {
+      result.status = known;
+      return result;
+    }
+  return std::nullopt;
+}
+
+std::string sweep_csv(const Sweep& sweep, const SweepResults& results) {
+  std::ostringstream out;
+  out << "# lateral " << version() << ", sweep " << sweep.name << "\n";
+  out << "member,arm";
+  for (const std::string& axis : sweep.axes) out << "," << axis;
+  out << ",seed,status,epochs,train_loss,train_accuracy,test_loss,test_accuracy,state_sha256\n";
+  for (std::size_t i = 0; i < sweep.members.size(); ++i) {
+    const SweepMember& member = sweep.members[i];
+    out << i << "," << quoted(member.arm);
+    for (const std::string& value : member.values) out << "," << quoted(value);
+    out << "," << member.seed << ",";
+    if (!results[i]) {
+      out << "missing,,,,,,\n";
+      continue;
+    }
+    const SweepResult& result = *results[i];
+    out << word(result.status) << "," << result.epochs;
+    for (const double value :
+         {result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy}) {
+      out << ",";
+      if (result.epochs > 0) out << number_text(value);
+    }
+    out << "," << result.state_sha256 << "\n";
+  }
+  return out.str();
+}
+
+std::string sweep_table(const Sweep& sweep, const SweepResults& results) {
+  struct Row {
+    std::string arm, text;
+    std::vector<double> values;
+    int members = 0, diverged = 0, failed = 0;
+    double mean() const {
+      double sum = 0;
+      for (const double value : values) sum += value;
+      return sum / static_cast<double>(values.size());
+    }
+  };
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < sweep.members.size(); ++i) {
+    const SweepMember& member = sweep.members[i];
+    if (member.setting >= rows.size())
+      rows.push_back({member.arm, setting_text(sweep, member), {}, 0, 0, 0});
+    Row& row = rows[member.setting];
+    ++row.members;
+    if (!results[i]) continue;
+    if (results[i]->status == SweepResult::Status::done)
+      row.values.push_back(metric_of(sweep, *results[i]));
+    row.diverged += results[i]->status == SweepResult::Status::diverged;
+    row.failed += results[i]->status == SweepResult::Status::failed;
+  }
+  // A setting of which some member did not end well counts after those of which all did.
+  const auto better = [&](const Row& a, const Row& b) {
+    const bool whole_a = static_cast<int>(a.values.size()) == a.members;
+    const bool whole_b = static_cast<int>(b.values.size()) == b.members;
+    if (whole_a != whole_b) return whole_a;
+    if (a.values.empty() || b.values.empty()) return a.values.size() > b.values.size();
+    return sweep.smaller_is_better ? a.mean() < b.mean() : a.mean() > b.mean();
+  };
+  std::stable_sort(rows.begin(), rows.end(), better);
+  std::size_t width = 7;
+  for (const Row& row : rows) width = std::max(width, row.text.size());
+  std::ostringstream out;
+  char line[256];
+  out << "setting" << std::string(width - 7, ' ');
+  std::snprintf(line, sizeof line, "  %14s  %9s  %9s  %s\n", sweep.metric.c_str(), "smallest",
+                "largest", "seeds");
+  out << line;
+  for (const Row& row : rows) {
+    out << row.text << std::string(width - row.text.size(), ' ');
+    if (row.values.empty()) {
+      std::snprintf(line, sizeof line, "  %14s  %9s  %9s  %d", "-", "-", "-", row.members);
+    } else {
+      const auto [low, high] = std::minmax_element(row.values.begin(), row.values.end());
+      std::snprintf(line, sizeof line, "  %14.6g  %9.6g  %9.6g  %d", row.mean(), *low, *high,
+                    row.members);
+    }
+    out << line;
+    if (row.diverged > 0) out << ", " << row.diverged << " diverged";
+    if (row.failed > 0) out << ", " << row.failed << " failed";
+    out << "\n";
+  }
+  std::map<std::string, const Row*> best;  // by arm; rows come best first
+  for (const Row& row : rows)
+    if (!row.values.empty()) best.emplace(row.arm, &row);
+  if (!best.empty()) out << "\nbest: " << rows.front().text << "\n";
+  if (best.size() > 1)
+    for (const auto& [arm, row] : best) out << "best of " << arm << ": " << row->text << "\n";
+  return out.str();
+}
+
+}  // namespace lateral

@@ -1,0 +1,67 @@
+# A sweep: every member a result, and the same table however often it was interrupted.
+. tests/system/support.sh
+
+cat >"$work/sweep.textproto" <<END
+name: "sweep"
+experiment: "$PWD/sims/quickstart.textproto"
+set: "learning.epochs=6"
+set: "data.generated.train_samples=2000"
+set: "data.generated.test_samples=500"
+validation_samples: 500
+seeds: 2
+arm { name: "bp" }
+arm { name: "fa" set: "learning.credit=feedback_alignment" }
+arm {
+  name: "fa decorrelated"
+  set: "learning.credit=feedback_alignment"
+  set: "decorrelation.rule=ahmad2024"
+  axis { path: "decorrelation.learning_rate" value: "1e-3" value: "1e-4" }
+}
+axis { path: "learning.learning_rate" value: "1e-3" value: "1e-2" value: "100" }
+END
+$lateral sweep "$work/sweep.textproto" --out "$work/whole" --quiet; rc=$?
+check "24 members, some of which diverge: exit 0 (is $rc)" test $rc = 0
+check "a row a member" test "$(grep -c "^[0-9]" "$work/whole/sweep.csv")" = 24
+check "diverged members are results" test "$(grep -c ",diverged," "$work/whole/sweep.csv")" -ge 2
+check "others are done" test "$(grep -c ",done," "$work/whole/sweep.csv")" -ge 16
+check "the best setting is named" grep -q "^best: " "$work/whole/table.txt"
+check "and each arm's" test "$(grep -c "^best of " "$work/whole/table.txt")" = 3
+
+$lateral sweep "$work/sweep.textproto" --out "$work/killed" --quiet & pid=$!
+some_done() { [ "$(ls "$work/killed/members" 2>/dev/null | grep -c result)" -ge 3 ]; }
+wait_for 20 some_done
+check "a second one cannot go on with it meanwhile" \
+  bash -c "! $lateral sweep --resume '$work/killed' --quiet 2>/dev/null"
+kill -KILL $pid; wait $pid 2>/dev/null
+left=$((24 - $(ls "$work/killed/members" | grep -c result)))
+check "killed with $left members to go" test $left -ge 5
+$lateral sweep --resume "$work/killed" --quiet & pid=$!
+sleep 0.5; kill -INT $pid; wait $pid; rc=$?
+check "Ctrl-C: exit 130 (is $rc)" test $rc = 130
+$lateral sweep --resume "$work/killed" --quiet; rc=$?
+check "resumed to its end: exit 0 (is $rc)" test $rc = 0
+check "the same table, bit for bit" cmp -s "$work/whole/table.txt" "$work/killed/table.txt"
+check "the same CSV, bit for bit" cmp -s "$work/whole/sweep.csv" "$work/killed/sweep.csv"
+
+# Random search: a pure function of the file.
+sed -e 's/^axis.*/axis { path: "learning.learning_rate" from: 1e-4 to: 1e-2 }/' -e 's/^seeds.*/random: 2/' \
+  -e '/^  axis/d' "$work/sweep.textproto" >"$work/random.textproto"
+for name in r1 r2; do $lateral sweep "$work/random.textproto" --out "$work/$name" --quiet; done
+check "a random search draws the same settings again" cmp -s "$work/r1/sweep.csv" "$work/r2/sweep.csv"
+check "of each arm as many as asked for" test "$(grep -c ",done," "$work/r1/sweep.csv")" = 6
+
+# refuses NAME TEXT SED: one line with TEXT, exit 2, nothing left behind
+refuses() {
+  sed "$3" "$work/sweep.textproto" >"$work/bad.textproto"
+  $lateral sweep "$work/bad.textproto" --out "$work/bad" >/dev/null 2>"$work/err"; rc=$?
+  check "$1: exit 2 (is $rc): $(head -c 150 "$work/err")" test $rc = 2
+  check "$1: one line that says '$2'" has_line "$work/err" "$2"
+  check "$1: no folder" test ! -e "$work/bad"
+}
+refuses "unknown field" "no field 'rate'" 's/learning.learning_rate/learning.rate/'
+refuses "value out of range" "expected a value" 's/"100"/"-1"/'
+refuses "no validation" "validation_samples" '/^validation/d'
+refuses "two arms of one name" "two arms" 's/"fa"/"bp"/'
+refuses "a range in a grid" "random: N" 's/value: "1e-3" value: "1e-2" value: "100"/from: 1e-3 to: 1/'
+refuses "a typo" "seedz" 's/^seeds/seedz/'
+finish
