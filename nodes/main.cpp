@@ -11,6 +11,8 @@
 #include "nodes/launch/launch.hpp"
 #include "nodes/launch/node_program.hpp"
 #include "nodes/network.hpp"
+#include "nodes/plot/plot.hpp"
+#include "nodes/results/compare.hpp"
 #include "nodes/rules.hpp"
 #include "nodes/sweep/run_sweep.hpp"
 #include "nodes/version.hpp"
@@ -266,6 +268,19 @@ int main_throwing(int argc, char** argv) {
       ->option_text("N");
   sweep_command->add_flag("--quiet", sweep.quiet, "Print nothing but errors");
 
+  std::vector<fs::path> plot_paths;
+  fs::path plot_out;
+  CLI::App* plot_command = app.add_subcommand(
+      "plot", "Draw runs and sweeps: learning curves, probes, spectra (SVG and PNG)");
+  plot_command->add_option("RUN_OR_SWEEP", plot_paths, "Folders of runs or sweeps")->required();
+  plot_command->add_option("--out", plot_out, "Folder for the pictures (default: the first one's)");
+
+  fs::path first_run, second_run;
+  CLI::App* compare_command =
+      app.add_subcommand("compare", "Say what differs between two runs: settings and results");
+  compare_command->add_option("A", first_run, "Run directory")->required();
+  compare_command->add_option("B", second_run, "Run directory")->required();
+
   std::string rule;
   CLI::App* rules_command = app.add_subcommand(
       "rules", "List every rule: source, parameters, and what a synapse must see");
@@ -305,6 +320,15 @@ int main_throwing(int argc, char** argv) {
       throw UserError("sweep --resume goes on in its own folder, expected no --out");
     sweep.data = options.data;
     return run_sweep(sweep);
+  }
+  if (plot_command->parsed()) {
+    for (const fs::path& file : plot(plot_paths, plot_out.empty() ? plot_paths[0] : plot_out))
+      std::cout << file.string() << "\n";
+    return 0;
+  }
+  if (compare_command->parsed()) {
+    std::cout << compare_runs(first_run, second_run) << std::flush;
+    return 0;
   }
   if (rules_command->parsed()) {
     std::cout << describe_rules(rule) << std::flush;

@@ -41,16 +41,9 @@ struct Folder {
   fs::path path;
   fs::path sweep() const { return path / "sweep.textproto"; }
   fs::path experiment() const { return path / "experiment.textproto"; }
-  fs::path member(std::size_t i) const { return path / "members" / name(i); }
-  fs::path result(std::size_t i) const { return path / "members" / (name(i) + ".result"); }
-  fs::path log(std::size_t i) const { return path / "members" / (name(i) + ".log"); }
-
- private:
-  static std::string name(std::size_t i) {
-    char text[16];
-    std::snprintf(text, sizeof text, "%05zu", i);
-    return text;
-  }
+  fs::path member(std::size_t i) const { return member_folder(path, i); }
+  fs::path result(std::size_t i) const { return member(i).concat(".result"); }
+  fs::path log(std::size_t i) const { return member(i).concat(".log"); }
 };
 
 /// Keeps others from going on with the same sweep; until the process ends.

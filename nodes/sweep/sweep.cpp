@@ -122,6 +122,13 @@ std::string setting_text(const Sweep& sweep, const SweepMember& member) {
 
 }  // namespace
 
+fs::path member_folder(const fs::path& sweep, std::size_t member) {
+  std::string name = std::to_string(member);
+  constexpr std::size_t digits = 5;
+  if (name.size() < digits) name.insert(0, digits - name.size(), '0');
+  return sweep / "members" / name;
+}
+
 Sweep load_sweep(const fs::path& file) {
   const std::string where = file.string();
   std::ifstream stream{file, std::ios::binary};

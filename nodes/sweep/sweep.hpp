@@ -29,6 +29,9 @@ struct Sweep {
 /// Reads and checks; also that every member is a valid experiment.  Throws UserError.
 Sweep load_sweep(const std::filesystem::path& file);
 
+/// The run directory of a member within the folder of its sweep.
+std::filesystem::path member_folder(const std::filesystem::path& sweep, std::size_t member);
+
 /// How a member ended.
 struct SweepResult {
   enum class Status {

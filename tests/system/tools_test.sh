@@ -1,0 +1,55 @@
+# The commands that look at runs: rules, compare, plot.
+. tests/system/support.sh
+
+$lateral rules >"$work/rules"; rc=$?
+check "rules: exit 0 (is $rc)" test $rc = 0
+for rule in foldiak1990 oja1989 pehlevan2015 vogels2011 ahmad2022 dalm2024 ahmad2024 lipshutz2024 bell_sejnowski1997 \
+  zylberberg2011 zca pca iterative_normalization decorrelated_batch_normalization prong gwnn \
+  sign_symmetry weight_perturbation activity_perturbation iterative_perturbation backpropagation; do
+  check "rules: $rule" grep -q "^  $rule\b" "$work/rules"
+done
+check "rules NAME: that one alone" test "$($lateral rules dalm2024 | grep -c "source:")" = 1
+$lateral rules nonsense 2>"$work/err"; rc=$?
+check "rules nonsense: exit 2 (is $rc)" test $rc = 2
+check "rules nonsense: one line" has_line "$work/err" "expected one of"
+
+fresh; $lateral run $small --out "$dir"; a=$dir
+fresh; $lateral run $small --set learning.learning_rate=2e-3 --set decorrelation.rule=dalm2024 \
+  --set decorrelation.parameter.kappa=0.25 --out "$dir"; b=$dir
+fresh; $lateral run $small --out "$dir"; again=$dir
+$lateral compare "$a" "$b" >"$work/compare"
+check "compare: the rate that differs" grep -Eq "learning.learning_rate +0.001 +0.002" "$work/compare"
+check "compare: the parameter that only one has" grep -Eq "decorrelation.parameter.kappa +- +0.25" "$work/compare"
+check "compare: nothing that does not differ" bash -c "! grep -q learning.epochs '$work/compare'"
+check "compare: other states" grep -q "states differ" "$work/compare"
+$lateral compare "$a" "$again" >"$work/compare"
+check "compare: the same settings" grep -q "the same settings" "$work/compare"
+check "compare: the same bits" grep -q "bit for bit" "$work/compare"
+$lateral compare "$a" "$work/nowhere" 2>"$work/err"; rc=$?
+check "compare with nothing: exit 2 (is $rc)" test $rc = 2
+
+$lateral plot "$a" "$b" --out "$work/pictures" >"$work/pictures.txt"; rc=$?
+check "plot: exit 0 (is $rc)" test $rc = 0
+for picture in learning_curves probes spectrum; do
+  check "plot: $picture.svg is a picture" grep -q "</svg>" "$work/pictures/$picture.svg"
+  check "plot: $picture.png is a picture" test "$(head -c 8 "$work/pictures/$picture.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a
+done
+check "plot: it names both runs" bash -c "grep -q '$(basename "$a")' '$work/pictures/learning_curves.svg' && grep -q '$(basename "$b")' '$work/pictures/learning_curves.svg'"
+mkdir "$work/empty"; $lateral plot "$work/empty" 2>"$work/err"; rc=$?
+check "plot of an empty folder: exit 2 (is $rc)" test $rc = 2
+check "plot of an empty folder: one line" has_line "$work/err" "neither a run"
+
+# refuses NAME TEXT SETS...: exit 2, one line with TEXT
+refuses() {
+  local name=$1 text=$2; shift 2
+  $lateral check sims/quickstart.textproto "$@" >/dev/null 2>"$work/err"; rc=$?
+  check "$name: exit 2 (is $rc): $(head -c 150 "$work/err")" test $rc = 2
+  check "$name: one line that says '$text'" has_line "$work/err" "$text"
+}
+refuses "a parameter of another rule" "expected none" --set decorrelation.rule=ahmad2024 --set decorrelation.parameter.kappa=1
+refuses "a parameter out of range" "from 0 to 1" --set decorrelation.rule=dalm2024 --set decorrelation.parameter.kappa=2
+refuses "a mode that the rule has not" "expected settled" --set decorrelation.rule=foldiak1990 --set decorrelation.mode=closed_form
+refuses "a batch whitener without batch means" "demean: batch" --set decorrelation.rule=iterative_normalization --set decorrelation.demean=running
+refuses "a batch whitener with delays" "overlapped" --set decorrelation.rule=iterative_normalization --set execution.schedule=asynchronous
+refuses "a step where there is none" "gauss_seidel" --set decorrelation.integrator=gauss_seidel --set decorrelation.step=1
+finish
