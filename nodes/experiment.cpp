@@ -67,6 +67,11 @@ void check_network(const Settings& all, const ImageShape& image) {
                     output.name() + "' has " + std::to_string(output.units()) +
                     " units, expected " + std::to_string(image.classes) + ", the classes of " +
                     settings.data().format());
+  if (settings.execution().precision() == proto::Precision::bf16 &&
+      !find_entry(product_table(), settings.execution().product())()->multiplies_bf16())
+    throw UserError(all.where_is("execution.precision") + ": execution.precision is bf16, which " +
+                    settings.execution().product() +
+                    " cannot do on this processor; expected float32, or execution.product: eigen");
   const proto::Decorrelation& decorrelation = settings.decorrelation();
   if (decorrelation.demean() == proto::Demean::batch && settings.learning().batch_size() == 1)
     throw UserError(
@@ -81,9 +86,8 @@ void check_network(const Settings& all, const ImageShape& image) {
   if (decorrelation.step() > 0 &&
       !find_entry(integrator_table(), decorrelation.integrator())()->takes_step())
     throw UserError(all.where_is("decorrelation.step") + ": decorrelation.step is " +
-                    std::to_string(decorrelation.step()) +
-                    " with integrator " + decorrelation.integrator() +
-                    ", which has no fixed step; expected 0");
+                    std::to_string(decorrelation.step()) + " with integrator " +
+                    decorrelation.integrator() + ", which has no fixed step; expected 0");
 }
 
 // ---- Rules and what they declare
@@ -106,10 +110,12 @@ std::map<std::string, std::unique_ptr<DecorrelationRule>> rules_of(
 
 using Parameters = google::protobuf::RepeatedPtrField<proto::Parameter>;
 
-/// Refuses parameters that are unknown or out of range, and orders them; with `fill` those that are
-/// missing get their defaults.
-void complete_parameters(const Settings& all, const std::string& path,
-                         const std::map<std::string, const RuleParameter*>& known, bool fill,
+/// By name, as each rule that has it declares it.
+using Declared = std::map<std::string, std::vector<const RuleParameter*>>;
+
+/// Refuses parameters that are unknown or out of some rule's range, and orders them; those that are
+/// missing get their default where the rules agree on it.
+void complete_parameters(const Settings& all, const std::string& path, const Declared& known,
                          Parameters& parameters) {
   std::map<std::string, double> values;
   for (const proto::Parameter& parameter : parameters) {
@@ -121,18 +127,21 @@ void complete_parameters(const Settings& all, const std::string& path,
       throw UserError(where + ": no rule of this network has a parameter '" + parameter.name() +
                       "', expected " + (names.empty() ? "none" : "one of " + names));
     }
-    const RuleParameter& range = *declared->second;
-    if (!(parameter.value() >= range.min && parameter.value() <= range.max)) {
+    for (const RuleParameter* range : declared->second) {
+      if (parameter.value() >= range->min && parameter.value() <= range->max) continue;
       std::ostringstream line;
       line << where << ": " << path << parameter.name() << " is " << parameter.value()
-           << ", expected a value from " << range.min << " to " << range.max;
+           << ", expected a value from " << range->min << " to " << range->max;
       throw UserError(line.str());
     }
     if (!values.emplace(parameter.name(), parameter.value()).second)
       throw UserError(where + ": " + path + parameter.name() + " is given twice, expected once");
   }
-  if (fill)
-    for (const auto& [name, declared] : known) values.emplace(name, declared->value);
+  for (const auto& [name, declared] : known)
+    if (std::all_of(declared.begin(), declared.end(), [&](const RuleParameter* parameter) {
+          return parameter->value == declared.front()->value;
+        }))
+      values.emplace(name, declared.front()->value);
   parameters.Clear();
   for (const auto& [name, value] : values) {
     proto::Parameter& parameter = *parameters.Add();
@@ -158,11 +167,15 @@ void complete_rules(Settings& all) {
   const auto& execution = settings.execution();
   const bool delayed =
       execution.schedule() == proto::Schedule::asynchronous && execution.staleness() > 0;
-  std::map<std::string, const RuleParameter*> known;
+  Declared known;
   for (const auto& [name, rule] : rules) {
     if (rule->whitens_batch() && decorrelation.demean() != proto::Demean::batch)
       throw UserError(all.where_is("decorrelation.demean") + ": rule " + name +
                       " whitens each batch by its own covariance, expected demean: batch");
+    if (rule->reparametrises() && delayed)
+      throw UserError(all.where_is("execution.schedule") + ": rule " + name +
+                      " turns the weights along with R, which steps in flight would not see; "
+                      "expected schedule: overlapped or lockstep");
     if (rule->whitens_batch() && delayed)
       throw UserError(all.where_is("execution.schedule") + ": rule " + name +
                       " whitens each batch by its own covariance and keeps one at a time, expected "
@@ -170,19 +183,18 @@ void complete_rules(Settings& all) {
     const DecorrelationModes modes = rule->modes();
     if (settled ? !modes.settled : !modes.closed_form)
       throw UserError(all.where_is("decorrelation.mode") + ": decorrelation.mode is " +
-                      (settled ? "settled" : "closed_form") + " with rule " + name +
-                      ", expected " + (settled ? "closed_form" : "settled"));
+                      (settled ? "settled" : "closed_form") + " with rule " + name + ", expected " +
+                      (settled ? "closed_form" : "settled"));
     for (const RuleParameter& parameter : rule->info().parameters)
-      known.emplace(parameter.name, &parameter);
+      known[parameter.name].push_back(&parameter);
   }
-  complete_parameters(all, "decorrelation.parameter.", known, rules.size() == 1,
-                      *decorrelation.mutable_parameter());
+  complete_parameters(all, "decorrelation.parameter.", known, *decorrelation.mutable_parameter());
   const std::unique_ptr<CreditRule> credit =
       find_entry(credit_table(), settings.learning().credit())({});
   known.clear();
   for (const RuleParameter& parameter : credit->info().parameters)
-    known.emplace(parameter.name, &parameter);
-  complete_parameters(all, "learning.parameter.", known, true,
+    known[parameter.name].push_back(&parameter);
+  complete_parameters(all, "learning.parameter.", known,
                       *settings.mutable_learning()->mutable_parameter());
 }
 

@@ -58,7 +58,7 @@ struct Experiment {
   Index change_rows() const { return sees_whole_change ? 1 : 0; }
   /// Samples of a micro-batch but for the last one of a batch of so many.
   Index micro_batch(Index batch) const;
-  /// Messages of one kind that may be on their way to a node before it reads the first of them.
+  /// Messages of a peer that may be on their way to a node before it reads the first of them.
   std::size_t messages_in_flight() const;
   /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
   std::size_t batch_bytes_max() const;

@@ -11,6 +11,9 @@
 namespace lateral {
 namespace {
 
+/// What the random streams can count.
+constexpr std::uint64_t steps_max = std::uint64_t{1} << 56;
+
 ComputeParams with_threads(ComputeParams params, int threads) {
   params.threads = threads;
   return params;
@@ -66,10 +69,10 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
       return on_upstream(peer, std::move(message), out);
     case Awaiting::perturbation:
       if (header.has_perturbation() && is_due(header.perturbation()))
-        return on_perturbation(batch_view(message, peer,
-                                          layer_.params().inputs + experiment_.change_rows(),
-                                          samples_due(), at_.batch),
-                               out);
+        return on_perturbation(
+            batch_view(message, peer, layer_.params().inputs + experiment_.change_rows(),
+                       samples_due(), at_.batch),
+            out);
       break;
     case Awaiting::signal:
       if ((header.has_error() && is_due(header.error())) ||
@@ -122,7 +125,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   if (activity.pass() == wire::evaluate) {
     if (!in_flight_.empty()) throw_unexpected(peer);
     const Matrix& y = layer_.respond_evaluate(z);
-    check_settled(layer_.evaluate_settled(), "evaluating", out);
+    check_settled(layer_.evaluate_settled(), "evaluating");
     Message up = batch_message(y, name_, "activity in evaluation");
     *up.header.mutable_activity() = activity;
     return out.send(downstream_, std::move(up));
@@ -130,6 +133,10 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   const auto batch = static_cast<Index>(activity.batch());
   if (first_ == 0) {
     if (batch < 1 || batch > experiment_.batches.batch_size) throw_unexpected(peer);
+    if (activity.step() >= steps_max) throw_unexpected(peer);
+    // Steps in flight have places by their number.
+    if (!in_flight_.empty() && activity.step() != in_flight_.back().step + 1)
+      throw_unexpected(peer);
     at_ = {activity.step(), activity.epoch(), batch};
     in_flight_.push_back(at_);
   }
@@ -137,7 +144,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
       static_cast<Index>(activity.first_sample()) != first_ || z.cols() != samples_due())
     throw_unexpected(peer);
   const Matrix& y = layer_.respond_train(z, {at_.step, first_, at_.batch});
-  check_settled(layer_.report().forward_settled, "activity", out);
+  check_settled(layer_.report().forward_settled, "activity");
   Message up = batch_message(y, name_, "activity at " + at_step());
   *up.header.mutable_activity() = activity;
   out.send(downstream_, std::move(up));
@@ -158,8 +165,7 @@ int LayerProcess::perturbations_due() const {
 void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
   const Index inputs = perturbation.size() > 0 ? layer_.params().inputs : 0;
   const auto dz = perturbation.topRows(inputs);
-  const bool one_at_a_time =
-      layer_.credit().perturbed_pass() == PerturbedPass::units_of_one_layer;
+  const bool one_at_a_time = layer_.credit().perturbed_pass() == PerturbedPass::units_of_one_layer;
   if (perturbations_due() > 0) ++perturbations_;
   const auto below = perturbation.bottomRows(perturbation.rows() - inputs);
   if (!one_at_a_time) {
@@ -173,7 +179,7 @@ void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
 }
 
 void LayerProcess::send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out) {
-  check_settled(layer_.report().forward_settled, "perturbation", out);
+  check_settled(layer_.report().forward_settled, "perturbation");
   const std::string what = "perturbation at " + at_step();
   Message up;
   if (experiment_.change_rows() == 0) {
@@ -219,7 +225,7 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
   // What the layer below waits for goes out before our own work.
   if (experiment_.signal == Signal::error && !is_first_) {
     const Matrix& below = layer_.pass_back();
-    check_settled(layer_.report().backward_settled, "error", out);
+    check_settled(layer_.report().backward_settled, "error");
     Message down = batch_message(below, name_, "error at " + at_step());
     down.header.mutable_error()->set_step(at_.step);
     down.header.mutable_error()->set_first_sample(static_cast<std::uint32_t>(first_));
@@ -286,6 +292,9 @@ void LayerProcess::learn(Outbox& out) {
   const DenseLayer::StepReport& report = layer_.report();
   if (report.decorrelation.shortened)
     send_probe("shortened_step", 1, out);  // rare and worth knowing: reported whenever it happens
+  for (const auto* settled : {&report.forward_settled, &report.backward_settled})
+    if (*settled && !(*settled)->converged)
+      send_probe("unsettled_residual", (*settled)->residual, out);
   if (probed) send_report(out);
   in_flight_.pop_front();
   choose_next();
@@ -366,11 +375,9 @@ void LayerProcess::send_probe(const std::string& probe, double value, Outbox& ou
   out.send(coordinator_name, std::move(message));
 }
 
-void LayerProcess::check_settled(const std::optional<Settled>& settled, const std::string& what,
-                                 Outbox& out) const {
-  if (!settled || settled->converged) return;
-  if (!experiment_.stop_when_unsettled)
-    return send_probe("unsettled_residual", settled->residual, out);
+void LayerProcess::check_settled(const std::optional<Settled>& settled,
+                                 const std::string& what) const {
+  if (!experiment_.stop_when_unsettled || !settled || settled->converged) return;
   std::ostringstream line;
   line << name_ << ": " << what << " at " << at_step() << " has not settled: relative residual "
        << settled->residual << " after " << settled->steps << " steps, expected at most "

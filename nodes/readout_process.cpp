@@ -135,8 +135,8 @@ Message ReadoutProcess::reward() const {
   const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(),
                                                     static_cast<Index>(differences_.size()));
   const Matrix rewards = reward.cast<Scalar>();
-  Message message = batch_message(rewards, readout_name,
-                                  "reward at step " + std::to_string(target_.step()));
+  Message message =
+      batch_message(rewards, readout_name, "reward at step " + std::to_string(target_.step()));
   message.header.mutable_reward()->set_step(target_.step());
   message.header.mutable_reward()->set_first_sample(target_.first_sample());
   return message;
@@ -167,8 +167,8 @@ void ReadoutProcess::send_error(Outbox& out) {
 void ReadoutProcess::send_true_error(Outbox& out) {
   if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
   // A layer reads all of the signal first.
-  Message message = batch_message(error_, readout_name,
-                                  "true error at step " + std::to_string(target_.step()));
+  Message message =
+      batch_message(error_, readout_name, "true error at step " + std::to_string(target_.step()));
   message.header.mutable_true_error()->set_step(target_.step());
   message.header.mutable_true_error()->set_first_sample(target_.first_sample());
   true_errors_.push_back(std::move(message));

@@ -1,4 +1,4 @@
-// The listing, from what the rules declare.
+// The listing of rules, from what they declare.
 #include "nodes/rules.hpp"
 
 #include <sstream>

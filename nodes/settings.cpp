@@ -121,9 +121,9 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       if (is_parameter && following == 1) words.push_back("value");
       if (is_parameter ? following != 1 : following < 2)
         throw UserError("--set " + flag + ": expected " +
-                        (is_parameter ? path.substr(0, path.find(words[i]) + words[i].size()) +
-                                            ".NAME=VALUE"
-                                      : "layer.NAME.FIELD=VALUE"));
+                        (is_parameter
+                             ? path.substr(0, path.find(words[i]) + words[i].size()) + ".NAME=VALUE"
+                             : "layer.NAME.FIELD=VALUE"));
       message = &element_called(*message, field, words[++i], flag);
       continue;
     }

@@ -15,8 +15,8 @@ struct Position {
 };
 
 /// The stream, to the first layer (Activity) and to the readout (Target), markers to both:
-///   a Snapshot; for each epoch the training batches, the evaluation batches, EpochEnd and
-///   Snapshot; at last End.
+///   a Snapshot; for each epoch the training batches, Drain where several are in flight, the
+///   evaluation batches, EpochEnd and Snapshot; at last End.
 /// Told to stop, it sends a final Snapshot after the batch at hand and ends.
 class SourceProcess final : public Process {
  public:

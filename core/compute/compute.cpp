@@ -83,8 +83,12 @@ void Compute::apply_rows(Scalar alpha, const Operand& A, ConstMatrixRef in, bool
   const double operations = 2.0 * static_cast<double>(A.rows()) * static_cast<double>(A.cols()) *
                             static_cast<double>(in.cols());
   const Operand all = accumulate ? Operand{in} : prepared(in, rounded_in_);
+  // Once for all samples; a factor that is used for one product only the product rounds itself.
+  const bool round_A = !accumulate && A.rounded == nullptr && samples < in.cols();
+  const Operand rounded_A = round_A ? prepared(A.matrix, rounded_A_) : A;
+  const Operand whole{A.matrix, A.transposed, rounded_A.rounded, rounded_A.rounded_stride};
   for_columns(A.rows(), rows_of_piece(A.rows()), operations, [&](Index first, Index rows) {
-    const Operand piece = rows_of(A, first, rows);
+    const Operand piece = rows_of(whole, first, rows);
     for (Index sample = 0; sample < in.cols(); sample += samples) {
       const Index columns = std::min(samples, in.cols() - sample);
       auto result = out.block(first, sample, rows, columns);

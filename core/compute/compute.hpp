@@ -21,7 +21,8 @@ struct ComputeParams {
 };
 
 /// How a product is cut into pieces depends on its shape alone, never on the number of threads; so
-/// neither do the bits. Constant for whoever holds it; one thread at a time computes with it.
+/// neither do the bits. Constant for whoever holds it; one thread at a time computes with it (all
+/// may with plain_compute(), which keeps nothing).
 class Compute {
  public:
   explicit Compute(const ComputeParams& params);
@@ -70,7 +71,7 @@ class Compute {
   ComputeParams params_;
   std::unique_ptr<MatrixProduct> product_;
   mutable Workers workers_;
-  mutable std::vector<std::uint16_t> rounded_in_;
+  mutable std::vector<std::uint16_t> rounded_in_, rounded_A_;
 };
 
 /// Eigen's products on the calling thread: the default of everything that computes.

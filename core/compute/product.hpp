@@ -32,6 +32,8 @@ class MatrixProduct {
                         MatrixRef C) const = 0;
   /// C ← op(A) op(B): the factors rounded to bfloat16 (8 bits of precision), sums in float32.
   virtual void multiply_bf16(const Operand& A, const Operand& B, MatrixRef C) const = 0;
+  /// Whether it can do that on this processor.
+  virtual bool multiplies_bf16() const { return true; }
   /// Name, version and instruction set: what the bits depend on.
   virtual std::string description() const = 0;
 };

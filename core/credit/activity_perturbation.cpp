@@ -4,10 +4,10 @@
 namespace lateral::credit {
 namespace {
 
-/// δ = da N r / ‖da‖²: da is all that a changed by, its own noise and what came from below; ‖da‖² and
-/// N go over the units of all layers, and reach the layer with the reward r = L(perturbed) − L(clean).
-/// The noise itself need not be known. For isotropic da an unbiased estimate of the gradient.
-/// Source: Dalm et al. 2023 (arXiv 2310.00965), ANP; with decorrelation, DANP.
+/// δ = da N r / ‖da‖²: da is all that a changed by, its own noise and what came from below; ‖da‖²
+/// and N go over the units of all layers, and reach the layer with the reward r = L(perturbed) −
+/// L(clean). The noise itself need not be known. For isotropic da an unbiased estimate of the
+/// gradient. Source: Dalm et al. 2023 (arXiv 2310.00965), ANP; with decorrelation, DANP.
 class ActivityPerturbation final : public CreditRule {
  public:
   const RuleInfo& info() const override {

@@ -12,10 +12,11 @@ namespace {
 class DirectFeedbackAlignment final : public CreditRule {
  public:
   const RuleInfo& info() const override {
-    static const RuleInfo info{"each layer reads the output error through fixed random weights",
-                               "Nøkland 2016",
-                               {},
-                               {"x_j, f'(a_i), B_i", "none", "the output error, a number a class and sample"}};
+    static const RuleInfo info{
+        "each layer reads the output error through fixed random weights",
+        "Nøkland 2016",
+        {},
+        {"x_j, f'(a_i), B_i", "none", "the output error, a number a class and sample"}};
     return info;
   }
   Signal signal() const override { return Signal::output_error; }

@@ -11,10 +11,11 @@ namespace {
 class FeedbackAlignment final : public CreditRule {
  public:
   const RuleInfo& info() const override {
-    static const RuleInfo info{"the error comes back through fixed random weights",
-                               "Lillicrap et al. 2016; law of B: Ahmad 2024",
-                               {},
-                               {"x_j, f'(a_i), δ_i", "Bᵀ δ through fixed synapses of their own", "none"}};
+    static const RuleInfo info{
+        "the error comes back through fixed random weights",
+        "Lillicrap et al. 2016; law of B: Ahmad 2024",
+        {},
+        {"x_j, f'(a_i), δ_i", "Bᵀ δ through fixed synapses of their own", "none"}};
     return info;
   }
   Signal signal() const override { return Signal::error; }
@@ -32,6 +33,8 @@ class FeedbackAlignment final : public CreditRule {
 
 }  // namespace
 
-std::unique_ptr<CreditRule> feedback_alignment(const RuleParameters&) { return std::make_unique<FeedbackAlignment>(); }
+std::unique_ptr<CreditRule> feedback_alignment(const RuleParameters&) {
+  return std::make_unique<FeedbackAlignment>();
+}
 
 }  // namespace lateral::credit

@@ -1,12 +1,13 @@
-// Iterative node perturbation: one layer is shaken at a time, so each hears of its own effect alone.
+// Iterative node perturbation: one layer is shaken at a time, so each hears of its own effect
+// alone.
 #include "core/credit/credit.hpp"
 
 namespace lateral::credit {
 namespace {
 
-/// δ = n ξ r / ‖ξ‖², n and ‖ξ‖² of this layer's units, r = L(this layer perturbed) − L(clean). As many
-/// perturbed passes a batch as there are layers.
-/// Source: Dalm et al. 2023 (arXiv 2310.00965), INP; with decorrelation, DINP.
+/// δ = n ξ r / ‖ξ‖², n and ‖ξ‖² of this layer's units, r = L(this layer perturbed) − L(clean). As
+/// many perturbed passes a batch as there are layers. Source: Dalm et al. 2023 (arXiv 2310.00965),
+/// INP; with decorrelation, DINP.
 class IterativePerturbation final : public CreditRule {
  public:
   const RuleInfo& info() const override {
@@ -22,8 +23,8 @@ class IterativePerturbation final : public CreditRule {
   void assign(const CreditView& view, MatrixRef delta) const override {
     const auto units = static_cast<Scalar>(delta.rows());
     for (Index n = 0; n < delta.cols(); ++n)
-      delta.col(n) = (units * view.signal(0, n) / view.noise.col(n).squaredNorm()) *
-                     view.noise.col(n);
+      delta.col(n) =
+          (units * view.signal(0, n) / view.noise.col(n).squaredNorm()) * view.noise.col(n);
   }
 };
 

@@ -9,10 +9,11 @@ namespace {
 class NodePerturbation final : public CreditRule {
  public:
   const RuleInfo& info() const override {
-    static const RuleInfo info{"noise on every unit, one reward a sample",
-                               "Williams 1992; Dalm et al. 2023",
-                               {},
-                               {"x_j, its own noise ξ_i", "none", "the reward, one number a sample"}};
+    static const RuleInfo info{
+        "noise on every unit, one reward a sample",
+        "Williams 1992; Dalm et al. 2023",
+        {},
+        {"x_j, its own noise ξ_i", "none", "the reward, one number a sample"}};
     return info;
   }
   Signal signal() const override { return Signal::reward; }
@@ -26,6 +27,8 @@ class NodePerturbation final : public CreditRule {
 
 }  // namespace
 
-std::unique_ptr<CreditRule> node_perturbation(const RuleParameters&) { return std::make_unique<NodePerturbation>(); }
+std::unique_ptr<CreditRule> node_perturbation(const RuleParameters&) {
+  return std::make_unique<NodePerturbation>();
+}
 
 }  // namespace lateral::credit

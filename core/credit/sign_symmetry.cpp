@@ -7,8 +7,8 @@ namespace lateral::credit {
 namespace {
 
 /// δ = error ⊙ f'(a),  G = Bᵀ δ with the signs of the current W:
-///   magnitude 0: B = s sign(W), s = 1 / √(3 inputs), the standard deviation of W's initial law (uSF);
-///   magnitude 1: B = |A| ⊙ sign(W), A drawn once from W's initial law (frSF).
+///   magnitude 0: B = s sign(W), s = 1 / √(3 inputs), the standard deviation of W's initial law
+///   (uSF); magnitude 1: B = |A| ⊙ sign(W), A drawn once from W's initial law (frSF).
 /// Source: Liao, Leibo & Poggio 2016; variants as in Sanfiz & Akrout 2021 (BioTorch).
 class SignSymmetry final : public CreditRule {
  public:

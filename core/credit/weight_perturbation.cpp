@@ -4,8 +4,8 @@
 namespace lateral::credit {
 namespace {
 
-/// dW = r ξ / σ², r the mean over the batch of L(W + ξ) − L(W): over the noise, E dW = ∂L/∂W + O(σ²),
-/// with a variance that grows with the number of weights. One ξ a step for the whole batch.
+/// dW = r ξ / σ², r the mean over the batch of L(W + ξ) − L(W): over the noise, E dW = ∂L/∂W +
+/// O(σ²), with a variance that grows with the number of weights. One ξ a step for the whole batch.
 /// Source: Jabri & Flower 1992; rules of Züge, Klos & Memmesheimer 2023.
 class WeightPerturbation final : public CreditRule {
  public:

@@ -1,8 +1,6 @@
 // Groups, the running R, and the way back through the covariance.
 #include "core/decorrelation/batch_whitening.hpp"
 
-#include "core/decorrelation/relative_gradient.hpp"
-
 namespace lateral {
 
 BatchWhitening::BatchWhitening(const DecorrelationParams& params, const RuleInfo& info)
@@ -26,16 +24,16 @@ void BatchWhitening::begin(Index n, const RandomStream&, DecorrelationState& sta
 
 const Matrix* BatchWhitening::batch_matrix(ConstMatrixRef zc, const Compute& compute) {
   const auto b = static_cast<double>(zc.cols());
-  compute.for_columns(
-      zc.rows(), group_size_, 2.0 * static_cast<double>(zc.size() * group_size_),
-      [&](Index first, Index units) {
-        const Eigen::MatrixXd own = zc.middleRows(first, units).cast<double>();
-        Eigen::MatrixXd covariance = own * own.transpose() / b;
-        covariance.diagonal().array() += ridge_;
-        std::unique_ptr<Whitener>& group = groups_[static_cast<std::size_t>(first / group_size_)];
-        group = whiten(covariance);
-        batch_R_.block(first, first, units, units) = group->R.cast<Scalar>();
-      });
+  compute.for_columns(zc.rows(), group_size_, 2.0 * static_cast<double>(zc.size() * group_size_),
+                      [&](Index first, Index units) {
+                        const Eigen::MatrixXd own = zc.middleRows(first, units).cast<double>();
+                        Eigen::MatrixXd covariance = own * own.transpose() / b;
+                        covariance.diagonal().array() += ridge_;
+                        std::unique_ptr<Whitener>& group =
+                            groups_[static_cast<std::size_t>(first / group_size_)];
+                        group = whiten(covariance);
+                        batch_R_.block(first, first, units, units) = group->R.cast<Scalar>();
+                      });
   return &batch_R_;
 }
 

@@ -1,4 +1,4 @@
-// The running mean, and the eigendecomposition by Eigen.
+// The running covariance, and the eigendecomposition by Eigen.
 #include "core/decorrelation/covariance.hpp"
 
 #include <Eigen/Eigenvalues>
@@ -37,6 +37,10 @@ Eigenbasis eigenbasis(const Eigen::MatrixXd& covariance, double floor) {
 Eigen::MatrixXd symmetric_power(const Eigenbasis& basis, double power) {
   return basis.vectors * basis.values.array().pow(power).matrix().asDiagonal() *
          basis.vectors.transpose();
+}
+
+Eigen::MatrixXd component_whitening(const Eigenbasis& basis) {
+  return (basis.vectors * basis.values.cwiseInverse().cwiseSqrt().asDiagonal()).transpose();
 }
 
 }  // namespace lateral

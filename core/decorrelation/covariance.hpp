@@ -16,7 +16,7 @@ class RunningCovariance {
   void add(ConstMatrixRef zc, const Compute& compute);
   /// REQUIRES: add() has been called
   Matrix value() const { return sum_ / weight_[0]; }
-  /// Additions so far.
+  /// Additions so far, up to 2^24, where float32 stops counting.
   double count() const { return static_cast<double>(weight_[1]); }
   /// covariance (n × n), covariance_weight (2)
   void visit_state(const std::string& prefix, const TensorVisitor& visit);
@@ -37,5 +37,8 @@ Eigenbasis eigenbasis(const Eigen::MatrixXd& covariance, double floor);
 
 /// C^(power) = E diag(s^power) Eᵀ: power −1/2 is ZCA.
 Eigen::MatrixXd symmetric_power(const Eigenbasis& basis, double power);
+
+/// diag(s^(−1/2)) Eᵀ: whitens along the components, the smallest first.
+Eigen::MatrixXd component_whitening(const Eigenbasis& basis);
 
 }  // namespace lateral

@@ -53,8 +53,7 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::
   spectrum_ = SpectrumTracker(inputs, RandomStream(seed, node, 0, Purpose::spectrum));
   spectrum_.refresh(state_.M, *params_.compute);
   if (!state_.M.isDiagonal(0))  // of a diagonal any vector tells
-    for (int i = 0; i < spectrum_start_iterations; ++i)
-      spectrum_.track(state_.M, *params_.compute);
+    for (int i = 0; i < spectrum_start_iterations; ++i) spectrum_.track(state_.M, *params_.compute);
   if (!warm()) return;
   LATERAL_CHECK(params.batch > 0);
   previous_x_.setZero(inputs, params.batch);
@@ -87,14 +86,14 @@ void Decorrelator::forward_train(ConstMatrixRef z, Matrix& x, const Part& part) 
   x.resize(n, part.batch);
   if (part.first == 0) step.forward_settled.reset(), step.backward_settled.reset();
   auto x_part = x.middleCols(part.first, b);
-  step.batch_matrix =
-      rule_->whitens_batch() ? rule_->batch_matrix(zc, *params_.compute) : nullptr;
-  if (deferred_.waiting && b == 1) {
+  step.batch_matrix = rule_->whitens_batch() ? rule_->batch_matrix(zc, *params_.compute) : nullptr;
+  if (deferred_.waiting && part.batch == 1) {
     update_and_multiply(state_.R, &deferred_, zc.col(0), x_part.col(0));
     deferred_.waiting = false;
   } else if (const auto settled =
-                 forward(zc, false, step.batch_matrix != nullptr ? *step.batch_matrix : up_to_date_R(),
-                         x_part, &previous_x_)) {
+                 forward(zc, {part.batch},
+                         step.batch_matrix != nullptr ? *step.batch_matrix : up_to_date_R(), x_part,
+                         &previous_x_)) {
     if (!step.forward_settled) step.forward_settled.emplace();
     merge(*settled, static_cast<double>(part.first), static_cast<double>(b), *step.forward_settled);
   }
@@ -117,14 +116,14 @@ void Decorrelator::forward_evaluate(ConstMatrixRef z, Matrix& x) {
   else
     evaluate_zc_ = z.colwise() - mean_;
   x.resize(z.rows(), z.cols());
-  evaluate_settled_ = forward(evaluate_zc_, false, up_to_date_R(), x, nullptr);
+  evaluate_settled_ = forward(evaluate_zc_, {z.cols()}, up_to_date_R(), x, nullptr);
 }
 
 void Decorrelator::forward_difference(ConstMatrixRef d, Matrix& dx) {
   dx.resize(d.rows(), d.cols());
   const Matrix* own = step().batch_matrix;
   const std::optional<Settled> settled =
-      forward(d, true, own != nullptr ? *own : up_to_date_R(), dx, nullptr);
+      forward(d, {part_.batch, true}, own != nullptr ? *own : up_to_date_R(), dx, nullptr);
   std::optional<Settled>& forward = step().forward_settled;
   if (!settled || !forward) return;
   forward->converged = forward->converged && settled->converged;
@@ -193,13 +192,13 @@ void Decorrelator::state_loaded() {
   if (settles()) spectrum_.refresh(state_.M, *params_.compute);
 }
 
-std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, bool is_difference, const Matrix& R,
+std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, Forward what, const Matrix& R,
                                              MatrixRef out, Matrix* previous) {
-  const bool shifted = state_.threshold.size() > 0 && !is_difference;
+  const bool shifted = state_.threshold.size() > 0 && !what.is_difference;
   if (!settles()) {
     if (R.size() == 0)
       out = in;
-    else if (in.cols() == 1 && &R == &state_.R)
+    else if (what.batch == 1 && &R == &state_.R)  // by the batch: pieces of it must not differ
       update_and_multiply(state_.R, nullptr, in.col(0), out.col(0));
     else
       params_.compute->apply({R}, in, out);

@@ -1,5 +1,5 @@
-// Decorrelator: demeans a layer's input, removes its correlations by R and by settling M, and learns
-// to.
+// Decorrelator: demeans a layer's input, removes its correlations by R and by settling M, and
+// learns to.
 #pragma once
 
 #include <memory>
@@ -72,8 +72,8 @@ class Decorrelator {
   void forward_train(ConstMatrixRef z, Matrix& x) { forward_train(z, x, {0, 0, z.cols()}); }
   /// The same with the running mean, leaving no trace.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
-  /// dx = M⁻¹ R d: what a difference d of the input becomes when demeaned by the same means. Settled:
-  /// counted in forward_settled()'s converged and residual.
+  /// dx = M⁻¹ R d: what a difference d of the input becomes when demeaned by the same means.
+  /// Settled: counted in forward_settled()'s converged and residual.
   void forward_difference(ConstMatrixRef d, Matrix& dx);
   /// Error at z from the error G at x: Rᵀ M⁻ᵀ G, minus its batch mean where demeaning is by the
   /// batch.
@@ -92,9 +92,9 @@ class Decorrelator {
   const std::optional<Settled>& evaluate_settled() const { return evaluate_settled_; }
   const DecorrelationState& state() const { return state_; }
 
-  /// decorrelation/R, /M and /threshold, which of them the rule has; what else it keeps; /mean unless
-  /// there is neither matrix nor demeaning; /moment with freeze; settled: /spectrum, and with
-  /// warm_start /previous and /previous_error (inputs × batch).
+  /// decorrelation/R, /M and /threshold, which of them the rule has; what else it keeps; /mean
+  /// unless there is neither matrix nor demeaning; /moment with freeze; settled: /spectrum, and
+  /// with warm_start /previous and /previous_error (inputs × batch).
   void visit_state(const TensorVisitor& visit);
   /// After loading a state: rebuilds what is derived from it.
   void state_loaded();
@@ -115,9 +115,14 @@ class Decorrelator {
   bool has_matrix() const { return state_.R.size() > 0 || state_.M.size() > 0; }
   bool settles() const { return state_.M.size() > 0; }
   bool warm() const { return settles() && params_.warm_start; }
-  /// out = M⁻¹ (R in − θ), without θ if `in` is a difference.
-  std::optional<Settled> forward(ConstMatrixRef in, bool is_difference, const Matrix& R,
-                                 MatrixRef out, Matrix* previous);
+  /// What goes forward: a batch of so many samples, of which `in` may be a piece.
+  struct Forward {
+    Index batch;
+    bool is_difference = false;  ///< of two inputs: θ falls out
+  };
+  /// out = M⁻¹ (R in − θ).
+  std::optional<Settled> forward(ConstMatrixRef in, Forward what, const Matrix& R, MatrixRef out,
+                                 Matrix* previous);
   /// error_at_z = Rᵀ M⁻ᵀ G.
   std::optional<Settled> back(ConstMatrixRef G, MatrixRef error_at_z, Matrix* previous);
   /// out settles on op(M) out = in, from zero or from the part's columns of `previous`, which then

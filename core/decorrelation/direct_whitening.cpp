@@ -2,10 +2,6 @@
 #include "core/decorrelation/direct_whitening.hpp"
 
 #include <Eigen/LU>
-#include <cmath>
-
-#include "core/decorrelation/relative_gradient.hpp"
-
 namespace lateral {
 
 DirectWhitening::DirectWhitening(const DecorrelationParams& params, const RuleInfo& info)
@@ -16,29 +12,31 @@ DirectWhitening::DirectWhitening(const DecorrelationParams& params, const RuleIn
       freeze_after_(params.own.value(info, "freeze_after")) {}
 
 std::vector<RuleParameter> DirectWhitening::parameters(double interval, double ridge) {
-  return {{"interval", interval, 1, 1e9, "steps between two computations of R"},
+  return {{"interval", interval, 1, 1e6, "steps between two computations of R"},
           {"momentum", 0.01, 1e-9, 1, "of the running covariance"},
           {"ridge", ridge, 1e-12, 1e6, "floor of the eigenvalues, over their mean"},
-          {"freeze_after", 0, 0, 1e9, "steps after which R stays as it is; 0: never"}};
+          {"freeze_after", 0, 0, 1e6, "steps after which R stays as it is; 0: never"}};
 }
 
 void DirectWhitening::begin(Index n, const RandomStream&, DecorrelationState& state) {
   begin_scaled_identity(n, params_, state);
   covariance_ = RunningCovariance(n, momentum_);
+  steps_.setZero(1);
 }
 
 DecorrelationUpdate DirectWhitening::update(const DecorrelationView& view,
                                             DecorrelationState& state) {
   if (freeze_after_ > 0 && covariance_.count() >= freeze_after_) return {};
   covariance_.add(view.zc, view.compute);
+  steps_[0] = steps_[0] + 1 >= static_cast<Scalar>(interval_) ? 0 : steps_[0] + 1;
   const bool last = freeze_after_ > 0 && covariance_.count() >= freeze_after_;
-  if (std::fmod(covariance_.count(), interval_) != 0 && !last) return {};
+  if (steps_[0] != 0 && !last) return {};
   const Eigen::MatrixXd C = covariance_.value().cast<double>();
   const double mean = C.trace() / static_cast<double>(C.rows());
   if (!(mean > 0)) return {};  // nothing has varied yet
   const Eigen::MatrixXd R = matrix(eigenbasis(C, ridge_ * mean));
   DecorrelationUpdate update;
-  if (keeps_function()) {
+  if (reparametrises()) {
     // K R_new = R_old  ⇔  R_newᵀ Kᵀ = R_oldᵀ
     factor_ = R.transpose()
                   .partialPivLu()

@@ -28,24 +28,16 @@ DecorrelationUpdate update_relative(const DecorrelationView& view, const Relativ
   const Vector factor = 1 - eta * gradient.diagonal.array();
   work.samples = view.x.transpose();
   work.inner.resize(samples, state.R.cols());
-  compute.for_columns(
-      state.R.cols(), block_columns, 4.0 * static_cast<double>(state.R.size() * samples),
-      [&](Index first, Index columns) {
-        auto R = state.R.middleCols(first, columns);
-        auto inner = work.inner.middleCols(first, columns);
-        compute.product().multiply(1, {work.samples}, {R}, 0, inner);
-        R.array().colwise() *= factor.array();
-        compute.product().multiply(-step, {view.x}, {inner}, 1, R);
-      });
+  compute.for_columns(state.R.cols(), block_columns,
+                      4.0 * static_cast<double>(state.R.size() * samples),
+                      [&](Index first, Index columns) {
+                        auto R = state.R.middleCols(first, columns);
+                        auto inner = work.inner.middleCols(first, columns);
+                        compute.product().multiply(1, {work.samples}, {R}, 0, inner);
+                        R.array().colwise() *= factor.array();
+                        compute.product().multiply(-step, {view.x}, {inner}, 1, R);
+                      });
   return update;
-}
-
-void begin_scaled_identity(Index n, const DecorrelationParams& params, DecorrelationState& state) {
-  const Scalar scale = params.initial_scale;
-  if (params.mode == DecorrelationMode::settled)
-    state.M = Matrix::Identity(n, n) / scale;
-  else
-    state.R = Matrix::Identity(n, n) * scale;
 }
 
 }  // namespace lateral

@@ -5,6 +5,14 @@
 
 namespace lateral {
 
+void begin_scaled_identity(Index n, const DecorrelationParams& params, DecorrelationState& state) {
+  const Scalar scale = params.initial_scale;
+  if (params.mode == DecorrelationMode::settled)
+    state.M = Matrix::Identity(n, n) / scale;
+  else
+    state.R = Matrix::Identity(n, n) * scale;
+}
+
 void DecorrelationRule::visit_state(const std::string&, const TensorVisitor&) {}
 
 const Matrix* DecorrelationRule::batch_matrix(ConstMatrixRef, const Compute&) {

@@ -84,6 +84,8 @@ class DecorrelationRule {
   virtual void begin(Index n, const RandomStream& random, DecorrelationState& state) = 0;
   /// Never called if begin() left the whole state empty.
   virtual DecorrelationUpdate update(const DecorrelationView& view, DecorrelationState& state) = 0;
+  /// Whether its updates may have a weight_factor; no other step may then be in flight.
+  virtual bool reparametrises() const { return false; }
   /// What it keeps besides, below `prefix`.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit);
 
@@ -97,6 +99,9 @@ class DecorrelationRule {
   virtual void batch_backward(ConstMatrixRef zc, ConstMatrixRef G, MatrixRef error_at_zc,
                               const Compute& compute) const;
 };
+
+/// What most rules begin with: R = s I in closed form, M = I / s settled; s the initial scale.
+void begin_scaled_identity(Index n, const DecorrelationParams& params, DecorrelationState& state);
 
 using MakeDecorrelationRule = std::unique_ptr<DecorrelationRule>(const DecorrelationParams&);
 

@@ -114,13 +114,14 @@ const Matrix& DenseLayer::respond_perturbed(ConstMatrixRef dz) {
   if (shakes_weights()) {
     weight_noise_.resize(params_.units, params_.inputs);
     const RandomStream random(seed_, node_, part_.step, Purpose::weight_noise);
-    compute().for_columns(
-        params_.inputs, gradient_columns,
-        operations_of_a_number * static_cast<double>(weight_noise_.size()),
-        [&](Index first, Index columns) {
-          random.fill_normal(weight_noise_.middleCols(first, columns), params_.sigma,
-                             static_cast<std::uint64_t>(first * params_.units));
-        });
+    if (part_.first == 0)  // the same for all pieces of the batch, which follow each other
+      compute().for_columns(params_.inputs, gradient_columns,
+                            operations_of_a_number * static_cast<double>(weight_noise_.size()),
+                            [&](Index first, Index columns) {
+                              random.fill_normal(weight_noise_.middleCols(first, columns),
+                                                 params_.sigma,
+                                                 static_cast<std::uint64_t>(first * params_.units));
+                            });
     Matrix bias_noise(params_.units, 1);
     RandomStream(seed_, node_, part_.step, Purpose::bias_noise)
         .fill_normal(bias_noise, params_.sigma);

@@ -23,9 +23,9 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret, if
-  /// there is one, passes through a pipe, never through arguments or environment. The kernel kills
-  /// the child when this process dies, however it dies.  Throws NetworkError if it cannot be
+  /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret,
+  /// if there is one, passes through a pipe, never through arguments or environment. The kernel
+  /// kills the child when this process dies, however it dies.  Throws NetworkError if it cannot be
   /// started.
   void start(const std::string& name, const std::vector<std::string>& arguments,
              const std::filesystem::path& log, const std::optional<Secret>& secret);

@@ -27,7 +27,8 @@ using Rows = std::vector<std::vector<double>>;
 /// One line of the learning curves: runs of one setting.
 struct Curve {
   std::string title;
-  std::vector<Rows> runs;  ///< metrics.csv of each: epoch, train loss, accuracy, test loss, accuracy
+  std::vector<Rows>
+      runs;  ///< metrics.csv of each: epoch, train loss, accuracy, test loss, accuracy
 };
 
 Rows read_metrics(const fs::path& file) {
@@ -80,7 +81,8 @@ void add_curves(const fs::path& folder, std::vector<Curve>& curves,
     return;
   }
   if (!is_sweep(folder))
-    throw UserError(folder.string() + ": neither a run (metrics.csv) nor a sweep (sweep.textproto)");
+    throw UserError(folder.string() +
+                    ": neither a run (metrics.csv) nor a sweep (sweep.textproto)");
   const Sweep sweep = load_sweep(folder / "sweep.textproto");
   const std::size_t first = curves.size();
   for (std::size_t i = 0; i < sweep.members.size(); ++i) {
@@ -223,7 +225,8 @@ void draw_curves(std::vector<Curve> curves, const fs::path& out, std::vector<fs:
   draw(out, "learning_curves", width, height, script.str(), written);
 }
 
-void draw_probes(const fs::path& run, const fs::path& out, std::vector<fs::path>& written) {
+/// False if the run has none.
+bool draw_probes(const fs::path& run, const fs::path& out, std::vector<fs::path>& written) {
   std::ifstream stream{run / "probes.csv"};
   std::string line;
   std::getline(stream, line);
@@ -241,7 +244,7 @@ void draw_probes(const fs::path& run, const fs::path& out, std::vector<fs::path>
     if (std::find(layers.begin(), layers.end(), layer) == layers.end()) layers.push_back(layer);
     probes[probe][layer] << step << " " << value << "\n";
   }
-  if (probes.empty()) return;
+  if (probes.empty()) return false;
   const int columns = 3, rows = (static_cast<int>(probes.size()) + columns - 1) / columns;
   std::ostringstream script;
   for (const auto& [probe, by_layer] : probes)
@@ -249,14 +252,14 @@ void draw_probes(const fs::path& run, const fs::path& out, std::vector<fs::path>
       const auto at = std::find(layers.begin(), layers.end(), layer) - layers.begin();
       script << "$" << probe << "_" << at << " << EOD\n" << data.str() << "EOD\n";
     }
-  script << "set multiplot layout " << rows << "," << columns
-         << " margins 0.06,0.85," << 0.2 / rows << "," << 1 - 0.14 / rows << " spacing 0.06,"
-         << 0.32 / rows << "\nset grid lc rgb '#dddddd'\nset tics font ',10'\n"
+  script << "set multiplot layout " << rows << "," << columns << " margins 0.06,0.85," << 0.2 / rows
+         << "," << 1 - 0.14 / rows << " spacing 0.06," << 0.32 / rows
+         << "\nset grid lc rgb '#dddddd'\nset tics font ',10'\n"
          << "set xlabel 'training step' offset 0,0.5\nset key noenhanced\n";
   // One key, of the probe that most layers have.
-  const auto most = std::max_element(probes.begin(), probes.end(), [](const auto& x, const auto& y) {
-    return x.second.size() < y.second.size();
-  });
+  const auto most = std::max_element(
+      probes.begin(), probes.end(),
+      [](const auto& x, const auto& y) { return x.second.size() < y.second.size(); });
   for (const auto& [probe, by_layer] : probes) {
     script << (probe == most->first
                    ? "set key at screen 0.87,0.95 left top Left reverse noenhanced\n"
@@ -270,8 +273,8 @@ void draw_probes(const fs::path& run, const fs::path& out, std::vector<fs::path>
            << "plot ";
     bool first = true;
     for (const auto& [layer, data] : by_layer) {
-      const auto at = static_cast<std::size_t>(
-          std::find(layers.begin(), layers.end(), layer) - layers.begin());
+      const auto at =
+          static_cast<std::size_t>(std::find(layers.begin(), layers.end(), layer) - layers.begin());
       script << (first ? "" : ", \\\n  ") << "$" << probe << "_" << at
              << " using 1:2 with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '" << colour(at)
              << "' title " << quoted(layer);
@@ -281,9 +284,11 @@ void draw_probes(const fs::path& run, const fs::path& out, std::vector<fs::path>
   }
   script << "unset multiplot\n";
   draw(out, "probes", 1200, 60 + 300 * rows, script.str(), written);
+  return true;
 }
 
-void draw_spectrum(const fs::path& run, const fs::path& out, std::vector<fs::path>& written) {
+/// False if no layer of the run has such a matrix.
+bool draw_spectrum(const fs::path& run, const fs::path& out, std::vector<fs::path>& written) {
   constexpr std::size_t bytes_max = std::size_t{1} << 34;
   constexpr std::uint32_t units_max = 4096;  // a decomposition of more takes minutes
   std::ostringstream script, plot;
@@ -305,12 +310,13 @@ void draw_spectrum(const fs::path& run, const fs::path& out, std::vector<fs::pat
          << quoted(tensor.layer + " " + tensor.name.substr(tensor.name.rfind('/') + 1));
     ++lines;
   }
-  if (lines == 0) return;
+  if (lines == 0) return false;
   script << "set title 'Spectrum of the decorrelating matrices'\nset logscale y\n"
          << "set grid lc rgb '#dddddd'\nset xlabel 'rank / number of units'\n"
          << "set ylabel 'singular value'\nset key outside noenhanced\n"
          << plot.str() << "\n";
   draw(out, "spectrum", 900, 520, script.str(), written);
+  return true;
 }
 
 }  // namespace
@@ -323,16 +329,12 @@ std::vector<fs::path> plot(const std::vector<fs::path>& paths, const fs::path& o
   fs::create_directories(out, error);
   if (error) throw UserError(out.string() + ": cannot be made: " + error.message());
   draw_curves(std::move(curves), out, written);
-  const auto first_with = [&](const char* file) {
-    return std::find_if(runs.begin(), runs.end(), [&](const fs::path& run) {
-      std::error_code none;
-      return fs::exists(run / file, none) && fs::file_size(run / file, none) > 40;
-    });
-  };
-  if (const auto run = first_with("probes.csv"); run != runs.end())
-    draw_probes(*run, out, written);
-  if (const auto run = first_with("checkpoint.h5"); run != runs.end())
-    draw_spectrum(*run, out, written);
+  (void)std::any_of(runs.begin(), runs.end(),
+                    [&](const fs::path& run) { return draw_probes(run, out, written); });
+  (void)std::any_of(runs.begin(), runs.end(), [&](const fs::path& run) {
+    std::error_code none;
+    return fs::exists(run / "checkpoint.h5", none) && draw_spectrum(run, out, written);
+  });
   if (written.empty()) throw UserError("nothing to draw: no epoch of these runs has ended");
   return written;
 }

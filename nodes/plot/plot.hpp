@@ -8,7 +8,8 @@ namespace lateral {
 
 /// Writes into `out`, each as SVG and PNG:
 ///   learning_curves   loss and accuracy against epochs; runs of a sweep that differ in nothing but
-///                     their seed are one line, their mean, within the band from smallest to largest
+///                     their seed are one line, their mean, within the band from smallest to
+///                     largest
 ///   probes            every probe against steps, a line a layer; of the first run that has probes
 ///   spectrum          singular values of each layer's R or M; of the first run that has them
 /// `paths` are folders of runs or of sweeps. Returns the files written.

@@ -18,7 +18,8 @@ namespace pb = google::protobuf;
 
 std::string read_file(const fs::path& path) {
   std::ifstream stream{path, std::ios::binary};
-  if (!stream) throw UserError(path.string() + ": not there, expected the folder of a run that ended");
+  if (!stream)
+    throw UserError(path.string() + ": not there, expected the folder of a run that ended");
   return {std::istreambuf_iterator<char>{stream}, {}};
 }
 

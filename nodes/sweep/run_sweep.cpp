@@ -97,8 +97,7 @@ class Runner {
       : options_{options}, folder_{folder}, sweep_{sweep}, results_(sweep.members.size()) {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       std::error_code error;
-      if (fs::exists(folder.result(i), error))
-        results_[i] = from_line(read_file(folder.result(i)));
+      if (fs::exists(folder.result(i), error)) results_[i] = from_line(read_file(folder.result(i)));
       if (!results_[i]) waiting_.push_back(i);
     }
     std::reverse(waiting_.begin(), waiting_.end());
@@ -246,11 +245,10 @@ int run_sweep(const SweepOptions& options) {
   }
   const std::string table = sweep_table(sweep, runner.results());
   write_atomically(folder.path / "table.txt", table);
-  if (!options.quiet)
-    std::cout << table << "\nresults in " << folder.path.string() << std::endl;
-  const bool failed = std::any_of(
-      runner.results().begin(), runner.results().end(),
-      [](const auto& r) { return r->status == SweepResult::Status::failed; });
+  if (!options.quiet) std::cout << table << "\nresults in " << folder.path.string() << std::endl;
+  const bool failed =
+      std::any_of(runner.results().begin(), runner.results().end(),
+                  [](const auto& r) { return r->status == SweepResult::Status::failed; });
   return failed ? static_cast<int>(ExitCode::network) : 0;
 }
 

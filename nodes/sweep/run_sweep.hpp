@@ -19,7 +19,8 @@ struct SweepOptions {
 ///   sweep.textproto, experiment.textproto   what was asked for
 ///   members/NNNNN/                          a run directory a member
 ///   members/NNNNN.result                    how it ended, in one line
-///   sweep.csv, table.txt                    the results; the same bits however often it was resumed
+///   sweep.csv, table.txt                    the results; the same bits however often it was
+///   resumed
 /// Returns the exit code: 0 also when members diverged, 3 if one failed otherwise, 128 + N when
 /// signal N stopped it.  Throws UserError.
 int run_sweep(const SweepOptions& options);

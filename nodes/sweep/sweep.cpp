@@ -213,9 +213,9 @@ Sweep load_sweep(const fs::path& file) {
 
 std::string to_line(const SweepResult& result) {
   char numbers[256];
-  std::snprintf(numbers, sizeof numbers, "%s %zu %.17g %.17g %.17g %.17g %s ",
-                word(result.status), result.epochs, result.train_loss, result.train_accuracy,
-                result.test_loss, result.test_accuracy,
+  std::snprintf(numbers, sizeof numbers, "%s %zu %.17g %.17g %.17g %.17g %s ", word(result.status),
+                result.epochs, result.train_loss, result.train_accuracy, result.test_loss,
+                result.test_accuracy,
                 result.state_sha256.empty() ? "-" : result.state_sha256.c_str());
   return numbers + one_line(result.message) + "\n";
 }
@@ -229,8 +229,8 @@ std::optional<SweepResult> from_line(const std::string& line) {
     return std::nullopt;
   if (result.state_sha256 == "-") result.state_sha256.clear();
   std::getline(stream >> std::ws, result.message);
-  for (const auto known : {SweepResult::Status::done, SweepResult::Status::diverged,
-                           SweepResult::Status::failed})
+  for (const auto known :
+       {SweepResult::Status::done, SweepResult::Status::diverged, SweepResult::Status::failed})
     if (status == word(known)) {
       result.status = known;
       return result;

@@ -220,8 +220,9 @@ TEST_CASE("the relative-gradient rules come to rest where their sources say") {
                   Matrix(mixed().diagonal().asDiagonal())) <= rest);
   }
   // κ = 1 takes variances to one and leaves correlations alone.
-  const Matrix normalized = second_moment(converge(
-      {"dalm2024", DecorrelationMode::closed_form, Demean::none, 0.05, 1, {{"kappa", 1}}}, z, 3000));
+  const Matrix normalized = second_moment(
+      converge({"dalm2024", DecorrelationMode::closed_form, Demean::none, 0.05, 1, {{"kappa", 1}}},
+               z, 3000));
   const Vector sd = mixed().diagonal().cwiseSqrt();
   const Matrix correlation = sd.asDiagonal().inverse() * mixed() * sd.asDiagonal().inverse();
   CHECK(max_abs(normalized - correlation) <= rest);
@@ -256,8 +257,8 @@ TEST_CASE("in M the relative-gradient rules are the inverse of the implicit step
       rule->begin(n, RandomStream(1, 1, 0, Purpose::initial_decorrelation), state);
       (settled ? state.M : state.R) = settled ? M0 : R0;
       rule->update({z, z, x, Vector::Ones(n)}, state);
-      const Matrix expected =
-          settled ? Matrix((Matrix(I + eta * Q).inverse() * R0).inverse()) : Matrix(R0 - eta * Q * R0);
+      const Matrix expected = settled ? Matrix((Matrix(I + eta * Q).inverse() * R0).inverse())
+                                      : Matrix(R0 - eta * Q * R0);
       CHECK(max_abs((settled ? state.M : state.R) - expected) <= 200 * epsilon);
     }
   }
@@ -277,10 +278,15 @@ TEST_CASE("foldiak1990 comes to rest at M D M' = C0 with unit leak and diagonal 
   CHECK(max_abs(M.diagonal() - Vector::Ones(4)) <= 16 * epsilon);
   CHECK(max_abs(M * C * M.transpose() - mixed()) <= (is_double ? 1e-6 : 1e-3));
   CHECK(max_abs(M - Matrix::Identity(4, 4)) > 0.1);
-  // With the diagonal, C = 0 is all that is left: activity dies out, as the paper's figure 3 has it.
+  // With the diagonal, C = 0 is all that is left: activity dies out, as the paper's figure 3 has
+  // it.
   const auto power = [&](int steps) {
-    return double(second_moment(converge({"foldiak1990", DecorrelationMode::settled, Demean::none,
-                                          0.05, 1, {{"diagonal", 1}}},
+    return double(second_moment(converge({"foldiak1990",
+                                          DecorrelationMode::settled,
+                                          Demean::none,
+                                          0.05,
+                                          1,
+                                          {{"diagonal", 1}}},
                                          z, steps))
                       .trace());
   };
@@ -291,8 +297,8 @@ TEST_CASE("foldiak1990 comes to rest at M D M' = C0 with unit leak and diagonal 
 TEST_CASE("vogels2011 balances: <x_j (x_i - rho)> is 0 where a synapse is, not above 0 elsewhere") {
   Matrix C = mixed();
   Matrix z = samples_of(C, 64, 4).array() + 2;  // rates
-  Decorrelator decorrelator = make(
-      {"vogels2011", DecorrelationMode::settled, Demean::none, 0.01, 1, {{"rate", 0.8}}}, 4);
+  Decorrelator decorrelator =
+      make({"vogels2011", DecorrelationMode::settled, Demean::none, 0.01, 1, {{"rate", 0.8}}}, 4);
   Matrix x;
   for (int t = 0; t < 6000; ++t) {
     decorrelator.forward_train(z, x);
@@ -313,7 +319,8 @@ TEST_CASE("vogels2011 balances: <x_j (x_i - rho)> is 0 where a synapse is, not a
   CHECK(synapses >= 4);
 }
 
-TEST_CASE("oja1989 makes R orthogonal, and its gradient is the subspace rule's, one sample a time") {
+TEST_CASE(
+    "oja1989 makes R orthogonal, and its gradient is the subspace rule's, one sample a time") {
   const Matrix z = samples_of(mixed(), 64, 5);
   Decorrelator decorrelator =
       make({"oja1989", DecorrelationMode::closed_form, Demean::none, 0.05, 0.5}, 4);
@@ -338,8 +345,12 @@ TEST_CASE("oja1989 makes R orthogonal, and its gradient is the subspace rule's, 
 TEST_CASE("pehlevan2015 keeps similarities: M^-1 R becomes orthogonal, from whatever scale") {
   const Matrix z = samples_of(mixed(), 16, 6);
   for (const double scale : {0.7, 1.5}) {
-    Decorrelator decorrelator = make({"pehlevan2015", DecorrelationMode::settled, Demean::none, 0,
-                                      scale, {{"initial_activity", 1}}},
+    Decorrelator decorrelator = make({"pehlevan2015",
+                                      DecorrelationMode::settled,
+                                      Demean::none,
+                                      0,
+                                      scale,
+                                      {{"initial_activity", 1}}},
                                      4);
     Matrix x;
     for (int t = 0; t < 20000; ++t) {
@@ -351,9 +362,12 @@ TEST_CASE("pehlevan2015 keeps similarities: M^-1 R becomes orthogonal, from what
   }
   // What an update must leave alone: any rotation for λ = 0, only principal components for λ > 0.
   const auto moved = [&](const Matrix& F, double lambda) {
-    const DecorrelatorParams params =
-        params_for({"pehlevan2015", DecorrelationMode::settled, Demean::none, 0, 1,
-                    {{"lambda", lambda}, {"initial_activity", 1}}});
+    const DecorrelatorParams params = params_for({"pehlevan2015",
+                                                  DecorrelationMode::settled,
+                                                  Demean::none,
+                                                  0,
+                                                  1,
+                                                  {{"lambda", lambda}, {"initial_activity", 1}}});
     const auto rule = params.rule(params.rule_params);
     DecorrelationState state;
     rule->begin(4, RandomStream(1, 1, 0, Purpose::initial_decorrelation), state);
@@ -401,14 +415,18 @@ TEST_CASE("bell_sejnowski1997 finds the axes of two heavy-tailed sources") {
   CHECK(double(mix.row(0).cwiseAbs().minCoeff()) > 0.5);  // the mixture itself does not
 }
 
-TEST_CASE("zylberberg2011 holds the target rate and leaves no covariance that inhibition can take") {
+TEST_CASE(
+    "zylberberg2011 holds the target rate and leaves no covariance that inhibition can take") {
   Matrix C(3, 3);
   C << s(1), s(0.4), s(0.3), s(0.4), s(1), s(0.2), s(0.3), s(0.2), s(1);
   const Matrix z = samples_of(C, 64, 7);
-  Decorrelator decorrelator =
-      make({"zylberberg2011", DecorrelationMode::settled, Demean::none, 0.02, 1,
-            {{"rate", 0.2}, {"homeostasis", 1}, {"forward", 0.01}}},
-           3);
+  Decorrelator decorrelator = make({"zylberberg2011",
+                                    DecorrelationMode::settled,
+                                    Demean::none,
+                                    0.02,
+                                    1,
+                                    {{"rate", 0.2}, {"homeostasis", 1}, {"forward", 0.01}}},
+                                   3);
   Matrix x;
   for (int t = 0; t < 8000; ++t) {
     decorrelator.forward_train(z, x);
@@ -423,7 +441,11 @@ TEST_CASE("lipshutz2024 with n (n + 1) / 2 interneurons whitens") {
   Matrix C(3, 3);
   C << s(2), s(0.5), s(0.3), s(0.5), s(3), s(-0.4), s(0.3), s(-0.4), s(2.5);
   const Matrix z = samples_of(C, 64, 8);
-  const Matrix x = converge({"lipshutz2024", DecorrelationMode::settled, Demean::none, 0.05, 1,
+  const Matrix x = converge({"lipshutz2024",
+                             DecorrelationMode::settled,
+                             Demean::none,
+                             0.05,
+                             1,
                              {{"interneurons_per_unit", 2}, {"negative_gain", 1}}},
                             z, 20000);
   CHECK(max_abs(second_moment(x) - Matrix::Identity(3, 3)) <= 0.02);
@@ -435,7 +457,11 @@ TEST_CASE("the direct rules whiten at once, zca in the axes of the data and pca 
   const double close = 2000 * epsilon;
   for (const char* rule : {"zca", "pca", "prong"}) {
     CAPTURE(rule);
-    Decorrelator decorrelator = make({rule, DecorrelationMode::closed_form, Demean::none, 0, 1,
+    Decorrelator decorrelator = make({rule,
+                                      DecorrelationMode::closed_form,
+                                      Demean::none,
+                                      0,
+                                      1,
                                       {{"interval", 1}, {"ridge", 1e-9}}},
                                      4);
     Matrix x;
@@ -451,9 +477,8 @@ TEST_CASE("the direct rules whiten at once, zca in the axes of the data and pca 
               doctest::Approx(1 / std::sqrt(double(solver.eigenvalues()[3 - i]))).epsilon(1e-3));
   }
   // Frozen, it stays.
-  Decorrelator frozen = make({"zca", DecorrelationMode::closed_form, Demean::none, 0, 1,
-                              {{"freeze_after", 2}}},
-                             4);
+  Decorrelator frozen =
+      make({"zca", DecorrelationMode::closed_form, Demean::none, 0, 1, {{"freeze_after", 2}}}, 4);
   train(frozen, 4, 16, 0, 2);
   const Matrix R = frozen.state().R;
   train(frozen, 4, 16, 2, 9);
@@ -472,8 +497,8 @@ TEST_CASE("prong and gwnn change R and leave what the layer computes") {
     params.credit = find_entry(credit_table(), "backpropagation");
     params.optimizer = find_entry(optimizer_table(), "sgd");
     params.optimizer_params.learning_rate = 0;
-    params.decorrelator = params_for({rule, DecorrelationMode::closed_form, Demean::none, 0, 1,
-                                      {{"interval", 3}}});
+    params.decorrelator =
+        params_for({rule, DecorrelationMode::closed_form, Demean::none, 0, 1, {{"interval", 3}}});
     DenseLayer layer{params, 1, 1};
     const Matrix probe = correlated(6, 9, 3);
     const Matrix before = layer.respond_evaluate(probe);
@@ -534,7 +559,8 @@ TEST_CASE("the batch whiteners whiten, and their error is that of finite differe
         (is_double ? 1e-10 : 1e-3));
 }
 
-TEST_CASE("speed does not depend on the scale of the start for ahmad2024, and does for the others") {
+TEST_CASE(
+    "speed does not depend on the scale of the start for ahmad2024, and does for the others") {
   // rules of the paper's figure 3: updates until the largest correlation has halved.
   const Matrix z = samples_of(mixed(), 64, 11);
   const auto updates = [&](const char* rule, DecorrelationMode mode, double scale) {

@@ -90,6 +90,44 @@ TEST_CASE("learning changes weights and decorrelation, and only after the error 
   }
 }
 
+TEST_CASE("steps in flight follow each other without a gap") {
+  Conversation c{{"execution.schedule=asynchronous", "execution.staleness=1"}};
+  c.say("hidden1", activity(12, 32, 2));
+  CHECK_THROWS(c.say("hidden1", activity(12, 32, 4)));  // would take the place of step 2
+  Conversation other;
+  CHECK_THROWS(other.say("hidden1", activity(12, 32, std::uint64_t{1} << 56)));
+}
+
+TEST_CASE("what did not settle is reported once a step, however many pieces it came in") {
+  for (const char* pieces : {"1", "4"}) {
+    CAPTURE(pieces);
+    Conversation c{{"decorrelation.mode=settled", "decorrelation.max_steps=1",
+                    "decorrelation.tolerance=1e-6", "decorrelation.unsettled=continue",
+                    "decorrelation.demean=none", "decorrelation.initial_scale=3",
+                    "decorrelation.step=0.1", "learning.credit=direct_feedback_alignment",
+                    "learning.batch_size=128", std::string("execution.micro_batches=") + pieces}};
+    const Index width = 128 / std::stoi(pieces);
+    int unsettled = 0;
+    const auto count = [&](const std::vector<Sent>& sent) {
+      for (const Sent& one : sent)
+        unsettled += one.message.header.probe().probe() == "unsettled_residual";
+    };
+    for (Index first = 0; first < 128; first += width) {
+      Message up = activity(12, width, 2);
+      up.header.mutable_activity()->set_batch(128);
+      up.header.mutable_activity()->set_first_sample(static_cast<std::uint32_t>(first));
+      count(c.say("hidden1", std::move(up)));
+    }
+    for (Index first = 0; first < 128; first += width) {
+      Message down = batch(10, width, 1e-2f);
+      down.header.mutable_output_error()->set_step(2);
+      down.header.mutable_output_error()->set_first_sample(static_cast<std::uint32_t>(first));
+      count(c.say(readout_name, std::move(down)));
+    }
+    CHECK(unsettled == 1);
+  }
+}
+
 TEST_CASE("an evaluation batch passes through and changes nothing") {
   Conversation c;
   const auto before = c.state();
@@ -197,8 +235,8 @@ TEST_CASE(
   auto more = sets;
   more.push_back("decorrelation.unsettled=continue");
   Conversation go_on{more};
-  const auto sent = go_on.say("hidden1", activity(12, 32, 2));
-  CHECK(receivers(sent) == Names{"output"});
+  CHECK(receivers(go_on.say("hidden1", activity(12, 32, 2))) == Names{"output"});
+  const auto sent = go_on.say("output", error(8, 32, 2));
   CHECK(std::any_of(sent.begin(), sent.end(), [](const Sent& s) {
     return s.message.header.probe().probe() == "unsettled_residual";
   }));

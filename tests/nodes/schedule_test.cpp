@@ -39,6 +39,25 @@ TEST_CASE("lockstep, overlapped and asynchronous without staleness end in the sa
   }
 }
 
+TEST_CASE("a last piece of a single sample ends in the same bits too") {
+  for (const char* product : {"eigen", "onednn"})
+    for (const char* precision : {"float32", "bf16"})
+      for (const char* credit : {"backpropagation", "node_perturbation"}) {
+        if (find_entry(product_table(), product) == nullptr) continue;
+        if (!find_entry(product_table(), product)()->multiplies_bf16()) continue;
+        CAPTURE(product);
+        CAPTURE(precision);
+        CAPTURE(credit);
+        const std::vector<std::string> sets{std::string("learning.credit=") + credit,
+                                            std::string("execution.product=") + product,
+                                            std::string("execution.precision=") + precision,
+                                            "data.generated.train_samples=66",
+                                            "decorrelation.demean=running",
+                                            "learning.batch_size=33"};
+        CHECK(state_after(with(sets, "execution.micro_batches=2")) == state_after(sets));
+      }
+}
+
 TEST_CASE("any number of micro-batches ends in the same bits, where samples are independent") {
   for (const auto& rule : credit_table())
     for (const char* mode : {"closed_form", "settled"})

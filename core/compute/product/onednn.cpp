@@ -56,6 +56,17 @@ class OneDnn final : public MatrixProduct {
     stream.wait();
   }
 
+  bool multiplies_bf16() const override {
+    const Matrix one = Matrix::Ones(16, 16);
+    Matrix out(16, 16);
+    try {
+      multiply_bf16({one}, {one}, out);
+    } catch (const dnnl::error&) {  // needs AVX-512
+      return false;
+    }
+    return true;
+  }
+
   std::string description() const override {
     const dnnl_version_t* version = dnnl_version();
     return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +

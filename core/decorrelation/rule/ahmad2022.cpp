@@ -4,11 +4,10 @@
 namespace lateral::decorrelation {
 namespace {
 
-/// Q = off(C) = C − diag(C). Its fixed points have a diagonal C of whatever variances came about; it
-/// restores no norm, and its speed goes with the scale of C.
-/// Settled: dM_ij = η (<zc_i x_j> − M_ij <x_j²>).
-/// Source: Ahmad, Schrader & van Gerven 2022 (TMLR 2023), its published code; the M form is the
-/// exact inverse of the backward-Euler step.
+/// Q = off(C) = C − diag(C). Its fixed points have a diagonal C of whatever variances came about;
+/// it restores no norm, and its speed goes with the scale of C. Settled: dM_ij = η (<zc_i x_j> −
+/// M_ij <x_j²>). Source: Ahmad, Schrader & van Gerven 2022 (TMLR 2023), its published code; the M
+/// form is the exact inverse of the backward-Euler step.
 class Ahmad2022 final : public DecorrelationRule {
  public:
   explicit Ahmad2022(const DecorrelationParams& params) : params_(params) {}

@@ -3,7 +3,7 @@
 
 #include "core/check.hpp"
 #include "core/decorrelation/matrix_update.hpp"
-#include "core/decorrelation/relative_gradient.hpp"
+#include "core/decorrelation/rule.hpp"
 
 namespace lateral::decorrelation {
 namespace {
@@ -26,8 +26,7 @@ class Ahmad2024 final : public DecorrelationRule {
         "whitens up to one scale, at a speed that does not depend on the scale of R",
         "Ahmad 2024",
         {},
-        {"M_ij, u_i = (M x)_i (update: implicit: the drive zc_i)",
-         "x_j of the lateral inputs",
+        {"M_ij, u_i = (M x)_i (update: implicit: the drive zc_i)", "x_j of the lateral inputs",
          "g (none with gain: per_unit or none); update: exact: ‖x‖² too, and for several samples "
          "at once all to all"}};
     return info;

@@ -1,15 +1,15 @@
 // Infomax: independent components by the natural gradient of the information that sigmoids pass on.
 #include <cmath>
 
-#include "core/decorrelation/relative_gradient.hpp"
+#include "core/decorrelation/rule.hpp"
 
 namespace lateral::decorrelation {
 namespace {
 
 /// x = R zc − θ, y = 1 / (1 + exp(−x)):
 ///   R ← R + η (I + <(1 − 2y) x̃ᵀ>) R with x̃ = R zc,  θ ← θ − η <1 − 2y>.
-/// Ahmad 2024's rule is its second-order relative: (1 − 2y) in the place of −x, I in that of a gain.
-/// Fixed point: <(2y − 1) x̃ᵀ> = I, components independent if the sources are heavy-tailed.
+/// Ahmad 2024's rule is its second-order relative: (1 − 2y) in the place of −x, I in that of a
+/// gain. Fixed point: <(2y − 1) x̃ᵀ> = I, components independent if the sources are heavy-tailed.
 /// Source: Bell & Sejnowski 1997, in Amari's natural-gradient form; it is usually run on whitened
 /// data, which decorrelation of the data or η small enough stands in for.
 class BellSejnowski1997 final : public DecorrelationRule {

@@ -1,5 +1,5 @@
 // Anti-Hebbian lateral inhibition: units that are active together come to inhibit each other.
-#include "core/decorrelation/relative_gradient.hpp"
+#include "core/decorrelation/rule.hpp"
 
 namespace lateral::decorrelation {
 namespace {

@@ -17,6 +17,7 @@ class Gwnn final : public DirectWhitening {
       : DirectWhitening(params, rule_info()),
         components_(params.own.value(rule_info(), "components")) {}
   const RuleInfo& info() const override { return rule_info(); }
+  bool reparametrises() const override { return true; }
 
  private:
   static const RuleInfo& rule_info() {
@@ -31,13 +32,11 @@ class Gwnn final : public DirectWhitening {
         {"none", "none", "all to all: the covariance of the layer's input and its eigenvectors"}};
     return info;
   }
-  bool keeps_function() const override { return true; }
   Eigen::MatrixXd matrix(const Eigenbasis& basis) const override {
     const auto n = static_cast<double>(basis.values.size());
     const auto kept = static_cast<Index>(std::max(1.0, std::ceil(components_ * n)));
     const double last = basis.values[basis.values.size() - kept];  // they ascend
-    const Eigen::VectorXd values = basis.values.cwiseMax(last);
-    return (basis.vectors * values.cwiseInverse().cwiseSqrt().asDiagonal()).transpose();
+    return component_whitening({basis.vectors, basis.values.cwiseMax(last)});
   }
 
   double components_;

@@ -30,12 +30,12 @@ class IterativeNormalization final : public BatchWhitening {
         const Eigen::MatrixXd& p = P[k];
         const Eigen::MatrixXd square = p * p;
         dS -= 0.5 * (square * p).transpose() * dP;
-        dP = 1.5 * dP - 0.5 * (dP * (square * S).transpose() +
-                               p.transpose() * dP * (p * S).transpose() +
-                               square.transpose() * dP * S.transpose());
+        dP = 1.5 * dP -
+             0.5 * (dP * (square * S).transpose() + p.transpose() * dP * (p * S).transpose() +
+                    square.transpose() * dP * S.transpose());
       }
-      const double along_trace = -dS.cwiseProduct(S).sum() / trace -
-                                 dR.cwiseProduct(P.back()).sum() / (2 * trace * root);
+      const double along_trace =
+          -dS.cwiseProduct(S).sum() / trace - dR.cwiseProduct(P.back()).sum() / (2 * trace * root);
       dS /= trace;
       dS.diagonal().array() += along_trace;
       return dS;

@@ -5,7 +5,8 @@ namespace lateral::decorrelation {
 namespace {
 
 /// M x = zc with M = leak·I + V diag(g) Vᵀ; interneuron k sees n_k = v_kᵀ x and answers g_k n_k:
-///   g_k ← g_k + η (<n_k²> − 1), not below 0 unless asked for,   v_k ← (v_k + η·synapse <x g_k n_k>) / ‖…‖.
+///   g_k ← g_k + η (<n_k²> − 1), not below 0 unless asked for,   v_k ← (v_k + η·synapse <x g_k
+///   n_k>) / ‖…‖.
 /// Fixed point: every direction that an interneuron with g_k > 0 reads has variance 1; with
 /// n (n + 1) / 2 of them in general position, and gains of either sign, C = I.
 /// Source: Lipshutz & Simoncelli 2024, with linear interneurons (their exponent held where the

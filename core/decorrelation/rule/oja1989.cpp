@@ -1,5 +1,5 @@
 // The subspace rule: Hebbian feed-forward synapses that keep their rows orthonormal.
-#include "core/decorrelation/relative_gradient.hpp"
+#include "core/decorrelation/rule.hpp"
 
 namespace lateral::decorrelation {
 namespace {

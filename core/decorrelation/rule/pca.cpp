@@ -21,10 +21,7 @@ class Pca final : public DirectWhitening {
     return info;
   }
   Eigen::MatrixXd matrix(const Eigenbasis& basis) const override {
-    return (basis.vectors * basis.values.cwiseInverse().cwiseSqrt().asDiagonal())
-        .transpose()
-        .colwise()
-        .reverse();
+    return component_whitening(basis).colwise().reverse();
   }
 };
 

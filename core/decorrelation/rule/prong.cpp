@@ -1,4 +1,5 @@
-// Natural neural networks: inputs whitened now and then, weights adjusted so that nothing else changes.
+// Natural neural networks: inputs whitened now and then, weights adjusted so that nothing else
+// changes.
 #include "core/decorrelation/direct_whitening.hpp"
 
 namespace lateral::decorrelation {
@@ -12,6 +13,7 @@ class Prong final : public DirectWhitening {
  public:
   explicit Prong(const DecorrelationParams& params) : DirectWhitening(params, rule_info()) {}
   const RuleInfo& info() const override { return rule_info(); }
+  bool reparametrises() const override { return true; }
 
  private:
   static const RuleInfo& rule_info() {
@@ -22,9 +24,8 @@ class Prong final : public DirectWhitening {
         {"none", "none", "all to all: the covariance of the layer's input and its eigenvectors"}};
     return info;
   }
-  bool keeps_function() const override { return true; }
   Eigen::MatrixXd matrix(const Eigenbasis& basis) const override {
-    return (basis.vectors * basis.values.cwiseInverse().cwiseSqrt().asDiagonal()).transpose();
+    return component_whitening(basis);
   }
 };
 

@@ -4,9 +4,9 @@
 namespace lateral::decorrelation {
 namespace {
 
-/// Q = off(C) + κ diag(<x_i²> − s_i), s_i a running mean of <zc_i²>: C = diag(s) at the fixed point.
-/// Settled: dM_ij = η (<zc_i x_j> − M_ij <x_j²> + κ M_ij (<x_j²> − s_j)).
-/// No published source: the diagonal of Dalm 2024 with the unit's own variance in the place of 1.
+/// Q = off(C) + κ diag(<x_i²> − s_i), s_i a running mean of <zc_i²>: C = diag(s) at the fixed
+/// point. Settled: dM_ij = η (<zc_i x_j> − M_ij <x_j²> + κ M_ij (<x_j²> − s_j)). No published
+/// source: the diagonal of Dalm 2024 with the unit's own variance in the place of 1.
 class VarianceKeeping final : public DecorrelationRule {
  public:
   explicit VarianceKeeping(const DecorrelationParams& params)
@@ -31,8 +31,7 @@ class VarianceKeeping final : public DecorrelationRule {
     const Vector power = mean_square(view.x);
     target_ += momentum_ * (mean_square(view.zc) - target_);
     weight_[0] += momentum_ * (1 - weight_[0]);  // what the mean has seen so far
-    const Vector diagonal =
-        kappa_ * (power - target_ / weight_[0]).array() - power.array();
+    const Vector diagonal = kappa_ * (power - target_ / weight_[0]).array() - power.array();
     return update_relative(view, {1, diagonal}, params_.learning_rate, state, work_);
   }
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {

@@ -1,5 +1,5 @@
 // Inhibitory plasticity: inhibition grows until each unit fires at its target rate.
-#include "core/decorrelation/relative_gradient.hpp"
+#include "core/decorrelation/rule.hpp"
 
 namespace lateral::decorrelation {
 namespace {
@@ -13,11 +13,10 @@ class Vogels2011 final : public DecorrelationRule {
   explicit Vogels2011(const DecorrelationParams& params)
       : params_(params), rho_(static_cast<Scalar>(params.own.value(info(), "rate"))) {}
   const RuleInfo& info() const override {
-    static const RuleInfo info{
-        "inhibitory plasticity towards a target rate",
-        "Vogels et al. 2011, rate form, linear units",
-        {{"rate", 0, -1000, 1000, "ρ: target of every unit's activity"}},
-        {"x_i, M_ij ≥ 0", "x_j of the lateral inputs", "none"}};
+    static const RuleInfo info{"inhibitory plasticity towards a target rate",
+                               "Vogels et al. 2011, rate form, linear units",
+                               {{"rate", 0, -1000, 1000, "ρ: target of every unit's activity"}},
+                               {"x_i, M_ij ≥ 0", "x_j of the lateral inputs", "none"}};
     return info;
   }
   DecorrelationModes modes() const override { return {false, true}; }

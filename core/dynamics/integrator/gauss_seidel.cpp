@@ -5,8 +5,8 @@
 namespace lateral::integrator {
 namespace {
 
-/// A step is a round of all units: x_i ← (z_i − Σ_{j≠i} M_ij x_j) / M_ii, which for a whole round is
-/// x ← x + (D + L)⁻¹ r with D and L the diagonal and what lies below it. Converges for every
+/// A step is a round of all units: x_i ← (z_i − Σ_{j≠i} M_ij x_j) / M_ii, which for a whole round
+/// is x ← x + (D + L)⁻¹ r with D and L the diagonal and what lies below it. Converges for every
 /// symmetric positive definite M, whatever its spectrum (½ xᵀM x − zᵀx falls with each unit), where
 /// all units at once may diverge. It has no fixed step. Asynchronous hardware works like this.
 /// Source: textbook; Golub & Van Loan, section 11.2.
