@@ -14,7 +14,7 @@ refuse "no such file" "no such experiment file" /nonexistent.textproto
 echo 'name: "x" nonsense: 3' >"$work/a.textproto"; refuse "unknown field" "a.textproto:1:.*nonsense" "$work/a.textproto"
 refuse "misspelt --set" "no field 'learnig_rate'" $small --set learning.learnig_rate=1
 refuse "word for a number" "expected a whole number" $small --set learning.epochs=many
-refuse "unknown rule" "expected one of ahmad2024, none" $small --set decorrelation.rule=magic
+refuse "unknown rule" "expected one of ahmad2022, ahmad2024" $small --set decorrelation.rule=magic
 refuse "no data" "mnist" sims/mnist.textproto --quiet --data "$work/nowhere"
 mkdir -p "$work/d/mnist"; head -c 100 /dev/urandom >"$work/d/mnist/train-images-idx3-ubyte"
 refuse "damaged data" "train-images-idx3-ubyte: at byte 0" sims/mnist.textproto --quiet --data "$work/d"
