@@ -387,6 +387,36 @@ TEST_CASE("pehlevan2015 keeps similarities: M^-1 R becomes orthogonal, from what
   CHECK(moved(rotation, 0.5) > 0.01);
 }
 
+TEST_CASE("an update of pehlevan2015 is its formula, synapse by synapse") {
+  const Index n = 4;
+  const Matrix z = samples_of(mixed(), 16, 6);
+  const DecorrelatorParams params = params_for({"pehlevan2015",
+                                                DecorrelationMode::settled,
+                                                Demean::none,
+                                                0,
+                                                1,
+                                                {{"lambda", 0.5}, {"initial_activity", 3}}});
+  const auto rule = params.rule(params.rule_params);
+  DecorrelationState state;
+  rule->begin(n, RandomStream(1, 1, 0, Purpose::initial_decorrelation), state);
+  state.M += s(0.1) * normal(n, n, 2);
+  state.M.diagonal().setOnes();
+  const DecorrelationState before = state;
+  const Matrix x = before.M.inverse() * before.R * z;
+  rule->update({z, z, x, Vector::Ones(n)}, state);
+  for (Index i = 0; i < n; ++i) {
+    const Scalar power = x.row(i).squaredNorm(), D = 3 + power;
+    for (Index j = 0; j < n; ++j) {
+      const Scalar R = before.R(i, j) + (x.row(i).dot(z.row(j)) - before.R(i, j) * power) / D;
+      const Scalar M =
+          i == j ? s(1)
+                 : before.M(i, j) + (s(1.5) * x.row(i).dot(x.row(j)) - before.M(i, j) * power) / D;
+      CHECK(double(state.R(i, j)) == doctest::Approx(double(R)).epsilon(1e-4));
+      CHECK(double(state.M(i, j)) == doctest::Approx(double(M)).epsilon(1e-4));
+    }
+  }
+}
+
 TEST_CASE("bell_sejnowski1997 finds the axes of two heavy-tailed sources") {
   const Index b = 4000;
   Matrix sources(2, b);

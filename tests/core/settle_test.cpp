@@ -256,6 +256,43 @@ TEST_CASE("Chebyshev needs far fewer steps than Euler where the spectrum is wide
   CHECK(4 * steps("chebyshev") < steps("euler"));
 }
 
+TEST_CASE("a Gauss-Seidel round is one unit after the other, on what the others are by then") {
+  const Index n = 7;
+  const Matrix matrix = symmetric(n, 0.5, 3, 2) + s(0.1) * normal(n, n, 4);
+  const Vector z = normal(n, 1, 3);
+  for (const bool transposed : {false, true}) {
+    CAPTURE(transposed);
+    const Matrix M = transposed ? Matrix(matrix.transpose()) : matrix;
+    Vector expected = normal(n, 1, 5);
+    Matrix x = expected;
+    for (Index i = 0; i < n; ++i) expected[i] += (z[i] - M.row(i).dot(expected)) / M(i, i);
+    SettleParams params;
+    params.max_steps = 1;
+    params.tolerance = s(1e-12);
+    SettleWorkspace workspace;
+    settle(params, *find_entry(integrator_table(), "gauss_seidel")(), {1, 2}, {matrix, transposed},
+           z, x, workspace);
+    CHECK(max_abs(x - expected) <= 32 * epsilon);
+  }
+}
+
+TEST_CASE("Gauss-Seidel settles where all units at once run away") {
+  // Unit diagonal, three mutual couplings of 0.9: positive definite, but 2 D - M is not.
+  const Matrix matrix = Matrix::Constant(3, 3, s(0.9)) + s(0.1) * Matrix::Identity(3, 3);
+  const Vector z = normal(3, 1, 3);
+  SettleWorkspace workspace;
+  SettleParams params;
+  Matrix x = Matrix::Zero(3, 1);
+  CHECK(settle(params, *find_entry(integrator_table(), "gauss_seidel")(), {s(0.1), s(2.8)},
+               {matrix, false}, z, x, workspace)
+            .converged);
+  params.step = 1;  // Jacobi: the whole step of all units, as the diagonal is 1
+  x.setZero();
+  CHECK_FALSE(settle(params, *find_entry(integrator_table(), "euler")(), {s(0.1), s(2.8)},
+                     {matrix, false}, z, x, workspace)
+                  .converged);
+}
+
 TEST_CASE("the same settling gives the same bits, whatever the workspace held before") {
   for (const auto& entry : integrator_table()) {
     CAPTURE(entry.name);
