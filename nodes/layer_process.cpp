@@ -281,10 +281,8 @@ void LayerProcess::produce(bool, Outbox& out) {
 
 void LayerProcess::learn(Outbox& out) {
   const bool probed = experiment_.probes(at_.step);
-  if (probed) {
-    send_probe("correlation_before", layer_.correlation_before(), out);
-    send_probe("correlation_after", layer_.correlation_after(), out);
-  }
+  if (probed)
+    for (const auto& [probe, value] : layer_.measures()) send_probe(probe, value, out);
   layer_.measure_update(probed);
   layer_.learn();
   for (Message& message : late_) out.send(upstream_, std::move(message));

@@ -1,6 +1,7 @@
 // The order of one layer's decorrelation: demean, apply R or settle M, and learn.
 #include "core/decorrelation/decorrelator.hpp"
 
+#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 
@@ -171,6 +172,15 @@ Matrix& Decorrelator::up_to_date_R() {
   if (deferred_.waiting) update_and_multiply(state_.R, &deferred_, Vector(), no_vector_);
   deferred_.waiting = false;
   return state_.R;
+}
+
+Matrix Decorrelator::through(const Matrix& V) const {
+  Matrix out = V;
+  if (state_.M.size() > 0)
+    out = state_.M.transpose().partialPivLu().solve(V.transpose()).transpose();
+  if (const Matrix* own = step().batch_matrix) return out * *own;
+  if (state_.R.size() > 0) out = (out * state_.R).eval();
+  return out;
 }
 
 void Decorrelator::visit_state(const TensorVisitor& visit) {

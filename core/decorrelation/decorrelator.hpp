@@ -91,6 +91,12 @@ class Decorrelator {
   const std::optional<Settled>& backward_settled() const { return step().backward_settled; }
   const std::optional<Settled>& evaluate_settled() const { return evaluate_settled_; }
   const DecorrelationState& state() const { return state_; }
+  /// The tracked ends of M's spectrum; empty without M.
+  std::optional<SpectrumBound> spectrum() const {
+    return settles() ? std::optional(spectrum_.bound()) : std::nullopt;
+  }
+  /// V M⁻¹ R (m × n) for V (m × n), by decomposition: for probes of small layers.
+  Matrix through(const Matrix& V) const;
 
   /// decorrelation/R, /M and /threshold, which of them the rule has; what else it keeps; /mean
   /// unless there is neither matrix nor demeaning; /moment with freeze; settled: /spectrum, and

@@ -279,15 +279,48 @@ double DenseLayer::gradient_angle() {
   return angle_degrees(gradient_, true_gradient_);
 }
 
-double DenseLayer::correlation_before() const {
-  const Matrix& centred = decorrelator_.centred();
-  return mean_squared_correlation(
-      centred.leftCols(std::min(centred.cols(), correlation_samples_max)));
-}
-
-double DenseLayer::correlation_after() const {
-  const Matrix& x = step().x;
-  return mean_squared_correlation(x.leftCols(std::min(x.cols(), correlation_samples_max)));
+std::vector<std::pair<std::string, double>> DenseLayer::measures() const {
+  const Step& step = this->step();
+  const Index samples = std::min(step.x.cols(), measured_samples_max);
+  const auto before = decorrelator_.centred().leftCols(samples);
+  const auto after = step.x.leftCols(samples);
+  std::vector<std::pair<std::string, double>> found{
+      {"correlation_before", mean_squared_correlation(before)},
+      {"correlation_after", mean_squared_correlation(after)},
+      {"effective_rank_before", effective_rank(before)},
+      {"effective_rank_after", effective_rank(after)}};
+  const auto norm = static_cast<double>(before.norm());
+  if (norm > 0) found.emplace_back("activity_norm", static_cast<double>(after.norm()) / norm);
+  Matrix y = step.a.leftCols(samples);
+  activation_->apply(y, y);
+  found.emplace_back("dead_units", constant_share(y));
+  const bool small =
+      params_.inputs <= decomposed_units_max && params_.units <= decomposed_units_max;
+  if (small && samples > params_.inputs) {
+    found.emplace_back("condition_number_before", condition_number(before));
+    found.emplace_back("condition_number_after", condition_number(after));
+  }
+  if (const std::optional<SpectrumBound> bound = decorrelator_.spectrum()) {
+    found.emplace_back("spectrum_smallest", bound->smallest);
+    found.emplace_back("spectrum_largest", bound->largest);
+    found.emplace_back("stability_margin", bound->smallest / bound->largest);
+  }
+  if (feedback_.rows() == weight_.rows() && feedback_.cols() == weight_.cols())
+    found.emplace_back("weight_alignment_degrees", angle_degrees(weight_, feedback_));
+  const Matrix& delta = credit_->is_exact() ? step.delta : step.true_delta;
+  if (small && samples > params_.inputs && !shakes_weights() && delta.cols() == step.x.cols()) {
+    // The change of the weights as the input before decorrelation sees them: Δ(W R) = ΔW R.
+    const Matrix change = decorrelator_.through(step.delta.leftCols(samples) * after.transpose() /
+                                                static_cast<Scalar>(samples));
+    for (const auto& [name, both] :
+         {std::pair<const char*, bool>{"natural_gradient_angle_degrees", true},
+          {"input_natural_angle_degrees", false}})
+      found.emplace_back(
+          name,
+          angle_degrees(change,
+                        natural_gradient(delta.leftCols(samples), before, both).cast<Scalar>()));
+  }
+  return found;
 }
 
 void DenseLayer::visit_state(const TensorVisitor& visit) {

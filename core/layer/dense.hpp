@@ -29,7 +29,9 @@ struct DenseLayerParams {
 };
 
 /// A correlation over more samples costs more memory than it tells.
-inline constexpr Index correlation_samples_max = 1024;
+inline constexpr Index measured_samples_max = 1024;
+/// Inputs and units of a layer whose covariances are decomposed for a probe: O(n³) in double.
+inline constexpr Index decomposed_units_max = 512;
 
 /// y = f(W x + b),  x = R (z − mean).
 ///   W (units × inputs), b (units), z (inputs × batch), y (units × batch)
@@ -95,10 +97,11 @@ class DenseLayer {
     return decorrelator_.evaluate_settled();
   }
   void measure_update(bool on) { measure_update_ = on; }
-  /// Mean squared off-diagonal correlation of the last training step's (z − mean) and x, over its
-  /// first correlation_samples_max samples.
-  double correlation_before() const;
-  double correlation_after() const;
+  /// What a probe sees of the step before learn(): correlations, ranks and norms of its input
+  /// before and after decorrelation, dead units, the spectrum of M, how W is aligned with B, and
+  /// angles to the natural gradient; each only where it is defined, over the first
+  /// measured_samples_max samples.
+  std::vector<std::pair<std::string, double>> measures() const;
 
   const CreditRule& credit() const { return *credit_; }
   const DenseLayerParams& params() const { return params_; }

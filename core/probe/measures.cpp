@@ -1,8 +1,11 @@
 // Correlations and angles, in double precision.
 #include "core/probe/measures.hpp"
 
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "core/check.hpp"
@@ -46,6 +49,58 @@ double mean_squared_correlation_reference(ConstMatrixRef x) {
   Eigen::MatrixXd correlation = rows * rows.transpose();
   correlation.diagonal().setZero();
   return correlation.squaredNorm() / (n * (n - 1));
+}
+
+namespace {
+
+Eigen::MatrixXd centred(ConstMatrixRef x) {
+  const Eigen::MatrixXd wide = x.cast<double>();
+  return wide.colwise() - wide.rowwise().mean();
+}
+
+Eigen::LLT<Eigen::MatrixXd> damped_moment(const Eigen::MatrixXd& samples) {
+  Eigen::MatrixXd moment = samples * samples.transpose() / static_cast<double>(samples.cols());
+  const double mean = moment.trace() / static_cast<double>(moment.rows());
+  moment.diagonal().array() += mean > 0 ? natural_damping * mean : 1;
+  return Eigen::LLT<Eigen::MatrixXd>(moment);
+}
+
+}  // namespace
+
+double effective_rank(ConstMatrixRef x) {
+  if (x.size() == 0) return 0;
+  const Eigen::MatrixXd rows = centred(x);
+  const double trace = rows.squaredNorm();
+  if (trace == 0) return 0;
+  return trace * trace / (rows.transpose() * rows).squaredNorm();
+}
+
+double condition_number(ConstMatrixRef x) {
+  const double infinite = std::numeric_limits<double>::infinity();
+  if (x.cols() <= x.rows()) return infinite;
+  const Eigen::MatrixXd rows = centred(x);
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(rows * rows.transpose(),
+                                                              Eigen::EigenvaluesOnly);
+  const double smallest = solver.eigenvalues().minCoeff();
+  const double largest = solver.eigenvalues().maxCoeff();
+  return smallest > 1e-14 * largest ? largest / smallest : infinite;
+}
+
+double constant_share(ConstMatrixRef x) {
+  if (x.size() == 0) return 0;
+  constexpr Scalar rounding = 8 * std::numeric_limits<float>::epsilon();
+  const Vector spread = x.rowwise().maxCoeff() - x.rowwise().minCoeff();
+  const Vector size = x.cwiseAbs().rowwise().maxCoeff();
+  return static_cast<double>((spread.array() <= rounding * size.array()).count()) /
+         static_cast<double>(x.rows());
+}
+
+Eigen::MatrixXd natural_gradient(ConstMatrixRef delta, ConstMatrixRef z, bool both) {
+  const Eigen::MatrixXd errors = delta.cast<double>(), inputs = z.cast<double>();
+  Eigen::MatrixXd gradient = errors * inputs.transpose() / static_cast<double>(inputs.cols());
+  gradient = damped_moment(inputs).solve(gradient.transpose()).transpose().eval();
+  if (both) gradient = damped_moment(errors).solve(gradient).eval();
+  return gradient;
 }
 
 double angle_degrees(ConstMatrixRef a, ConstMatrixRef b) {

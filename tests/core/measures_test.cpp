@@ -31,6 +31,39 @@ TEST_CASE("correlations of known data") {
   CHECK(mean_squared_correlation(x) == 0);
 }
 
+TEST_CASE("ranks and condition numbers of known covariances") {
+  Matrix x(2, 4);  // orthogonal rows of mean zero
+  x << 1, -1, 1, -1, 1, 1, -1, -1;
+  CHECK(effective_rank(x) == doctest::Approx(2));
+  CHECK(condition_number(x) == doctest::Approx(1));
+  x.row(1) *= 3;  // eigenvalues 1 and 9
+  CHECK(effective_rank(x) == doctest::Approx(100.0 / 82));
+  CHECK(condition_number(x) == doctest::Approx(9));
+  CHECK(effective_rank(x.array() + 5) == doctest::Approx(100.0 / 82));
+  x.row(1) = 2 * x.row(0);
+  CHECK(effective_rank(x) == doctest::Approx(1));
+  CHECK(std::isinf(condition_number(x)));
+  CHECK(std::isinf(condition_number(x.leftCols(2))));
+  x.row(1).setConstant(s(0.3));
+  CHECK(constant_share(x) == 0.5);
+  CHECK(effective_rank(Matrix::Ones(3, 4)) == 0);
+}
+
+TEST_CASE("the natural gradient does not depend on the coordinates of the input") {
+  const Matrix z = correlated(4, 64, 1), delta = normal(3, 64, 2);
+  const Matrix turn = Matrix::Identity(4, 4) + s(0.3) * normal(4, 4, 3);
+  // V' = V T⁻¹ for z' = T z: a step that means the same is ΔV' = ΔV T⁻¹. Damping alone differs.
+  const Eigen::MatrixXd one = natural_gradient(delta, z, true);
+  const Eigen::MatrixXd other = natural_gradient(delta, turn * z, true) * turn.cast<double>();
+  CHECK((one - other).norm() < 0.05 * one.norm());
+  // In white coordinates the half of the input is the plain gradient.
+  const Eigen::MatrixXd gradient = (delta * z.transpose() / s(64)).cast<double>();
+  const Eigen::MatrixXd half = natural_gradient(delta, z, false);
+  const Eigen::MatrixXd A = (z * z.transpose() / s(64)).cast<double>();
+  CHECK((half * A - gradient).norm() < 0.05 * gradient.norm());
+  CHECK((half - gradient).norm() > 0.2 * gradient.norm());
+}
+
 TEST_CASE("angles are exact, small ones too") {
   const Matrix a = normal(5, 7, 1);
   CHECK(angle_degrees(a, 3 * a) == doctest::Approx(0).epsilon(1e-4));

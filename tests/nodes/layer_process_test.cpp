@@ -189,7 +189,10 @@ TEST_CASE(
       for (const Sent& s : sent)
         if (s.message.header.has_probe()) probes.push_back(s.message.header.probe().probe());
       CHECK(probes == Names{"gradient_angle_degrees", "correlation_before", "correlation_after",
-                            "weight_update_norm", "gain"});
+                            "effective_rank_before", "effective_rank_after", "activity_norm",
+                            "dead_units", "condition_number_before", "condition_number_after",
+                            "weight_alignment_degrees", "natural_gradient_angle_degrees",
+                            "input_natural_angle_degrees", "weight_update_norm", "gain"});
     }
     learned[interval] = c.state();
   }
