@@ -98,6 +98,8 @@ class Runner {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       std::error_code error;
       if (fs::exists(folder.result(i), error)) results_[i] = from_line(read_file(folder.result(i)));
+      if (results_[i] && results_[i]->status == SweepResult::Status::failed)
+        results_[i].reset();  // once more
       if (!results_[i]) waiting_.push_back(i);
     }
     std::reverse(waiting_.begin(), waiting_.end());
@@ -106,7 +108,7 @@ class Runner {
                              : std::max(1u, std::thread::hardware_concurrency());
   }
 
-  /// Returns the signal that stopped it, or 0.
+  /// Returns the signal that stopped it, or 0.  Throws UserError where a run does.
   int run() {
     constexpr std::chrono::milliseconds look_again{20};
     bool asked_to_stop = false;
@@ -120,6 +122,7 @@ class Runner {
       for (const Children::Ended& ended : children_.reap()) on_end(ended);
     }
     clear_line();
+    if (!mistake_.empty()) throw UserError(mistake_);
     return stopped_by;
   }
 
@@ -150,6 +153,11 @@ class Runner {
     const auto i = static_cast<std::size_t>(std::stoul(ended.name));
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : -1;
     if (stopped_by != 0 && code > 128) return;  // stopped with us, to be resumed
+    if (code == static_cast<int>(ExitCode::user_mistake)) {  // no member would fare better
+      mistake_ = collect(folder_, i, code).message;
+      stopped_by = SIGTERM;
+      return;
+    }
     results_[i] = collect(folder_, i, code);
     if (results_[i]->status == SweepResult::Status::failed && results_[i]->message.empty())
       results_[i]->message = describe_status(ended.status);
@@ -220,6 +228,7 @@ class Runner {
   Clock::time_point began_ = Clock::now();
   Children children_;
   bool line_open_ = false;
+  std::string mistake_;  // of the user, as a run reported it
 };
 
 }  // namespace

@@ -50,6 +50,13 @@ for name in r1 r2; do $lateral sweep "$work/random.textproto" --out "$work/$name
 check "a random search draws the same settings again" cmp -s "$work/r1/sweep.csv" "$work/r2/sweep.csv"
 check "of each arm as many as asked for" test "$(grep -c ",done," "$work/r1/sweep.csv")" = 6
 
+$lateral sweep "$work/sweep.textproto" --out "$work/nodata" --data /nowhere --quiet 2>/dev/null; rc=$?
+check "generated data need no folder: exit 0 (is $rc)" test $rc = 0
+sed "s/^seeds.*/set: \"data.format=mnist\"/" "$work/sweep.textproto" >"$work/mnist.textproto"
+$lateral sweep "$work/mnist.textproto" --out "$work/nodata2" --data /nowhere --quiet 2>"$work/err"; rc=$?
+check "no data: the sweep ends with exit 2 (is $rc)" test $rc = 2
+check "no data: one line that says so" has_line "$work/err" "not found"
+
 # refuses NAME TEXT SED: one line with TEXT, exit 2, nothing left behind
 refuses() {
   sed "$3" "$work/sweep.textproto" >"$work/bad.textproto"
