@@ -26,14 +26,6 @@ std::string names_in_table(const std::string& table) {
   throw std::logic_error("experiment.proto names an unknown table '" + table + "'");
 }
 
-bool is_name(const std::string& name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  };
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
-}
-
 // ---- What a schema cannot say
 
 void check_network(const Settings& all, const ImageShape& image) {
@@ -157,7 +149,8 @@ void complete_rules(Settings& all) {
   const auto rules = rules_of(settings);
   if (!decorrelation.has_demean())
     decorrelation.set_demean(rules.empty() ? proto::Demean::none : proto::Demean::batch);
-  if (!decorrelation.has_mode()) {
+  const bool settings_have_mode = decorrelation.has_mode();
+  if (!settings_have_mode) {
     const bool lateral_only = std::any_of(rules.begin(), rules.end(), [](const auto& rule) {
       return !rule.second->modes().closed_form;
     });
@@ -181,6 +174,11 @@ void complete_rules(Settings& all) {
                       " whitens each batch by its own covariance and keeps one at a time, expected "
                       "schedule: overlapped or lockstep");
     const DecorrelationModes modes = rule->modes();
+    if (rules.size() > 1 && !settings_have_mode && (settled ? !modes.settled : !modes.closed_form))
+      throw UserError(
+          all.origin() + ": rule " + name + " has only mode " +
+          (settled ? "closed_form" : "settled") + " and another rule of this network only " +
+          (settled ? "settled" : "closed_form") + ", expected rules with a mode in common");
     if (settled ? !modes.settled : !modes.closed_form)
       throw UserError(all.where_is("decorrelation.mode") + ": decorrelation.mode is " +
                       (settled ? "settled" : "closed_form") + " with rule " + name + ", expected " +
@@ -341,6 +339,14 @@ Experiment to_experiment(const proto::Experiment& settings) {
 }
 
 }  // namespace
+
+bool is_name(const std::string& name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
+}
 
 Index Experiment::micro_batch(Index batch) const {
   const Index share = (batch + micro_batches - 1) / micro_batches;

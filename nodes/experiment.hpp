@@ -76,6 +76,9 @@ Experiment load_experiment(const std::filesystem::path& file, const std::vector<
 Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets);
 
+/// Letters, digits, '_' and '-', 1 to 64 of them: what names a run, a sweep or a layer.
+bool is_name(const std::string& name);
+
 /// True if two effective configurations differ in nothing but learning.epochs. `origin` names where
 /// the second comes from.  Throws UserError if it is not an experiment.
 bool differs_only_in_epochs(const std::string& text, const std::string& other,

@@ -202,11 +202,18 @@ int main_throwing(int argc, char** argv) {
       [](const CLI::App*, const CLI::Error& error) { return one_line(error.what()); });
   RunOptions options;
   NodeCall call;
+  // An unset variable of the shell is no path.
+  const CLI::Validator not_empty{[](const std::string& text) {
+                                   return text.empty() ? std::string("is empty")
+                                                       : text.substr(0, 0);
+                                 },
+                                 ""};
 
   const auto with_data = [&](CLI::App* command) {
-    command->add_option(
-        "--data", options.data,
-        "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
+    command
+        ->add_option("--data", options.data,
+                     "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)")
+        ->check(not_empty);
   };
   const auto with_sets = [&](CLI::App* command) {
     command
@@ -237,11 +244,14 @@ int main_throwing(int argc, char** argv) {
   run_command->add_option("EXPERIMENT", options.experiment,
                           "Experiment file; proto/experiment.proto documents it");
   with_data(run_command);
-  run_command->add_option("--out", options.out, "Run directory (default: runs/NAME-TIMESTAMP)");
+  run_command->add_option("--out", options.out, "Run directory (default: runs/NAME-TIMESTAMP)")
+      ->check(not_empty);
   with_sets(run_command);
-  run_command->add_option("--init", options.init,
-                          "Start from the parameters in this checkpoint (HDF5)");
-  run_command->add_option("--resume", options.resume, "Go on where this run directory stopped");
+  run_command
+      ->add_option("--init", options.init, "Start from the parameters in this checkpoint (HDF5)")
+      ->check(not_empty);
+  run_command->add_option("--resume", options.resume, "Go on where this run directory stopped")
+      ->check(not_empty);
   with_placement(run_command);
   run_command->add_flag("--quiet", options.quiet, "Print nothing but errors");
 
@@ -260,8 +270,10 @@ int main_throwing(int argc, char** argv) {
   CLI::App* sweep_command = app.add_subcommand(
       "sweep", "Run every setting of a sweep file, several seeds each, and name the best");
   sweep_command->add_option("SWEEP", sweep.file, "Sweep file; proto/sweep.proto documents it");
-  sweep_command->add_option("--resume", sweep.resume, "Go on with the sweep in this folder");
-  sweep_command->add_option("--out", sweep.out, "Folder (default: runs/NAME-TIMESTAMP)");
+  sweep_command->add_option("--resume", sweep.resume, "Go on with the sweep in this folder")
+      ->check(not_empty);
+  sweep_command->add_option("--out", sweep.out, "Folder (default: runs/NAME-TIMESTAMP)")
+      ->check(not_empty);
   with_data(sweep_command);
   sweep_command
       ->add_option("--jobs", sweep.jobs, "Runs at a time (default: the processors it may use)")
@@ -274,7 +286,8 @@ int main_throwing(int argc, char** argv) {
   CLI::App* plot_command = app.add_subcommand(
       "plot", "Draw runs and sweeps: learning curves, probes, spectra (SVG and PNG)");
   plot_command->add_option("RUN_OR_SWEEP", plot_paths, "Folders of runs or sweeps")->required();
-  plot_command->add_option("--out", plot_out, "Folder for the pictures (default: the first one's)");
+  plot_command->add_option("--out", plot_out, "Folder for the pictures (default: the first one's)")
+      ->check(not_empty);
 
   fs::path first_run, second_run;
   CLI::App* compare_command =

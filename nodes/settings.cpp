@@ -4,6 +4,7 @@
 #include <google/protobuf/io/tokenizer.h>
 
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 
 #include "nodes/failure.hpp"
@@ -139,7 +140,11 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       TextFormat::Parser parser;
       FirstError error;
       parser.RecordErrorsTo(&error);
-      if (value.empty() || !parser.ParseFieldValueFromString(value, field, message))
+      // The text format would read 010 as eight, and take a comment.
+      const std::string digits = value.substr(value.starts_with('-') ? 1 : 0);
+      const bool octal = digits.size() > 1 && digits[0] == '0' && std::isdigit(digits[1]) != 0;
+      if (value.empty() || octal || value.find_first_of("# \t\n") != std::string::npos ||
+          !parser.ParseFieldValueFromString(value, field, message))
         throw UserError("--set " + flag + ": '" + value + "', expected " + expected_form(*field));
     }
   }

@@ -1,6 +1,8 @@
 // What is drawn, and the words of it for gnuplot.
 #include "nodes/plot/plot.hpp"
 
+#include <sys/wait.h>
+
 #include <Eigen/SVD>
 #include <algorithm>
 #include <cstdio>
@@ -36,6 +38,8 @@ Rows read_metrics(const fs::path& file) {
   std::ifstream stream{file};
   std::string line;
   std::getline(stream, line);  // names
+  if (!line.starts_with("epoch,train_loss,"))
+    throw UserError(file.string() + ": begins with other columns, expected metrics.csv as written");
   while (std::getline(stream, line)) {
     std::vector<double> row;
     std::istringstream fields{line};
@@ -104,14 +108,14 @@ const char* colour(std::size_t i) {
   return colours[i % std::size(colours)];
 }
 
+/// Single quotes: nothing in them means anything to gnuplot but a quote, which is doubled.
 std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text)
-    if (c == '"' || c == '\\')
-      out += ' ';
-    else
-      out += c;
-  return out + "\"";
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') out += '\'';
+    out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return out + "'";
 }
 
 /// Runs the script once for each kind of picture. `body` goes between the terminal and the end.
@@ -125,12 +129,19 @@ void draw(const fs::path& out, const std::string& name, int width, int height,
     script << "set terminal " << terminal << " size " << width << "," << height
            << " font 'sans,12'\nset output " << quoted(file.string()) << "\n"
            << body;
-    std::FILE* gnuplot = ::popen("gnuplot 2>/dev/null", "w");
+    if (!std::ofstream{file}) throw UserError(file.string() + ": cannot be written");
+    std::FILE* gnuplot = ::popen("gnuplot >/dev/null 2>&1", "w");
     if (gnuplot == nullptr) throw UserError("gnuplot cannot be started");
     const std::string text = script.str();
     std::fwrite(text.data(), 1, text.size(), gnuplot);
-    if (::pclose(gnuplot) != 0 || !fs::exists(file))
-      throw UserError(file.string() + ": gnuplot could not draw it (is it installed?)");
+    const int status = ::pclose(gnuplot);
+    std::error_code none;
+    constexpr int not_found = 127;  // as the shell says it
+    if (WIFEXITED(status) && WEXITSTATUS(status) == not_found)
+      throw UserError("gnuplot is not there, expected the package gnuplot-nox");
+    if (status != 0 || fs::file_size(file, none) == 0)
+      throw UserError(file.string() +
+                      ": could not be drawn (is the disk full, or a file of the run damaged?)");
     written.push_back(file);
   }
 }

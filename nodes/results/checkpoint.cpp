@@ -34,7 +34,12 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-void quiet_errors() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+/// Before anything else of the library: no messages of its own, and no handler at exit, which would
+/// crash on a file that a full disk kept from being closed.
+void begin_hdf5() {
+  H5dont_atexit();
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 // ---- Writing
 
@@ -182,7 +187,7 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
 }  // namespace
 
 void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
-  quiet_errors();
+  begin_hdf5();
   const fs::path temporary = path.string() + ".tmp";
   try {
     write_all(temporary, checkpoint);
@@ -195,7 +200,7 @@ void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits) {
-  quiet_errors();
+  begin_hdf5();
   std::error_code missing;
   if (!fs::is_regular_file(path, missing)) throw UserError(path.string() + ": no such checkpoint");
   const Handle file{H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};

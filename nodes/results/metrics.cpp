@@ -57,6 +57,10 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
     rows_.push_back(row);
     content += line + "\n";
   }
+  if (rows_.size() != epochs_kept)
+    throw UserError(path_.string() + ": has " + std::to_string(rows_.size()) + " of the " +
+                    std::to_string(epochs_kept) +
+                    " epochs that the checkpoint has, expected all of them as they were written");
   write_atomically(path_, content);
 }
 

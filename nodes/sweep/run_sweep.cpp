@@ -21,6 +21,7 @@
 #include "nodes/launch/children.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/sweep/sweep.hpp"
+#include "transport/handshake.hpp"
 
 namespace lateral {
 namespace {
@@ -41,6 +42,7 @@ struct Folder {
   fs::path path;
   fs::path sweep() const { return path / "sweep.textproto"; }
   fs::path experiment() const { return path / "experiment.textproto"; }
+  fs::path digest() const { return path / "digest"; }
   fs::path member(std::size_t i) const { return member_folder(path, i); }
   fs::path result(std::size_t i) const { return member(i).concat(".result"); }
   fs::path log(std::size_t i) const { return member(i).concat(".log"); }
@@ -54,6 +56,11 @@ void lock(const Folder& folder) {
     throw UserError(folder.path.string() + ": another sweep is writing to it");
 }
 
+/// Of what was asked for: members of another experiment do not belong in the same table.
+std::string digest_of(const Folder& folder) {
+  return to_hex(sha256(read_file(folder.sweep()) + '\n' + read_file(folder.experiment()))) + "\n";
+}
+
 Folder make_folder(const SweepOptions& options, const Sweep& sweep) {
   Folder folder{options.out.empty() ? RunDirectory::default_path(sweep.name) : options.out};
   std::error_code error;
@@ -63,6 +70,7 @@ Folder make_folder(const SweepOptions& options, const Sweep& sweep) {
   if (error) throw UserError(folder.path.string() + ": cannot be made: " + error.message());
   write_atomically(folder.experiment(), read_file(sweep.experiment));
   write_atomically(folder.sweep(), sweep.text);
+  write_atomically(folder.digest(), digest_of(folder));
   return folder;
 }
 
@@ -97,7 +105,8 @@ class Runner {
       : options_{options}, folder_{folder}, sweep_{sweep}, results_(sweep.members.size()) {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       std::error_code error;
-      if (fs::exists(folder.result(i), error)) results_[i] = from_line(read_file(folder.result(i)));
+      if (fs::is_regular_file(folder.result(i), error))
+        results_[i] = from_line(read_file(folder.result(i)));
       if (results_[i] && results_[i]->status == SweepResult::Status::failed)
         results_[i].reset();  // once more
       if (!results_[i]) waiting_.push_back(i);
@@ -152,7 +161,7 @@ class Runner {
   void on_end(const Children::Ended& ended) {
     const auto i = static_cast<std::size_t>(std::stoul(ended.name));
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : -1;
-    if (stopped_by != 0 && code > 128) return;  // stopped with us, to be resumed
+    if (stopped_by != 0 && code > 128) return;               // stopped with us, to be resumed
     if (code == static_cast<int>(ExitCode::user_mistake)) {  // no member would fare better
       mistake_ = collect(folder_, i, code).message;
       stopped_by = SIGTERM;
@@ -242,6 +251,12 @@ int run_sweep(const SweepOptions& options) {
                     folder.sweep().string());
   }
   lock(folder);
+  if (read_file(folder.digest()) != digest_of(folder))
+    throw UserError(folder.path.string() +
+                    ": sweep.textproto or experiment.textproto is not as it was when the sweep "
+                    "began, expected them unchanged");
+  std::error_code ignored;
+  fs::create_directories(folder.path / "members", ignored);
   const Sweep sweep = load_sweep(folder.sweep());
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, on_signal);
   Runner runner{options, folder, sweep};
@@ -255,10 +270,14 @@ int run_sweep(const SweepOptions& options) {
   const std::string table = sweep_table(sweep, runner.results());
   write_atomically(folder.path / "table.txt", table);
   if (!options.quiet) std::cout << table << "\nresults in " << folder.path.string() << std::endl;
-  const bool failed =
-      std::any_of(runner.results().begin(), runner.results().end(),
-                  [](const auto& r) { return r->status == SweepResult::Status::failed; });
-  return failed ? static_cast<int>(ExitCode::network) : 0;
+  const auto has_failed = [](const auto& r) { return r->status == SweepResult::Status::failed; };
+  const auto failed = std::find_if(runner.results().begin(), runner.results().end(), has_failed);
+  if (failed == runner.results().end()) return 0;
+  std::cerr << "lateral: "
+            << std::count_if(runner.results().begin(), runner.results().end(), has_failed)
+            << " members failed, to be tried again with --resume; the first: " << (*failed)->message
+            << std::endl;
+  return static_cast<int>(ExitCode::network);
 }
 
 }  // namespace lateral

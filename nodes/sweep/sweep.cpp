@@ -85,6 +85,19 @@ std::vector<Values> draws(const std::vector<proto::Axis>& axes, std::uint32_t ar
   return all;
 }
 
+bool is_plain(const std::string& text) {
+  return text.size() <= 64 && std::none_of(text.begin(), text.end(), [](unsigned char c) {
+           return c < ' ' || c == '"' || c == 127;
+         });
+}
+
+/// What a sweep says in another way may not be among its settings.
+void check_path(const std::string& path, const std::string& where) {
+  if (path == "seed") throw UserError(where + ": sets seed, expected seeds: N");
+  if (path == "data.validation_samples")
+    throw UserError(where + ": sets data.validation_samples, expected validation_samples: N");
+}
+
 double metric_of(const Sweep& sweep, const SweepResult& result) {
   if (sweep.metric == "train_loss") return result.train_loss;
   if (sweep.metric == "train_accuracy") return result.train_accuracy;
@@ -131,14 +144,25 @@ fs::path member_folder(const fs::path& sweep, std::size_t member) {
 
 Sweep load_sweep(const fs::path& file) {
   const std::string where = file.string();
+  std::error_code missing;
+  if (!fs::is_regular_file(file, missing)) throw UserError(where + ": no such sweep file");
+  if (const auto bytes = fs::file_size(file, missing); bytes > experiment_bytes_max)
+    throw UserError(where + ": " + std::to_string(bytes) + " bytes, expected at most " +
+                    std::to_string(experiment_bytes_max));
   std::ifstream stream{file, std::ios::binary};
-  if (!stream || fs::is_directory(file)) throw UserError(where + ": no such sweep file");
+  if (!stream) throw UserError(where + ": cannot be read");
   const std::string text{std::istreambuf_iterator<char>{stream}, {}};
   proto::Sweep settings;
   parse_text(text, where, settings);
 
   if (settings.experiment().empty())
     throw UserError(where + ": no experiment, expected experiment: \"FILE\"");
+  if (settings.name().empty() || !is_name(settings.name()))
+    throw UserError(where + ": name is '" + one_line(settings.name()) +
+                    "', expected letters, digits, '_' and '-'");
+  if (settings.random() > sweep_members_max || settings.seeds() > sweep_members_max)
+    throw UserError(where + ": more than " + std::to_string(sweep_members_max) +
+                    " members, expected fewer");
   if (settings.seeds() < 1) throw UserError(where + ": seeds is 0, expected at least 1");
   static const std::set<std::string> metrics{"train_loss", "train_accuracy", "test_loss",
                                              "test_accuracy"};
@@ -172,9 +196,26 @@ Sweep load_sweep(const fs::path& file) {
     if (!arms.insert(arm.name()).second)
       throw UserError(where + ": two arms are called '" + arm.name() +
                       "', expected a name each of its own");
+    if (!is_plain(arm.name()))
+      throw UserError(where + ": an arm is called '" + one_line(arm.name()) +
+                      "', expected at most 64 printable characters without quotes");
+    std::set<std::string> taken;
+    for (const auto* sets : {&settings.set(), &arm.set()})
+      for (const std::string& set : *sets) {
+        check_path(set.substr(0, set.find('=')), where);
+        taken.insert(set.substr(0, set.find('=')));
+      }
     for (const auto* axes : {&arm.axis(), &settings.axis()})
       for (const proto::Axis& axis : *axes) {
         check_axis(axis, settings.random() > 0, where);
+        check_path(axis.path(), where);
+        if (!taken.insert(axis.path()).second)
+          throw UserError(where + ": '" + axis.path() + "' is given more than once for arm '" +
+                          arm.name() + "', expected one set or axis of it");
+        const std::set<std::string> values(axis.value().begin(), axis.value().end());
+        if (static_cast<int>(values.size()) != axis.value_size())
+          throw UserError(where + ": axis '" + axis.path() +
+                          "' has a value twice, expected each once");
         if (std::find(sweep.axes.begin(), sweep.axes.end(), axis.path()) == sweep.axes.end())
           sweep.axes.push_back(axis.path());
       }
@@ -227,7 +268,10 @@ std::optional<SweepResult> from_line(const std::string& line) {
   if (!(stream >> status >> result.epochs >> result.train_loss >> result.train_accuracy >>
         result.test_loss >> result.test_accuracy >> result.state_sha256))
     return std::nullopt;
-  if (result.state_sha256 == "-") result.state_sha256.clear();
+  if (result.state_sha256 == "-")
+    result.state_sha256.clear();
+  else if (result.state_sha256.size() != 64)
+    return std::nullopt;
   std::getline(stream >> std::ws, result.message);
   for (const auto known :
        {SweepResult::Status::done, SweepResult::Status::diverged, SweepResult::Status::failed})

@@ -34,10 +34,10 @@ refuse "batch of one left over" "demean" $small --set data.generated.train_sampl
 refuse "unknown option" "xyz" $small --xyz
 refuse "unknown transport" "transport" $small --transport pigeon
 
-mkdir "$work/full"; touch "$work/full/x"
-$lateral run $small --out "$work/full" 2>"$err"; rc=$?
+mkdir "$work/limited"; touch "$work/limited/x"
+$lateral run $small --out "$work/limited" 2>"$err"; rc=$?
 check "non-empty --out: exit 2 (is $rc), one line" test $rc = 2
-check "non-empty --out: untouched" test "$(ls "$work/full")" = x
+check "non-empty --out: untouched" test "$(ls "$work/limited")" = x
 $lateral run $small --resume "$work/nowhere" 2>"$err"; rc=$?
 check "--resume of nothing: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run, expected"
 fresh; $lateral run $small --out "$dir"
@@ -76,4 +76,12 @@ check "divergence: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] 
 fresh; $lateral run $small --set decorrelation.rule=ahmad2024 --set decorrelation.mode=settled --set decorrelation.max_steps=1 \
   --set decorrelation.step=0.5 --out "$dir" 2>"$err"; rc=$?
 check "what does not settle: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && grep -q 'hidden1: activity at step 1 has not settled' $err"
+# A file may not grow beyond 200 kB: the system's answer is that of a full disk.
+$python -c 'import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000))
+os.execv(sys.argv[1], sys.argv[1:])' $lateral run sims/quickstart.textproto --quiet --out "$work/limited" 2>"$work/err"; rc=$?
+check "full disk: exit 2 (is $rc)" test $rc = 2
+check "full disk: one line that says so: $(head -c 200 "$work/err")" has_line "$work/err" "is the disk full"
+check "full disk: no half checkpoint" test ! -e "$work/limited/checkpoint.h5.tmp"
 finish

@@ -70,5 +70,14 @@ refuses "value out of range" "expected a value" 's/"100"/"-1"/'
 refuses "no validation" "validation_samples" '/^validation/d'
 refuses "two arms of one name" "two arms" 's/"fa"/"bp"/'
 refuses "a range in a grid" "random: N" 's/value: "1e-3" value: "1e-2" value: "100"/from: 1e-3 to: 1/'
+refuses "an axis that the seeds are" "expected seeds: N" 's/^axis.*/axis { path: "seed" value: "1" }/'
+refuses "a path twice" "given more than once" 's/"decorrelation.learning_rate"/"learning.learning_rate"/'
+refuses "a value twice" "a value twice" 's/value: "1e-2"/value: "1e-3"/'
+refuses "a name with a path in it" "letters, digits" 's/^name.*/name: "..\/out"/'
+refuses "too many draws" "more than 100000" 's/^seeds.*/random: 1000000000/'
+sed -i 's/epochs=6/epochs=7/' "$work/r1/sweep.textproto"
+$lateral sweep --resume "$work/r1" --quiet 2>"$work/err"; rc=$?
+check "a sweep that was edited is not gone on with: exit 2 (is $rc)" test $rc = 2
+check "and the line says so" has_line "$work/err" "not as it was"
 refuses "a typo" "seedz" 's/^seeds/seedz/'
 finish

@@ -35,6 +35,13 @@ for picture in learning_curves probes spectrum; do
   check "plot: $picture.png is a picture" test "$(head -c 8 "$work/pictures/$picture.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a
 done
 check "plot: it names both runs" bash -c "grep -q '$(basename "$a")' '$work/pictures/learning_curves.svg' && grep -q '$(basename "$b")' '$work/pictures/learning_curves.svg'"
+sed 's/,/;/g' -i "$again/metrics.csv"
+$lateral plot "$again" --out "$work/bad" 2>"$work/err"; rc=$?
+check "plot of a damaged metrics.csv: exit 2 (is $rc)" test $rc = 2
+check "plot of a damaged metrics.csv: one line" has_line "$work/err" "metrics.csv"
+$lateral run --resume "$again" --set learning.epochs=3 --quiet 2>"$work/err"; rc=$?
+check "a run whose metrics.csv is damaged is not gone on with: exit 2 (is $rc)" test $rc = 2
+check "and its file is as it was" grep -q ";" "$again/metrics.csv"
 mkdir "$work/empty"; $lateral plot "$work/empty" 2>"$work/err"; rc=$?
 check "plot of an empty folder: exit 2 (is $rc)" test $rc = 2
 check "plot of an empty folder: one line" has_line "$work/err" "neither a run"
@@ -51,5 +58,7 @@ refuses "a parameter out of range" "from 0 to 1" --set decorrelation.rule=dalm20
 refuses "a mode that the rule has not" "expected settled" --set decorrelation.rule=foldiak1990 --set decorrelation.mode=closed_form
 refuses "a batch whitener without batch means" "demean: batch" --set decorrelation.rule=iterative_normalization --set decorrelation.demean=running
 refuses "a batch whitener with delays" "overlapped" --set decorrelation.rule=iterative_normalization --set execution.schedule=asynchronous
+refuses "rules without a mode in common" "a mode in common" --set decorrelation.rule=zca --set layer.hidden2.decorrelation=foldiak1990
+refuses "a number that could be octal" "a whole number" --set learning.epochs=010
 refuses "a step where there is none" "gauss_seidel" --set decorrelation.integrator=gauss_seidel --set decorrelation.step=1
 finish
