@@ -34,10 +34,10 @@ refuse "batch of one left over" "demean" $small --set data.generated.train_sampl
 refuse "unknown option" "xyz" $small --xyz
 refuse "unknown transport" "transport" $small --transport pigeon
 
-mkdir "$work/limited"; touch "$work/limited/x"
-$lateral run $small --out "$work/limited" 2>"$err"; rc=$?
+mkdir "$work/full"; touch "$work/full/x"
+$lateral run $small --out "$work/full" 2>"$err"; rc=$?
 check "non-empty --out: exit 2 (is $rc), one line" test $rc = 2
-check "non-empty --out: untouched" test "$(ls "$work/limited")" = x
+check "non-empty --out: untouched" test "$(ls "$work/full")" = x
 $lateral run $small --resume "$work/nowhere" 2>"$err"; rc=$?
 check "--resume of nothing: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run, expected"
 fresh; $lateral run $small --out "$dir"
