@@ -28,6 +28,8 @@ enum class Purpose : std::uint32_t {
   weight_noise = 10,
   bias_noise = 11,
   sweep = 12,
+  fisher_sample = 13,
+  teacher = 14,
 };
 
 /// The random numbers of one node, step and purpose; any element may be drawn in any order.

@@ -19,13 +19,14 @@ double seconds_between(std::chrono::steady_clock::time_point a,
 double mean_loss(const wire::Sums& sums) {
   return sums.samples() > 0 ? sums.loss() / static_cast<double>(sums.samples()) : 0;
 }
-double accuracy(const wire::Sums& sums) {
+}  // namespace
+
+double Coordinator::accuracy(const wire::Sums& sums) const {
+  if (experiment_.target != Target::label) return std::numeric_limits<double>::quiet_NaN();
   return sums.samples() > 0
              ? static_cast<double>(sums.correct()) / static_cast<double>(sums.samples())
              : 0;
 }
-
-}  // namespace
 
 Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress)
     : experiment_{experiment}, plan_{plan}, progress_{progress}, nodes_{network_nodes(experiment)} {

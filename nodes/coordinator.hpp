@@ -57,6 +57,8 @@ class Coordinator {
 
   void assign(Outbox& out);
   void on_progress(const wire::Progress& progress);
+  /// Not a number where targets are vectors.
+  double accuracy(const wire::Sums& sums) const;
   void on_epoch_result(const wire::EpochResult& result);
   void on_tensor(const std::string& node, Message message);
   void on_snapshot_done(const std::string& node, const wire::SnapshotDone& done);

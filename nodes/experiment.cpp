@@ -18,12 +18,25 @@ std::string names_in_table(const std::string& table) {
   if (table == "activation") return names_of(activation_table());
   if (table == "loss") return names_of(loss_table());
   if (table == "optimizer") return names_of(optimizer_table());
+  if (table == "preconditioner") return names_of(preconditioner_table());
   if (table == "credit") return names_of(credit_table());
   if (table == "integrator") return names_of(integrator_table());
   if (table == "decorrelation") return names_of(decorrelation_table());
   if (table == "product") return names_of(product_table());
   if (table == "data_format") return names_of(data_format_table());
   throw std::logic_error("experiment.proto names an unknown table '" + table + "'");
+}
+
+Target to_target(proto::Target::Kind kind) {
+  switch (kind) {
+    case proto::Target::label:
+      return Target::label;
+    case proto::Target::input:
+      return Target::input;
+    case proto::Target::teacher:
+      return Target::teacher;
+  }
+  throw std::logic_error("target");
 }
 
 // ---- What a schema cannot say
@@ -54,11 +67,20 @@ void check_network(const Settings& all, const ImageShape& image) {
                       "' has no units, expected units: N");
   }
   const proto::Layer& output = settings.layer(settings.layer_size() - 1);
-  if (output.units() != static_cast<std::uint32_t>(image.classes))
+  const Target target = to_target(settings.data().target());
+  const int values = target == Target::label ? image.classes : image.pixels();
+  if (target != Target::teacher && output.units() != static_cast<std::uint32_t>(values))
     throw UserError(all.where_is_layer(settings.layer_size() - 1, "units") + ": the last layer '" +
                     output.name() + "' has " + std::to_string(output.units()) +
-                    " units, expected " + std::to_string(image.classes) + ", the classes of " +
+                    " units, expected " + std::to_string(values) + ", the " +
+                    (target == Target::label ? "classes" : "inputs") + " of " +
                     settings.data().format());
+  if (target != Target::label &&
+      !find_entry(loss_table(), settings.learning().loss())()->takes_vectors())
+    throw UserError(all.where_is("learning.loss") + ": learning.loss is " +
+                    settings.learning().loss() +
+                    ", which compares with a label; expected squared_error with data.target " +
+                    proto::Target::Kind_Name(settings.data().target()));
   if (settings.execution().precision() == proto::Precision::bf16 &&
       !find_entry(product_table(), settings.execution().product())()->multiplies_bf16())
     throw UserError(all.where_is("execution.precision") + ": execution.precision is bf16, which " +
@@ -142,6 +164,38 @@ void complete_parameters(const Settings& all, const std::string& path, const Dec
   }
 }
 
+RuleParameters to_parameters(const Parameters& parameters) {
+  std::map<std::string, double> own;
+  for (const proto::Parameter& parameter : parameters) own[parameter.name()] = parameter.value();
+  return RuleParameters(std::move(own));
+}
+
+/// Refuses a network whose curvature the preconditioner cannot see.
+void check_preconditioner(const Settings& all, const CreditRule& credit) {
+  const proto::Experiment& settings = all.values();
+  const proto::Learning& learning = settings.learning();
+  const std::string& name = learning.preconditioner();
+  const std::unique_ptr<Preconditioner> preconditioner = find_entry(preconditioner_table(), name)(
+      {.own = to_parameters(learning.preconditioner_parameter())}, 1, 1);
+  if (preconditioner->reads_delta() && credit.perturbed_pass() == PerturbedPass::all_weights)
+    throw UserError(all.where_is("learning.preconditioner") + ": " + name +
+                    " reads the errors of units, which " + learning.credit() +
+                    " does not have; expected learning.preconditioner_parameter.sampled=1");
+  if (preconditioner->fisher_errors() != FisherErrors::basis) return;
+  const std::string what = all.where_is("learning.preconditioner") + ": " + name + " is for ";
+  for (const proto::Layer& layer : settings.layer())
+    if (layer.activation() != "identity")
+      throw UserError(what + "linear networks, and layer '" + layer.name() + "' has activation " +
+                      layer.activation() + "; expected identity");
+  if (find_entry(loss_table(), learning.loss())()->constant_fisher() == 0)
+    throw UserError(what + "losses with a constant Fisher information, not " + learning.loss() +
+                    "; expected learning.loss: squared_error");
+  if (settings.decorrelation().demean() == proto::Demean::batch)
+    throw UserError(what +
+                    "samples that do not depend on each other, expected decorrelation.demean: "
+                    "running or none");
+}
+
 /// Fills in what the rules' own declarations say, and refuses what none of them knows.
 void complete_rules(Settings& all) {
   proto::Experiment& settings = all.values();
@@ -194,15 +248,17 @@ void complete_rules(Settings& all) {
     known[parameter.name].push_back(&parameter);
   complete_parameters(all, "learning.parameter.", known,
                       *settings.mutable_learning()->mutable_parameter());
+  const std::unique_ptr<Preconditioner> preconditioner =
+      find_entry(preconditioner_table(), settings.learning().preconditioner())({}, 1, 1);
+  known.clear();
+  for (const RuleParameter& parameter : preconditioner->info().parameters)
+    known[parameter.name].push_back(&parameter);
+  complete_parameters(all, "learning.preconditioner_parameter.", known,
+                      *settings.mutable_learning()->mutable_preconditioner_parameter());
+  check_preconditioner(all, *credit);
 }
 
 // ---- To plain structs
-
-RuleParameters to_parameters(const Parameters& parameters) {
-  std::map<std::string, double> own;
-  for (const proto::Parameter& parameter : parameters) own[parameter.name()] = parameter.value();
-  return RuleParameters(std::move(own));
-}
 
 Gain to_gain(proto::Gain::Kind kind) {
   switch (kind) {
@@ -262,7 +318,9 @@ GeneratedParams generated_params(const proto::Experiment& settings) {
           .train_samples = static_cast<int>(generated.train_samples()),
           .test_samples = static_cast<int>(generated.test_samples()),
           .size = static_cast<int>(generated.size()),
-          .noise = generated.noise()};
+          .noise = generated.noise(),
+          .inputs = static_cast<int>(generated.inputs()),
+          .correlation = generated.correlation()};
 }
 
 ImageShape image_of(const proto::Experiment& settings) {
@@ -279,6 +337,8 @@ Experiment to_experiment(const proto::Experiment& settings) {
   experiment.make_data_format = find_entry(data_format_table(), settings.data().format());
   experiment.generated = generated_params(settings);
   experiment.image = image_of(settings);
+  experiment.target = to_target(settings.data().target());
+  experiment.outputs = settings.layer(settings.layer_size() - 1).units();
   experiment.batches = {
       .batch_size = static_cast<int>(learning.batch_size()),
       .shuffle = learning.shuffle(),
@@ -292,6 +352,15 @@ Experiment to_experiment(const proto::Experiment& settings) {
   MakeCreditRule* credit = find_entry(credit_table(), learning.credit());
   const RuleParameters credit_parameters = to_parameters(learning.parameter());
   const std::unique_ptr<CreditRule> rule = credit(credit_parameters);
+  MakePreconditioner* preconditioner =
+      find_entry(preconditioner_table(), learning.preconditioner());
+  const PreconditionerParams preconditioner_params{
+      .learning_rate = learning.learning_rate(),
+      .layers = settings.layer_size(),
+      .own = to_parameters(learning.preconditioner_parameter())};
+  const std::unique_ptr<Preconditioner> curvature = preconditioner(preconditioner_params, 1, 1);
+  experiment.fisher_errors = curvature->fisher_errors();
+  experiment.fisher_interval = static_cast<std::uint64_t>(curvature->fisher_interval());
   experiment.signal = rule->signal();
   experiment.perturbed_pass = rule->perturbed_pass();
   experiment.sees_whole_change = rule->sees_whole_change();
@@ -316,12 +385,14 @@ Experiment to_experiment(const proto::Experiment& settings) {
     DenseLayerParams params;
     params.inputs = inputs;
     params.units = layer.units();
-    params.classes = experiment.image.classes;
+    params.classes = experiment.outputs;
     params.activation = find_entry(activation_table(), layer.activation());
     params.credit = credit;
     params.credit_parameters = credit_parameters;
     params.sigma = learning.sigma();
     params.feedback_through_decorrelation = learning.feedback_through_decorrelation();
+    params.preconditioner = preconditioner;
+    params.preconditioner_params = preconditioner_params;
     params.optimizer = find_entry(optimizer_table(), learning.optimizer());
     params.optimizer_params = {.learning_rate = learning.learning_rate(),
                                .momentum = learning.momentum(),
@@ -354,9 +425,9 @@ Index Experiment::micro_batch(Index batch) const {
 }
 
 std::size_t Experiment::messages_in_flight() const {
-  // Activity and perturbations, or error and true error.
+  // Activity and perturbations, or error, Fisher error and true error.
   const std::size_t kinds =
-      perturbed_pass == PerturbedPass::units_of_one_layer ? 1 + layers.size() : 2;
+      perturbed_pass == PerturbedPass::units_of_one_layer ? 2 + layers.size() : 3;
   return kinds * static_cast<std::size_t>(micro_batches) *
          static_cast<std::size_t>(steps_in_flight);
 }
@@ -365,8 +436,9 @@ std::size_t Experiment::batch_bytes_max() const {
   Index widest = image.pixels();
   for (const LayerSpec& layer : layers)
     widest = std::max(widest, layer.params.units + change_rows());
-  return static_cast<std::size_t>(widest) * static_cast<std::size_t>(batches.batch_size) *
-         sizeof(float);
+  const Index samples =
+      std::max<Index>(batches.batch_size, fisher_errors == FisherErrors::basis ? outputs : 0);
+  return static_cast<std::size_t>(widest) * static_cast<std::size_t>(samples) * sizeof(float);
 }
 
 std::size_t Experiment::tensor_bytes_max() const {
@@ -385,6 +457,7 @@ std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerP
   miniature.decorrelator.batch = 13;
   if (params.is_output) miniature.classes = miniature.units;
   const auto extent = [&](Index small) {
+    if (small == miniature.inputs + 1) return params.inputs + 1;
     if (small % miniature.inputs == 0) return small / miniature.inputs * params.inputs;
     if (small == miniature.units) return params.units;
     if (small == miniature.classes) return params.classes;

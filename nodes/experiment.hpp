@@ -18,6 +18,13 @@ struct LayerSpec {
   DenseLayerParams params;
 };
 
+/// What the network's output is compared with.
+enum class Target {
+  label,    ///< onehot of the label
+  input,    ///< the normalised input
+  teacher,  ///< T z / √inputs, T ~ N(0, 1)
+};
+
 /// Everything that nodes need to know, as plain values. Nothing below it sees Protocol Buffers, a
 /// file of settings or an environment variable.
 struct Experiment {
@@ -31,13 +38,17 @@ struct Experiment {
   GeneratedParams generated;
   BatchParams batches;
   ImageShape image;
+  Target target = Target::label;
+  Index outputs = 0;  ///< values of the network's output, and of a target
 
   std::vector<LayerSpec> layers;
   MakeLoss* make_loss = nullptr;
   bool credit_is_exact = true;  ///< CreditRule::is_exact()
   Signal signal = Signal::error;
   PerturbedPass perturbed_pass = PerturbedPass::none;
-  bool sees_whole_change = false;  ///< CreditRule::sees_whole_change()
+  bool sees_whole_change = false;                   ///< CreditRule::sees_whole_change()
+  FisherErrors fisher_errors = FisherErrors::none;  ///< Preconditioner::fisher_errors()
+  std::uint64_t fisher_interval = 1;
   int epochs = 1;
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
@@ -53,6 +64,10 @@ struct Experiment {
   }
   /// Whether probed steps also send the true error back, to compare the rule's gradient with.
   bool compares_gradients() const { return !credit_is_exact; }
+  /// Whether errors of the model's own targets go back in training step `step` (from 1).
+  bool sends_fisher_errors(std::uint64_t step) const {
+    return fisher_errors != FisherErrors::none && (step - 1) % fisher_interval == 0;
+  }
   /// Rows of a Perturbation beside the units': the squared change of all units below, if the rule
   /// asks.
   Index change_rows() const { return sees_whole_change ? 1 : 0; }

@@ -48,6 +48,7 @@ Next LayerProcess::next() const {
       return {Next::Kind::receive, upstream_};
     case Awaiting::signal:
       return {Next::Kind::receive, signal_from_};
+    case Awaiting::fisher_error:
     case Awaiting::true_error:
       return {Next::Kind::receive, downstream_};
     case Awaiting::own_work:
@@ -79,6 +80,10 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
           (header.has_output_error() && is_due(header.output_error())) ||
           (header.has_reward() && is_due(header.reward())))
         return on_signal(peer, message, out);
+      break;
+    case Awaiting::fisher_error:
+      if (header.has_fisher_error() && is_due(header.fisher_error()))
+        return on_fisher_error(peer, message, out);
       break;
     case Awaiting::true_error:
       if (header.has_true_error() && is_due(header.true_error()))
@@ -232,10 +237,31 @@ void LayerProcess::on_signal(const std::string& peer, const Message& message, Ou
     send_back(std::move(down), out);
   }
   if (!end_piece()) return;
-  if (experiment_.probes(at_.step) && experiment_.compares_gradients())
-    awaiting_ = Awaiting::true_error;
+  if (experiment_.sends_fisher_errors(at_.step))
+    awaiting_ = Awaiting::fisher_error;
   else
-    awaiting_ = Awaiting::own_work;
+    after_fisher_error();
+}
+
+void LayerProcess::on_fisher_error(const std::string& peer, const Message& message, Outbox& out) {
+  const bool is_basis = experiment_.fisher_errors == FisherErrors::basis;
+  const Index columns = is_basis ? experiment_.outputs : samples_due();
+  const BatchView error = batch_view(message, peer, layer_.params().units, columns, columns);
+  layer_.about({at_.step, first_, at_.batch});
+  layer_.receive_fisher_error(error);
+  if (!is_first_) {
+    Message down = batch_message(layer_.pass_back_fisher(), name_, "Fisher error at " + at_step());
+    down.header.mutable_fisher_error()->set_step(at_.step);
+    down.header.mutable_fisher_error()->set_first_sample(static_cast<std::uint32_t>(first_));
+    send_back(std::move(down), out);
+  }
+  if (is_basis || end_piece()) after_fisher_error();
+}
+
+void LayerProcess::after_fisher_error() {
+  awaiting_ = experiment_.probes(at_.step) && experiment_.compares_gradients()
+                  ? Awaiting::true_error
+                  : Awaiting::own_work;
 }
 
 void LayerProcess::on_true_error(const std::string& peer, const Message& message, Outbox& out) {

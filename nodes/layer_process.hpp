@@ -17,6 +17,9 @@ namespace lateral {
 ///                               its own)
 ///   above       the signal    → receive credit, Error upstream   (from the layer above or the
 ///                               readout)
+///   downstream  FisherError   → FisherError upstream             (steps on which the
+///   preconditioner
+///                               asks for them)
 ///   downstream  TrueError     → TrueError upstream               (probed steps of rules other than
 ///                               backpropagation)
 /// each of them for all pieces of the batch in turn; then it learns, after everything that others
@@ -36,7 +39,16 @@ class LayerProcess final : public Process {
   void restored() override { layer_.state_loaded(); }
 
  private:
-  enum class Awaiting { activity, perturbation, signal, true_error, own_work, snapshot, nothing };
+  enum class Awaiting {
+    activity,
+    perturbation,
+    signal,
+    fisher_error,
+    true_error,
+    own_work,
+    snapshot,
+    nothing
+  };
   struct Step {
     std::uint64_t step, epoch;
     Index batch;
@@ -59,6 +71,9 @@ class LayerProcess final : public Process {
   /// Now, or in lockstep when the step has been learned.
   void send_back(Message message, Outbox& out);
   void on_signal(const std::string& peer, const Message& message, Outbox& out);
+  void on_fisher_error(const std::string& peer, const Message& message, Outbox& out);
+  /// Chooses what comes next in the step.
+  void after_fisher_error();
   void on_true_error(const std::string& peer, const Message& message, Outbox& out);
   void learn(Outbox& out);
   void send_report(Outbox& out) const;

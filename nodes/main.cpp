@@ -43,9 +43,9 @@ std::string data_directory(const RunOptions& options) {
   return folder == nullptr ? "" : folder;
 }
 
-/// A layer keeps at most a dozen tensors, and has some to spare here.
+/// A layer keeps at most a score of tensors, and has some to spare here.
 CheckpointLimits checkpoint_limits(const Experiment& experiment) {
-  constexpr std::size_t tensors_max = 16;
+  constexpr std::size_t tensors_max = 32;
   const std::size_t largest = experiment.tensor_bytes_max();
   return {largest, tensors_max * experiment.layers.size() * largest};
 }
@@ -186,8 +186,9 @@ int check(const RunOptions& options) {
                 static_cast<double>(values) * sizeof(float) / 1e6);
   }
   std::printf("%-16s  %-8s  %-22s  %12s  %7.1f MB\n", readout_name.c_str(), "readout",
-              (std::to_string(image.classes) + " classes").c_str(), "",
-              4.0 * image.classes * experiment.batches.batch_size * sizeof(float) / 1e6);
+              (std::to_string(experiment.outputs) + " values").c_str(), "",
+              4.0 * static_cast<double>(experiment.outputs * experiment.batches.batch_size) *
+                  sizeof(float) / 1e6);
   std::printf("\nand about 20 MB for the program in every process\n");
   return 0;
 }

@@ -2,6 +2,7 @@
 #include "nodes/readout_process.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "nodes/convert.hpp"
 #include "nodes/failure.hpp"
@@ -10,12 +11,14 @@
 namespace lateral {
 namespace {
 
-std::uint32_t count_correct(ConstMatrixRef y, const std::vector<std::uint32_t>& labels) {
+/// Samples whose largest value is where the target has it.
+std::uint32_t count_correct(ConstMatrixRef y, ConstMatrixRef target) {
   std::uint32_t correct = 0;
   for (Index n = 0; n < y.cols(); ++n) {
-    Index best = 0;
+    Index best = 0, label = 0;
     y.col(n).maxCoeff(&best);
-    if (best == static_cast<Index>(labels[static_cast<std::size_t>(n)])) ++correct;
+    target.col(n).maxCoeff(&label);
+    if (best == label) ++correct;
   }
   return correct;
 }
@@ -26,7 +29,7 @@ ReadoutProcess::ReadoutProcess(const Experiment& experiment, const wire::Sums& t
     : experiment_{experiment},
       loss_{experiment.make_loss()},
       output_{experiment.layers.back().name},
-      classes_{experiment.image.classes},
+      outputs_{experiment.outputs},
       train_{train} {}
 
 Next ReadoutProcess::next() const {
@@ -45,16 +48,7 @@ Next ReadoutProcess::next() const {
 void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& out) {
   const wire::Header& header = message.header;
   if (awaiting_ == Awaiting::target) {
-    if (header.has_target()) {
-      target_ = header.target();
-      labels_.assign(target_.labels().begin(), target_.labels().end());
-      for (const std::uint32_t label : labels_)
-        if (label >= static_cast<std::uint32_t>(classes_))
-          throw_transport(TransportError::unexpected_message,
-                          peer + " sent the label " + std::to_string(label));
-      awaiting_ = Awaiting::activity;
-      return;
-    }
+    if (header.has_target()) return on_target(peer, message);
     if (header.has_epoch_end()) {
       Message result;
       wire::EpochResult& fields = *result.header.mutable_epoch_result();
@@ -89,12 +83,29 @@ void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& ou
                   readout_name + ", from " + peer + " at step " + std::to_string(target_.step()));
 }
 
+void ReadoutProcess::on_target(const std::string& peer, const Message& message) {
+  target_ = message.header.target();
+  awaiting_ = Awaiting::activity;
+  if (experiment_.target != Target::label) {
+    wanted_ = batch_view(message, peer, outputs_, -1, experiment_.batches.batch_size);
+    samples_ = wanted_.cols();
+    return;
+  }
+  const std::vector<std::uint32_t> labels(target_.labels().begin(), target_.labels().end());
+  for (const std::uint32_t label : labels)
+    if (label >= static_cast<std::uint32_t>(outputs_))
+      throw_transport(TransportError::unexpected_message,
+                      peer + " sent the label " + std::to_string(label));
+  wanted_ = onehot(labels, outputs_);
+  samples_ = wanted_.cols();
+}
+
 void ReadoutProcess::on_activity(const std::string& peer, Message message, Outbox& out) {
-  const auto b = static_cast<Index>(labels_.size());
-  y_ = batch_view(message, peer, classes_, b, b);
-  error_.resize(classes_, b);
-  losses_.resize(labels_.size());
-  loss_->evaluate(y_, labels_, losses_, error_);
+  const Index b = samples_;
+  y_ = batch_view(message, peer, outputs_, b, b);
+  error_.resize(outputs_, b);
+  losses_.resize(static_cast<std::size_t>(samples_));
+  loss_->evaluate(y_, wanted_, losses_, error_);
   if (target_.pass() == wire::evaluate) return end_piece(out);
   if (experiment_.signal == Signal::reward) {
     perturbations_ = 0;
@@ -102,21 +113,22 @@ void ReadoutProcess::on_activity(const std::string& peer, Message message, Outbo
     return;
   }
   send_error(out);
+  send_fisher_error(out);
   send_true_error(out);
   end_piece(out);
 }
 
 void ReadoutProcess::on_perturbation(const std::string& peer, const Message& message, Outbox& out) {
-  const auto b = static_cast<Index>(labels_.size());
-  const BatchView body = batch_view(message, peer, classes_ + experiment_.change_rows(), b, b);
-  differences_.resize(labels_.size());
-  loss_->difference(y_, body.topRows(classes_), labels_, differences_);
+  const Index b = samples_;
+  const BatchView body = batch_view(message, peer, outputs_ + experiment_.change_rows(), b, b);
+  differences_.resize(static_cast<std::size_t>(samples_));
+  loss_->difference(y_, body.topRows(outputs_), wanted_, differences_);
   if (experiment_.change_rows() > 0) {
     double units = 0;
     for (const LayerSpec& layer : experiment_.layers)
       units += static_cast<double>(layer.params.units);
     for (Index n = 0; n < b; ++n) {
-      const auto change = static_cast<double>(body(classes_, n));
+      const auto change = static_cast<double>(body(outputs_, n));
       double& difference = differences_[static_cast<std::size_t>(n)];
       difference = change > 0 ? units * difference / change : 0;
     }
@@ -127,6 +139,7 @@ void ReadoutProcess::on_perturbation(const std::string& peer, const Message& mes
   } else {
     broadcast(reward(), out);
   }
+  send_fisher_error(out);
   send_true_error(out);
   end_piece(out);
 }
@@ -164,6 +177,33 @@ void ReadoutProcess::send_error(Outbox& out) {
   }
 }
 
+void ReadoutProcess::send_fisher_error(Outbox& out) {
+  if (!experiment_.sends_fisher_errors(target_.step())) return;
+  const std::string what = "Fisher error at step " + std::to_string(target_.step());
+  const auto add = [&](const Matrix& error, std::uint32_t first_sample) {
+    Message message = batch_message(error, readout_name, what);
+    message.header.mutable_fisher_error()->set_step(target_.step());
+    message.header.mutable_fisher_error()->set_first_sample(first_sample);
+    fisher_errors_.push_back(std::move(message));
+  };
+  if (experiment_.fisher_errors == FisherErrors::sampled) {
+    Matrix error(outputs_, samples_);
+    const auto node = static_cast<std::uint32_t>(experiment_.layers.size() + 1);
+    loss_->sample_error(
+        y_, RandomStream(experiment_.seed, node, target_.step(), Purpose::fisher_sample),
+        static_cast<Index>(target_.first_sample()), error);
+    add(error, target_.first_sample());
+  }
+  // A layer reads all of the signal first.
+  if (!is_last_piece()) return;
+  if (experiment_.fisher_errors == FisherErrors::basis)
+    add(static_cast<Scalar>(std::sqrt(loss_->constant_fisher())) *
+            Matrix::Identity(outputs_, outputs_),
+        0);
+  for (Message& error : fisher_errors_) out.send(output_, std::move(error));
+  fisher_errors_.clear();
+}
+
 void ReadoutProcess::send_true_error(Outbox& out) {
   if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
   // A layer reads all of the signal first.
@@ -178,7 +218,7 @@ void ReadoutProcess::send_true_error(Outbox& out) {
 }
 
 bool ReadoutProcess::is_last_piece() const {
-  return target_.first_sample() + labels_.size() >= target_.batch();
+  return target_.first_sample() + static_cast<std::size_t>(samples_) >= target_.batch();
 }
 
 void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
@@ -194,7 +234,7 @@ void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
 void ReadoutProcess::end_piece(Outbox& out) {
   if (target_.first_sample() == 0) loss_sum_ = 0, correct_ = 0;
   for (const double loss : losses_) loss_sum_ += loss;
-  correct_ += count_correct(y_, labels_);
+  correct_ += count_correct(y_, wanted_);
   awaiting_ = Awaiting::target;
   if (!is_last_piece()) return;
   wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;

@@ -23,10 +23,12 @@ class ReadoutProcess final : public Process {
  private:
   enum class Awaiting { target, activity, perturbation, nothing };
 
+  void on_target(const std::string& peer, const Message& message);
   void on_activity(const std::string& peer, Message message, Outbox& out);
   void on_perturbation(const std::string& peer, const Message& message, Outbox& out);
   /// Sends the credit signal of the step, and the true error on a probed step.
   void send_error(Outbox& out);
+  void send_fisher_error(Outbox& out);
   void send_true_error(Outbox& out);
   Message reward() const;
   /// Sends a copy of the body to every layer.
@@ -37,17 +39,17 @@ class ReadoutProcess final : public Process {
   const Experiment& experiment_;
   std::unique_ptr<Loss> loss_;
   std::string output_;  // the last layer
-  Index classes_;
+  Index outputs_;
   Awaiting awaiting_ = Awaiting::target;
   wire::Sums train_, test_;
   // the batch at hand, as far as its pieces have come
   double loss_sum_ = 0;
   std::uint32_t correct_ = 0;
-  std::vector<Message> true_errors_;
+  std::vector<Message> fisher_errors_, true_errors_;
   // the piece at hand
   wire::Target target_;
-  std::vector<std::uint32_t> labels_;
-  Matrix y_, error_;
+  Index samples_ = 0;
+  Matrix y_, wanted_, error_;  // (outputs × samples)
   std::vector<double> losses_, differences_;
   std::size_t perturbations_ = 0;  // of the piece that have come
 };

@@ -5,6 +5,7 @@
 
 #include "core/credit/credit.hpp"
 #include "core/decorrelation/rule.hpp"
+#include "core/preconditioner/preconditioner.hpp"
 #include "nodes/failure.hpp"
 
 namespace lateral {
@@ -37,7 +38,7 @@ bool is_asked_for(const std::string& name, const Entry& entry) {
 }  // namespace
 
 std::string describe_rules(const std::string& name) {
-  std::ostringstream decorrelation, credit;
+  std::ostringstream decorrelation, credit, preconditioner;
   for (const auto& entry : decorrelation_table()) {
     if (!is_asked_for(name, entry)) continue;
     const std::unique_ptr<DecorrelationRule> rule = entry.make({});
@@ -48,14 +49,24 @@ std::string describe_rules(const std::string& name) {
     if (!is_asked_for(name, entry)) continue;
     describe(entry.make({})->info(), std::string(entry.name), "", "learning.parameter.", credit);
   }
+  for (const auto& entry : preconditioner_table()) {
+    if (!is_asked_for(name, entry)) continue;
+    describe(entry.make({}, 1, 1)->info(), std::string(entry.name), "",
+             "learning.preconditioner_parameter.", preconditioner);
+  }
   std::string text;
-  if (!decorrelation.str().empty())
-    text += "decorrelation.rule (or layer.NAME.decorrelation):\n" + decorrelation.str();
-  if (!credit.str().empty())
-    text += (text.empty() ? "" : "\n") + std::string("learning.credit:\n") + credit.str();
+  for (const auto& [field, rules] :
+       {std::pair{"decorrelation.rule (or layer.NAME.decorrelation):\n", decorrelation.str()},
+        std::pair{"learning.credit:\n", credit.str()},
+        std::pair{"learning.preconditioner:\n", preconditioner.str()}}) {
+    if (rules.empty()) continue;
+    if (!text.empty()) text += "\n";
+    text += field + rules;
+  }
   if (text.empty())
     throw UserError("no rule is called '" + name + "', expected one of " +
-                    names_of(decorrelation_table()) + ", " + names_of(credit_table()));
+                    names_of(decorrelation_table()) + ", " + names_of(credit_table()) + ", " +
+                    names_of(preconditioner_table()));
   return text;
 }
 

@@ -1,6 +1,9 @@
 // The order of the stream.
 #include "nodes/source_process.hpp"
 
+#include <cmath>
+
+#include "core/random.hpp"
 #include "nodes/convert.hpp"
 #include "nodes/failure.hpp"
 #include "transport/error.hpp"
@@ -18,6 +21,12 @@ SourceProcess::SourceProcess(const Experiment& experiment, DataSet data, const P
                     std::to_string(position.epoch) + " epochs of " + std::to_string(steps) +
                     " steps, expected the data that the run was begun with");
   train_index_ = static_cast<int>(position.step - position.epoch * steps);
+  if (experiment.target == Target::teacher) {
+    const Index inputs = experiment.image.pixels();
+    teacher_.resize(experiment.outputs, inputs);
+    RandomStream(experiment.seed, 0, 0, Purpose::teacher)
+        .fill_normal(teacher_, 1 / std::sqrt(static_cast<double>(inputs)));
+  }
   const bool by_batch = experiment.layers.front().params.decorrelator.demean == Demean::batch;
   if (by_batch &&
       batches_.train_samples() % static_cast<std::size_t>(experiment.batches.batch_size) == 1)
@@ -93,11 +102,16 @@ void SourceProcess::send_piece(wire::Pass pass, std::uint64_t step, std::uint64_
   const auto first_sample = static_cast<std::uint32_t>(first);
   const auto batch = static_cast<std::uint32_t>(values_.cols());
   Message target;
+  if (experiment_.target == Target::input)
+    target = batch_message(values_.middleCols(first, samples), source_name, "target");
+  if (experiment_.target == Target::teacher)
+    target = batch_message(teacher_ * values_.middleCols(first, samples), source_name, "target");
   wire::Target& fields = *target.header.mutable_target();
   fields.set_pass(pass);
   fields.set_step(step);
   fields.set_epoch(epoch);
-  fields.mutable_labels()->Assign(labels_.begin() + first, labels_.begin() + first + samples);
+  if (experiment_.target == Target::label)
+    fields.mutable_labels()->Assign(labels_.begin() + first, labels_.begin() + first + samples);
   fields.set_first_sample(first_sample);
   fields.set_batch(batch);
   out.send(readout_name, std::move(target));

@@ -48,7 +48,7 @@ class SourceProcess final : public Process {
   bool finished_ = false;
   // the batch at hand
   bool drained_ = true;  // no training batch has been sent since the last Drain
-  Matrix values_;
+  Matrix values_, teacher_;
   std::vector<std::uint32_t> labels_;
 };
 

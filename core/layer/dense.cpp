@@ -25,6 +25,7 @@ DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::
   LATERAL_CHECK(params.units > 0);
   LATERAL_CHECK(params.activation != nullptr);
   LATERAL_CHECK(params.credit != nullptr);
+  LATERAL_CHECK(params.preconditioner != nullptr);
   LATERAL_CHECK(params.optimizer != nullptr);
   activation_ = params.activation();
   credit_ = params.credit(params.credit_parameters);
@@ -38,6 +39,8 @@ DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::
     feedback_.resize(shape->rows, shape->cols);
     RandomStream(seed, node, 0, Purpose::initial_feedback).fill_uniform(feedback_, shape->bound);
   }
+  preconditioner_ =
+      params.preconditioner(params.preconditioner_params, params.units, params.inputs);
   weight_optimizer_ = params.optimizer(params.optimizer_params, params.units, params.inputs);
   bias_optimizer_ = params.optimizer(params.optimizer_params, params.units, 1);
   steps_.resize(static_cast<std::size_t>(params.decorrelator.steps_in_flight));
@@ -200,22 +203,43 @@ void DenseLayer::learn() {
   }
   const Operand delta = compute().prepared(scaled_delta_, rounded_delta_);
   if (measure_update_) weight_before_ = weight_;
-  // Each block of the gradient is used up while it is still in cache.
   weight_optimizer_->begin_step();
-  compute().for_columns(
-      params_.inputs, gradient_columns, gradient_operations(), [&](Index first, Index columns) {
-        thread_local Matrix gradient;
-        gradient.resize(params_.units, columns);
-        if (shakes_weights())
-          shaken_gradient(first, columns, gradient);
-        else
-          weight_gradient(delta, first, columns, gradient);
-        weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
-      });
+  if (preconditioner_->changes_gradient()) {
+    learn_preconditioned(delta);
+  } else {
+    // Each block of the gradient is used up while it is still in cache.
+    compute().for_columns(
+        params_.inputs, gradient_columns, gradient_operations(), [&](Index first, Index columns) {
+          thread_local Matrix gradient;
+          gradient.resize(params_.units, columns);
+          if (shakes_weights())
+            shaken_gradient(first, columns, gradient);
+          else
+            weight_gradient(delta, first, columns, gradient);
+          weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
+        });
+  }
   bias_optimizer_->step(bias_gradient_, bias_);
   if (measure_update_)
     step.report.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
   learn_decorrelation();
+}
+
+void DenseLayer::learn_preconditioned(const Operand& scaled_delta) {
+  const Step& step = this->step();
+  gradient_.resize(params_.units, params_.inputs + 1);
+  compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
+                        [&](Index first, Index columns) {
+                          auto gradient = gradient_.middleCols(first, columns);
+                          if (shakes_weights())
+                            shaken_gradient(first, columns, gradient);
+                          else
+                            weight_gradient(scaled_delta, first, columns, gradient);
+                        });
+  gradient_.rightCols(1) = bias_gradient_;
+  preconditioner_->apply({step.x, step.delta, step.fisher_delta, compute()}, gradient_);
+  weight_optimizer_->update(0, gradient_.leftCols(params_.inputs), weight_);
+  bias_gradient_ = gradient_.rightCols(1);
 }
 
 void DenseLayer::learn_decorrelation() {
@@ -240,9 +264,30 @@ void DenseLayer::receive_true_error(ConstMatrixRef true_error) {
 }
 
 const Matrix& DenseLayer::pass_back_true() {
-  error_at_x_.resize(params_.inputs, samples_);
-  compute().apply({weight_, true}, step().true_delta.middleCols(part_.first, samples_),
-                  error_at_x_);
+  return pass_back_by_weight(step().true_delta.middleCols(part_.first, samples_));
+}
+
+void DenseLayer::receive_fisher_error(ConstMatrixRef error) {
+  Step& step = this->step();
+  samples_ = error.cols();
+  if (preconditioner_->fisher_errors() == FisherErrors::basis) {  // f' = 1
+    step.fisher_delta = error;
+    return;
+  }
+  step.fisher_delta.resize(params_.units, part_.batch);
+  auto delta = step.fisher_delta.middleCols(part_.first, samples_);
+  activation_->slope(step.a.middleCols(part_.first, samples_), delta);
+  delta.array() *= error.array();
+}
+
+const Matrix& DenseLayer::pass_back_fisher() {
+  const bool is_basis = preconditioner_->fisher_errors() == FisherErrors::basis;
+  return pass_back_by_weight(step().fisher_delta.middleCols(is_basis ? 0 : part_.first, samples_));
+}
+
+const Matrix& DenseLayer::pass_back_by_weight(ConstMatrixRef delta) {
+  error_at_x_.resize(params_.inputs, delta.cols());
+  compute().apply({weight_, true}, delta, error_at_x_);
   decorrelator_.backward_probe(error_at_x_, error_at_z_);
   return error_at_z_;
 }
@@ -328,6 +373,7 @@ void DenseLayer::visit_state(const TensorVisitor& visit) {
   visit_vector(visit, "bias", bias_);
   if (feedback_.size() > 0) visit_matrix(visit, "feedback", feedback_);
   decorrelator_.visit_state(visit);
+  preconditioner_->visit_state("preconditioner/", visit);
   weight_optimizer_->visit_state("optimizer/weight", visit);
   bias_optimizer_->visit_state("optimizer/bias", visit);
 }

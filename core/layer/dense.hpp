@@ -10,6 +10,7 @@
 #include "core/credit/credit.hpp"
 #include "core/decorrelation/decorrelator.hpp"
 #include "core/optimizer/optimizer.hpp"
+#include "core/preconditioner/preconditioner.hpp"
 
 namespace lateral {
 
@@ -23,6 +24,8 @@ struct DenseLayerParams {
   RuleParameters credit_parameters;
   double sigma = 1e-3;                         ///< of the noise of a rule that perturbs
   bool feedback_through_decorrelation = true;  ///< false: pass_back gives the error at x itself
+  MakePreconditioner* preconditioner = nullptr;
+  PreconditionerParams preconditioner_params;
   MakeOptimizer* optimizer = nullptr;
   OptimizerParams optimizer_params;
   DecorrelatorParams decorrelator;  ///< its compute and steps_in_flight are the whole layer's
@@ -84,6 +87,12 @@ class DenseLayer {
   /// receive_true_error() for all samples of the batch.
   double gradient_angle();
 
+  // Errors that the preconditioner asks for, by the same way; changes nothing else.
+  //   receive_fisher_error → [pass_back_fisher], between receive_credit and learn, of all pieces
+  ///   error (units × b), or (units × outputs) for a basis
+  void receive_fisher_error(ConstMatrixRef error);
+  const Matrix& pass_back_fisher();
+
   struct StepReport {
     DecorrelationUpdate decorrelation;
     std::optional<Settled> forward_settled, backward_settled;
@@ -104,6 +113,7 @@ class DenseLayer {
   std::vector<std::pair<std::string, double>> measures() const;
 
   const CreditRule& credit() const { return *credit_; }
+  const Preconditioner& preconditioner() const { return *preconditioner_; }
   const DenseLayerParams& params() const { return params_; }
   /// weight, bias, feedback, decorrelation/…, optimizer/…: the order of the state digest.
   void visit_state(const TensorVisitor& visit);
@@ -112,7 +122,7 @@ class DenseLayer {
  private:
   /// What a step keeps from its forward pass until it has learned; (· × batch).
   struct Step {
-    Matrix x, a, slope, noise, delta, true_delta;
+    Matrix x, a, slope, noise, delta, true_delta, fisher_delta;
     double reward_sum = 0;  // with noise on the weights
     StepReport report;
     bool decorrelation_learned = false;
@@ -125,6 +135,10 @@ class DenseLayer {
   void propagate_difference(ConstMatrixRef dz);
   /// dy_ from da_.
   const Matrix& difference_of_activity();
+  /// The error at z for errors delta at a, through W as it is.
+  const Matrix& pass_back_by_weight(ConstMatrixRef delta);
+  /// The whole gradient at once, preconditioned; then the optimizer.
+  void learn_preconditioned(const Operand& scaled_delta);
   /// gradient ← (1/b) δ xᵀ for the columns [first, first + columns) of W.
   ///   scaled_delta: δ / b
   void weight_gradient(const Operand& scaled_delta, Index first, Index columns,
@@ -143,6 +157,7 @@ class DenseLayer {
   Vector bias_;
   Matrix feedback_;
   Decorrelator decorrelator_;
+  std::unique_ptr<Preconditioner> preconditioner_;
   std::unique_ptr<Optimizer> weight_optimizer_, bias_optimizer_;
   std::vector<Step> steps_;  // in flight, by step modulo their number
   Part part_;                // the samples at hand

@@ -43,8 +43,10 @@ struct GeneratedParams {
   std::uint64_t seed = 0;
   int train_samples = 10000;
   int test_samples = 2000;
-  int size = 24;        ///< height and width in pixels
-  double noise = 14.0;  ///< standard deviation of the background relative to the class pattern
+  int size = 24;             ///< height and width in pixels
+  double noise = 14.0;       ///< standard deviation of the background relative to the class pattern
+  int inputs = 16;           ///< gaussian
+  double correlation = 0.9;  ///< gaussian: of neighbouring inputs
 };
 
 /// Bad data: one line that names the file, the offset and what was expected.

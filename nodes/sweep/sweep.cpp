@@ -181,6 +181,10 @@ Sweep load_sweep(const fs::path& file) {
 
   const std::vector<std::string> common(settings.set().begin(), settings.set().end());
   const Experiment base = load_experiment(sweep.experiment, common);
+  if (base.target != Target::label && !sweep.smaller_is_better)
+    throw UserError(where + ": metric is '" + sweep.metric +
+                    "', which targets that are no labels do not have; expected test_loss or "
+                    "train_loss");
   std::vector<std::string> validation;
   if (settings.has_validation_samples())
     validation.push_back("data.validation_samples=" +
@@ -265,9 +269,16 @@ std::optional<SweepResult> from_line(const std::string& line) {
   std::istringstream stream{line};
   std::string status;
   SweepResult result{};
-  if (!(stream >> status >> result.epochs >> result.train_loss >> result.train_accuracy >>
-        result.test_loss >> result.test_accuracy >> result.state_sha256))
-    return std::nullopt;
+  if (!(stream >> status >> result.epochs)) return std::nullopt;
+  for (double* value :
+       {&result.train_loss, &result.train_accuracy, &result.test_loss, &result.test_accuracy}) {
+    std::string word;  // may be nan, which a stream does not read as a number
+    if (!(stream >> word)) return std::nullopt;
+    char* end = nullptr;
+    *value = std::strtod(word.c_str(), &end);
+    if (end != word.c_str() + word.size()) return std::nullopt;
+  }
+  if (!(stream >> result.state_sha256)) return std::nullopt;
   if (result.state_sha256 == "-")
     result.state_sha256.clear();
   else if (result.state_sha256.size() != 64)

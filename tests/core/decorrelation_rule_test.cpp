@@ -525,6 +525,7 @@ TEST_CASE("prong and gwnn change R and leave what the layer computes") {
     params.is_output = true;
     params.activation = find_entry(activation_table(), "identity");
     params.credit = find_entry(credit_table(), "backpropagation");
+    params.preconditioner = find_entry(preconditioner_table(), "none");
     params.optimizer = find_entry(optimizer_table(), "sgd");
     params.optimizer_params.learning_rate = 0;
     params.decorrelator =

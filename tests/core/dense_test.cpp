@@ -14,6 +14,7 @@ struct Setup {
   const char* credit = "backpropagation";
   const char* rule = "ahmad2024";
   const char* activation = "tanh";
+  const char* preconditioner = "none";
   const char* optimizer = "sgd";
   DecorrelationMode mode = DecorrelationMode::closed_form;
   Demean demean = Demean::batch;
@@ -31,6 +32,7 @@ DenseLayerParams layer_params(const Setup& setup, Index inputs, Index units, Ind
   p.is_output = setup.is_output;
   p.activation = find_entry(activation_table(), setup.activation);
   p.credit = find_entry(credit_table(), setup.credit);
+  p.preconditioner = find_entry(preconditioner_table(), setup.preconditioner);
   p.optimizer = find_entry(optimizer_table(), setup.optimizer);
   p.optimizer_params.learning_rate = setup.learning_rate;
   p.optimizer_params.momentum = 0.5;
@@ -80,7 +82,7 @@ struct Network {
     const Matrix y = forward(z, 0);
     std::vector<double> losses(labels.size());
     Matrix error(classes, z.cols());
-    loss->evaluate(y, labels, losses, error);
+    loss->evaluate(y, onehot(labels, y.rows()), losses, error);
     double total = 0;
     for (const double l : losses) total += l;
     return total;
@@ -91,7 +93,7 @@ struct Network {
     const Matrix y = forward(z, step);
     std::vector<double> losses(labels.size());
     Matrix error(classes, z.cols());
-    loss->evaluate(y, labels, losses, error);
+    loss->evaluate(y, onehot(labels, y.rows()), losses, error);
     switch (layers.front()->credit().signal()) {
       case Signal::error:
         for (std::size_t i = layers.size(); i-- > 0;) {
@@ -116,7 +118,7 @@ struct Network {
             units += double(layers[i]->params().units);
           }
           std::vector<double> reward(labels.size());
-          loss->difference(y, d, labels, reward);
+          loss->difference(y, d, onehot(labels, y.rows()), reward);
           Matrix signal(1, z.cols());
           for (Index n = 0; n < z.cols(); ++n)
             signal(0, n) = s(reward[static_cast<std::size_t>(n)] *
@@ -335,14 +337,14 @@ TEST_CASE("node perturbation approaches the true gradient as the noises add up")
   Matrix error(3, 2), signal(1, 2);
   const State before = save(layer);
   const Matrix y0 = layer.respond_train(z, 0);
-  loss->evaluate(y0, labels, losses, error);
+  loss->evaluate(y0, onehot(labels, y0.rows()), losses, error);
   const Matrix delta = (error.array() * (1 - y0.array().square())).matrix();
   const Matrix expected = delta * (z.colwise() - Vector(z.rowwise().mean())).transpose() / 2;
   const int noises = 4000;
   for (int t = 0; t < noises; ++t) {
     const Matrix y = layer.respond_train(z, static_cast<std::uint64_t>(t));
     const Matrix dy = layer.respond_perturbed(Matrix());
-    loss->difference(y, dy, labels, reward);
+    loss->difference(y, dy, onehot(labels, y.rows()), reward);
     signal << s(reward[0]), s(reward[1]);
     layer.receive_credit(signal);
     layer.learn();
@@ -481,7 +483,7 @@ TEST_CASE("the rule's own gradient has angle 0 for backpropagation, and less tha
   const Matrix y = network.forward(z, 0);
   std::vector<double> losses(8);
   Matrix error(3, 8);
-  network.loss->evaluate(y, labels, losses, error);
+  network.loss->evaluate(y, onehot(labels, y.rows()), losses, error);
   Matrix true_error = error;
   for (std::size_t i = 2; i-- > 0;) {
     network.layers[i]->receive_credit(error);

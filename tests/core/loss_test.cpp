@@ -51,7 +51,7 @@ TEST_CASE("every loss is its definition and its error the gradient") {
       const Case c = make_case(classes, 5);
       std::vector<double> losses(6), up(6), down(6);
       Matrix error(classes, 6);
-      loss->evaluate(c.y, c.labels, losses, error);
+      loss->evaluate(c.y, onehot(c.labels, classes), losses, error);
       const Matrix zero = Matrix::Zero(classes, 6);
       for (Index n = 0; n < 6; ++n) {
         const auto at = static_cast<std::size_t>(n);
@@ -63,8 +63,8 @@ TEST_CASE("every loss is its definition and its error the gradient") {
         const double h = 0x1p-14;
         Matrix d = zero;
         d.row(k).setConstant(s(h));
-        loss->difference(c.y, d, c.labels, up);
-        loss->difference(c.y, -d, c.labels, down);
+        loss->difference(c.y, d, onehot(c.labels, classes), up);
+        loss->difference(c.y, -d, onehot(c.labels, classes), down);
         for (Index n = 0; n < 6; ++n) {
           const auto at = static_cast<std::size_t>(n);
           const double slope = (up[at] - down[at]) / (2 * h);  // error of size h²
@@ -84,7 +84,7 @@ TEST_CASE("every loss difference keeps its relative accuracy however small the c
       const Case c = make_case(5, 8);
       const Matrix d = s(size) * normal(5, 6, 9);
       std::vector<double> differences(6);
-      loss->difference(c.y, d, c.labels, differences);
+      loss->difference(c.y, d, onehot(c.labels, 5), differences);
       for (Index n = 0; n < 6; ++n) {
         const auto at = static_cast<std::size_t>(n);
         const long double before = definition(entry.name, c.y, n, c.labels[at], Matrix::Zero(5, 6));
@@ -103,13 +103,50 @@ TEST_CASE("cross-entropy is finite for scores that overflow an exponential") {
   const std::vector<std::uint32_t> labels = {2, 2};
   std::vector<double> losses(2);
   Matrix error(3, 2);
-  loss->evaluate(y, labels, losses, error);
+  loss->evaluate(y, onehot(labels, 3), losses, error);
   CHECK(losses[0] == doctest::Approx(4000));
   CHECK(losses[1] == doctest::Approx(0));
   CHECK(error(0, 0) == 1);
   CHECK(error(2, 0) == -1);
   std::vector<double> differences(2);
-  loss->difference(Matrix::Zero(3, 2), y, labels, differences);
+  loss->difference(Matrix::Zero(3, 2), y, onehot(labels, 3), differences);
   CHECK(differences[0] == doctest::Approx(4000 - std::log(3.0)));
   CHECK(differences[1] == doctest::Approx(-std::log(3.0)));
+}
+
+TEST_CASE("errors of drawn targets have mean zero and the Fisher information as second moment") {
+  for (const auto& entry : loss_table()) {
+    CAPTURE(entry.name);
+    const auto loss = entry.make();
+    constexpr Index outputs = 4, draws = 40000;
+    const Matrix y = normal(outputs, 1, 3);
+    Matrix errors(outputs, draws);
+    loss->sample_error(y.replicate(1, draws), RandomStream(7, 0, 1, Purpose::fisher_sample), 0,
+                       errors);
+    // F is also the Hessian of the loss in y, whatever the target: differences of its gradient.
+    Eigen::MatrixXd hessian(outputs, outputs);
+    const Matrix target = onehot(std::vector<std::uint32_t>{2}, outputs);
+    for (Index k = 0; k < outputs; ++k) {
+      const Scalar h = s(is_double ? 0x1p-16 : 0x1p-7);
+      std::vector<double> losses(1);
+      Matrix up(outputs, 1), down(outputs, 1), shifted = y;
+      shifted(k, 0) += h;
+      loss->evaluate(shifted, target, losses, up);
+      shifted(k, 0) -= 2 * h;
+      loss->evaluate(shifted, target, losses, down);
+      hessian.col(k) = (up - down).cast<double>() / (2 * static_cast<double>(h));
+    }
+    const Eigen::MatrixXd e = errors.cast<double>();
+    const double noise = 6 / std::sqrt(static_cast<double>(draws));  // six standard deviations
+    CHECK(e.rowwise().mean().cwiseAbs().maxCoeff() < 2 * noise);
+    CHECK((e * e.transpose() / draws - hessian).cwiseAbs().maxCoeff() < 3 * noise);
+    if (loss->constant_fisher() > 0)
+      CHECK(
+          (hessian - loss->constant_fisher() * Eigen::MatrixXd::Identity(outputs, outputs)).norm() <
+          1e-3);
+    // A sample's draw does not depend on the samples beside it.
+    Matrix later(outputs, 3);
+    loss->sample_error(y.replicate(1, 3), RandomStream(7, 0, 1, Purpose::fisher_sample), 5, later);
+    CHECK(later == errors.middleCols(5, 3));
+  }
 }

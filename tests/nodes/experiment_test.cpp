@@ -141,6 +141,23 @@ TEST_CASE("settings that do not go together are refused") {
                        "decorrelation.demean=running"}) == "accepted");
   CHECK(says(refusal(base, {"decorrelation.integrator=chebyshev", "decorrelation.step=0.5"}),
              {"chebyshev"}));
+  const auto with_base = [](std::vector<std::string> sets) { return refusal(base, sets); };
+  const std::string exact = "learning.preconditioner=exact_natural_gradient";
+  CHECK(says(with_base({exact}), {exact, "layer 'hidden1' has activation leaky_relu"}));
+  CHECK(says(with_base({exact, "layer.hidden1.activation=identity"}), {"squared_error"}));
+  CHECK(says(with_base({exact, "layer.hidden1.activation=identity", "learning.loss=squared_error",
+                        "decorrelation.demean=batch"}),
+             {"running or none"}));
+  CHECK(with_base({exact, "layer.hidden1.activation=identity", "learning.loss=squared_error"}) ==
+        "accepted");
+  CHECK(says(with_base({"learning.preconditioner=kfac", "learning.credit=weight_perturbation",
+                        "learning.preconditioner_parameter.sampled=0"}),
+             {"learning.preconditioner=kfac", "weight_perturbation"}));
+  CHECK(says(with_base({"learning.preconditioner_parameter.damping=1"}), {"expected none"}));
+  CHECK(says(with_base({"data.target=input"}), {"expected 784, the inputs of mnist"}));
+  CHECK(says(with_base({"data.target=teacher"}), {"cross_entropy", "squared_error"}));
+  CHECK(with_base({"data.target=teacher", "learning.loss=squared_error", "layer.output.units=3"}) ==
+        "accepted");
 }
 
 TEST_CASE("every file of a folder of rules is a word of its field") {
@@ -148,6 +165,9 @@ TEST_CASE("every file of a folder of rules is a word of its field") {
     CHECK(refusal(base, {"learning.credit=" + std::string(entry.name)}) == "accepted");
   for (const auto& entry : integrator_table())
     CHECK(refusal(base, {"decorrelation.integrator=" + std::string(entry.name)}) == "accepted");
+  for (const auto& entry : preconditioner_table())
+    if (entry.name != "exact_natural_gradient")
+      CHECK(refusal(base, {"learning.preconditioner=" + std::string(entry.name)}) == "accepted");
   CHECK(credit_table().size() >= 4);
   CHECK(integrator_table().size() >= 4);
   CHECK(decorrelation_table().size() >= 2);

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <Eigen/LU>
+
 #include "nodes/failure.hpp"
 
 namespace lateral {
@@ -61,6 +63,38 @@ TEST_CASE(
         CHECK(other.epochs[1].test().loss() == first.epochs[1].test().loss());
       }
     }
+}
+
+TEST_CASE("targets may be the input or a linear teacher's answer") {
+  for (const char* target : {"input", "teacher"}) {
+    CAPTURE(target);
+    const Experiment experiment =
+        small_experiment({"data.format=gaussian", "data.generated.inputs=10",
+                          std::string("data.target=") + target, "learning.loss=squared_error"});
+    const DataSet data = data_of(experiment);
+    SourceProcess source{experiment, data, {}};
+    Collected sent;
+    while (sent.sent.size() < 4) source.produce(false, sent);  // after the markers
+    const auto at = std::find_if(sent.sent.begin(), sent.sent.end(), [](const Sent& message) {
+      return message.message.header.has_target();
+    });
+    REQUIRE(at != sent.sent.end());
+    const auto z = (at + 1)->message.body.values(), t = at->message.body.values();
+    CHECK(at->message.header.target().labels_size() == 0);
+    REQUIRE(t.size() == z.size());
+    const Eigen::Map<const Matrix> inputs(z.data(), 10, 32), targets(t.data(), 10, 32);
+    if (experiment.target == Target::input) {
+      CHECK(targets == inputs);
+    } else {
+      // Linear: the map that explains the first samples explains the others.
+      const Matrix map = targets.leftCols(20) * inputs.leftCols(20).transpose() *
+                         Matrix(inputs.leftCols(20) * inputs.leftCols(20).transpose()).inverse();
+      CHECK((map * inputs - targets).norm() < 1e-3f * targets.norm());
+      CHECK((map - Matrix::Identity(10, 10)).norm() > 1);
+    }
+    const Ran all = run_network(experiment, data, 1);
+    CHECK(all.epochs[1].train().loss() < all.epochs[0].train().loss());
+  }
 }
 
 TEST_CASE("probing changes nothing that is learned") {

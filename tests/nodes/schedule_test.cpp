@@ -83,6 +83,41 @@ TEST_CASE("any number of micro-batches ends in the same bits, where samples are 
       }
 }
 
+TEST_CASE("Fisher errors keep the bits through schedules, micro-batches and turns") {
+  for (const char* preconditioner : {"kfac", "exact_natural_gradient"}) {
+    CAPTURE(preconditioner);
+    std::vector<std::string> sets{std::string("learning.preconditioner=") + preconditioner,
+                                  "learning.optimizer=sgd",
+                                  "learning.loss=squared_error",
+                                  "decorrelation.demean=running",
+                                  "data.generated.train_samples=300",
+                                  "learning.batch_size=256",
+                                  "learning.learning_rate=0.01",
+                                  "learning.credit=sign_symmetry",
+                                  "recording.probe_interval=1"};
+    if (std::string_view(preconditioner) == "kfac")
+      sets.emplace_back("learning.preconditioner_parameter.interval=2");
+    else
+      for (const char* layer : {"hidden1", "hidden2"})
+        sets.push_back(std::string("layer.") + layer + ".activation=identity");
+    const State whole = state_after(sets);
+    sets[0] = "learning.preconditioner=none";
+    std::erase_if(sets, [](const std::string& set) {
+      return set.starts_with("learning.preconditioner_parameter");
+    });
+    CHECK(state_after(sets) != whole);
+    sets[0] = std::string("learning.preconditioner=") + preconditioner;
+    if (std::string_view(preconditioner) == "kfac")
+      sets.emplace_back("learning.preconditioner_parameter.interval=2");
+    for (const char* other :
+         {"execution.schedule=lockstep", "execution.micro_batches=4", "execution.micro_batches=64"})
+      for (const std::uint64_t order : {1u, 2u}) {
+        CAPTURE(other);
+        CHECK(state_after(with(sets, other), order) == whole);
+      }
+  }
+}
+
 TEST_CASE("micro-batches of a batch that its mean couples are refused") {
   CHECK_THROWS_AS(small_experiment({"execution.micro_batches=2"}), UserError);
   small_experiment({"execution.micro_batches=2", "decorrelation.demean=running"});
@@ -124,7 +159,7 @@ State sequential(const Experiment& experiment, std::size_t staleness) {
       }
       std::vector<double> losses(labels.size());
       Matrix error(y.rows(), y.cols());
-      loss->evaluate(y, labels, losses, error);
+      loss->evaluate(y, onehot(labels, y.rows()), losses, error);
       in_flight.emplace_back(part, error);
       if (in_flight.size() == staleness + 1) learn_from_first();
     }
