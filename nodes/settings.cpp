@@ -73,9 +73,10 @@ class FirstError final : public pb::io::ErrorCollector {
 
 // ---- --set PATH=VALUE
 
+/// What tells an element of a list from the others: its first field.
 const std::string& name_of(const pb::Message& element, std::string& scratch) {
-  return element.GetReflection()->GetStringReference(
-      element, element.GetDescriptor()->FindFieldByName("name"), &scratch);
+  return element.GetReflection()->GetStringReference(element, element.GetDescriptor()->field(0),
+                                                     &scratch);
 }
 
 /// The element of that name. Layers have to be there; parameters are added.
