@@ -118,6 +118,8 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
                       field_names(*message->GetDescriptor()));
     const bool last = i + 1 == words.size();
     if (field->is_repeated()) {  // layer.NAME.FIELD, parameter.NAME
+      if (field->message_type() == proto::Plugin::descriptor())
+        throw UserError("--set " + flag + ": expected --plugin FILE");
       const bool is_parameter = field->message_type() == proto::Parameter::descriptor();
       const std::size_t following = words.size() - i - 1;
       if (is_parameter && following == 1) words.push_back("value");

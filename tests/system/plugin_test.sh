@@ -11,6 +11,7 @@ cp -r sims/plugin "$work/source"
 check "the example builds outside of the tree: exit 0 (is $rc)" test $rc = 0
 [ $rc = 0 ] || { cat "$work/built"; finish; }
 lateral=$work/prefix/bin/lateral
+version=$($lateral --version | sed 's/lateral \([0-9.]*\).*/\1/')
 rule=$work/build/silva_almeida1991.so
 credit=$work/build/sign_direct_feedback_alignment.so
 
@@ -26,6 +27,38 @@ for plugin in "$rule" "$credit"; do
   check "the contract of rules holds for $(basename "$plugin"): exit 0 (is $rc)" test $rc = 0
 done
 check "and is tested at all" grep -Eq "test cases: +[1-9][0-9]? " "$work/contract"
+
+# A rule that does not keep the contract, with an activation beside it; in a folder of their own.
+mkdir "$work/other"
+cat >"$work/other/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.25)
+project(other LANGUAGES CXX)
+find_package(lateral $version EXACT REQUIRED)
+add_library(other MODULE other.cpp)
+target_link_libraries(other PRIVATE lateral::lateral)
+END
+sed -e '/^LATERAL_PLUGIN/d' -e 's/begin_scaled_identity(n, params_, state);/& state.R *= 2;/' \
+  sims/plugin/silva_almeida1991.cpp >"$work/other/other.cpp"
+cat >>"$work/other/other.cpp" <<END
+struct Square {
+  using Scalar = lateral::Scalar;
+  static Scalar value(Scalar a) { return a * a; }
+  static Scalar slope(Scalar a) { return 2 * a; }
+  static Scalar difference(Scalar a, Scalar d) { return d * (2 * a + d); }
+};
+static std::unique_ptr<lateral::Activation> square() {
+  return std::make_unique<lateral::Elementwise<Square>>();
+}
+LATERAL_PLUGIN({"other", lateral::decorrelation::silva_almeida1991}, {"square", square})
+END
+{ cmake -S "$work/other" -B "$work/other/build" -DCMAKE_PREFIX_PATH="$work/prefix" &&
+  cmake --build "$work/other/build"; } >"$work/built" 2>&1 || cat "$work/built"
+other=$work/other/build/libother.so
+"$work/prefix/bin/lateral-rule-test" --plugin "$other" >"$work/contract"; rc=$?
+check "a rule that starts from elsewhere breaks the contract: exit 1 (is $rc)" test $rc = 1
+check "it is named" grep -q "name := other" "$work/contract"
+fresh; $lateral run $small --set learning.epochs=1 --plugin "$other" --set layer.hidden1.activation=square --out "$dir"; rc=$?
+check "an activation of one's own: exit 0 (is $rc)" test $rc = 0
 
 own="--plugin $rule --set decorrelation.rule=silva_almeida1991 --set decorrelation.learning_rate=1e-3 \
   --plugin $credit --set learning.credit=sign_direct_feedback_alignment"
@@ -76,7 +109,6 @@ echo "int nothing;" | gcc -shared -x c - -o "$bad"
 refuses "a library that is no plug-in" "LATERAL_PLUGIN" rules --plugin "$bad"
 head -c 20000 "$rule" >"$bad"
 refuses "half a plug-in" "plug-in $bad" rules --plugin "$bad"
-version=$($lateral --version | sed 's/lateral \([0-9.]*\).*/\1/')
 other=${version//[0-9]/9}
 sed "s/plug-in for: lateral $version/plug-in for: lateral $other/" "$rule" >"$bad"
 refuses "another version" "was built for lateral $other .*; this is lateral $version .*build it again" rules --plugin "$bad"
