@@ -7,12 +7,17 @@
 
 namespace lateral {
 
-/// One row of a table that the build writes from the files of a folder.
+/// One row of a table that the build writes from the files of a folder, and plug-ins make longer.
 template <class Make>
 struct TableEntry {
   std::string_view name;
   Make* make;
 };
+
+/// Makes the table of this kind longer, unless the name is taken: then false. The build writes one
+/// of these with each table. REQUIRES: nobody reads the table meanwhile, or keeps a span of it.
+template <class Make>
+bool add_entry(const TableEntry<Make>& entry);
 
 /// The entry called `name`, or null.
 template <class Make>

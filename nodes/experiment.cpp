@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "nodes/failure.hpp"
+#include "nodes/plugins.hpp"
 #include "nodes/settings.hpp"
 #include "transport/handshake.hpp"
 
@@ -258,6 +259,28 @@ void complete_rules(Settings& all) {
   check_preconditioner(all, *credit);
 }
 
+// ---- Plug-ins
+
+/// Loads the plug-ins that an experiment names.
+void load_plugins_of(const proto::Experiment& settings, const std::string& origin) {
+  for (const proto::Plugin& plugin : settings.execution().plugin()) {
+    if (plugin.file().empty())
+      throw UserError(origin + ": execution.plugin has no file, expected file: \"PATH\"");
+    load_plugin(plugin.file(), plugin.sha256());
+  }
+}
+
+void record_plugins(proto::Experiment& settings) {
+  if (loaded_plugins().empty()) return;
+  proto::Execution& execution = *settings.mutable_execution();
+  execution.clear_plugin();
+  for (const Plugin& plugin : loaded_plugins()) {
+    proto::Plugin& recorded = *execution.add_plugin();
+    recorded.set_file(plugin.file);
+    recorded.set_sha256(plugin.sha256);
+  }
+}
+
 // ---- To plain structs
 
 Gain to_gain(proto::Gain::Kind kind) {
@@ -490,7 +513,11 @@ Experiment load_experiment(const std::filesystem::path& file,
 
 Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets) {
+  proto::Experiment as_written;
+  parse_text(text, origin, as_written);
+  load_plugins_of(as_written, origin);  // before anything asks which rules there are
   Settings settings{text, origin, sets, names_in_table};
+  record_plugins(settings.values());
   complete_rules(settings);
   // The default that depends on the build.
   if (!settings.values().execution().has_product())
@@ -501,6 +528,16 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   google::protobuf::TextFormat::PrintToString(settings.values(), &experiment.text);
   experiment.digest = sha256(experiment.text);
   return experiment;
+}
+
+std::string with_plugins(const std::string& text, const std::string& origin) {
+  if (loaded_plugins().empty()) return text;
+  proto::Experiment settings;
+  parse_text(text, origin, settings);
+  record_plugins(settings);
+  std::string recorded;
+  google::protobuf::TextFormat::PrintToString(settings, &recorded);
+  return recorded;
 }
 
 bool differs_only_in_epochs(const std::string& text, const std::string& other,

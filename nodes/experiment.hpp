@@ -84,12 +84,15 @@ struct Experiment {
 /// layer: a miniature with other extents, each a prime of its own, tells how they depend on them.
 std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params);
 
-/// Reads, applies each "PATH=VALUE", checks. Throws UserError with file, line and what was
-/// expected.
+/// Loads the plug-ins that it names, applies each "PATH=VALUE", checks; the plug-ins of this
+/// process become part of it. Throws UserError with file, line and what was expected.
 Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);
 /// The same from text; `origin` names it in messages.
 Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets);
+
+/// The text of an experiment with the plug-ins of this process recorded in it.
+std::string with_plugins(const std::string& text, const std::string& origin);
 
 /// Letters, digits, '_' and '-', 1 to 64 of them: what names a run, a sweep or a layer.
 bool is_name(const std::string& name);

@@ -12,6 +12,7 @@
 #include "nodes/launch/node_program.hpp"
 #include "nodes/network.hpp"
 #include "nodes/plot/plot.hpp"
+#include "nodes/plugins.hpp"
 #include "nodes/results/compare.hpp"
 #include "nodes/rules.hpp"
 #include "nodes/sweep/run_sweep.hpp"
@@ -224,6 +225,16 @@ int main_throwing(int argc, char** argv) {
         ->type_name("PATH=VALUE")
         ->allow_extra_args(false);
   };
+  std::vector<std::string> plugins;
+  const auto with_plugins = [&](CLI::App* command) {
+    command
+        ->add_option(
+            "--plugin", plugins,
+            "Shared library with rules of one's own, as if they were built in (repeatable)")
+        ->check(not_empty)
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+  };
   const auto with_placement = [&](CLI::App* command) {
     command->add_flag("--in-process", options.in_process,
                       "All nodes in one process, for debuggers: same bits");
@@ -248,6 +259,7 @@ int main_throwing(int argc, char** argv) {
   run_command->add_option("--out", options.out, "Run directory (default: runs/NAME-TIMESTAMP)")
       ->check(not_empty);
   with_sets(run_command);
+  with_plugins(run_command);
   run_command
       ->add_option("--init", options.init, "Start from the parameters in this checkpoint (HDF5)")
       ->check(not_empty);
@@ -260,11 +272,13 @@ int main_throwing(int argc, char** argv) {
       app.add_subcommand("check", "Validate an experiment and print its nodes and memory");
   check_command->add_option("EXPERIMENT", options.experiment, "Experiment file")->required();
   with_sets(check_command);
+  with_plugins(check_command);
 
   CLI::App* evaluate_command =
       app.add_subcommand("evaluate", "Test the network of a run directory");
   evaluate_command->add_option("RUN_DIR", options.resume, "Run directory")->required();
   with_data(evaluate_command);
+  with_plugins(evaluate_command);
   with_placement(evaluate_command);
 
   SweepOptions sweep;
@@ -276,6 +290,7 @@ int main_throwing(int argc, char** argv) {
   sweep_command->add_option("--out", sweep.out, "Folder (default: runs/NAME-TIMESTAMP)")
       ->check(not_empty);
   with_data(sweep_command);
+  with_plugins(sweep_command);
   sweep_command
       ->add_option("--jobs", sweep.jobs, "Runs at a time (default: the processors it may use)")
       ->check(CLI::Range(1, 1024))
@@ -290,6 +305,8 @@ int main_throwing(int argc, char** argv) {
   plot_command->add_option("--out", plot_out, "Folder for the pictures (default: the first one's)")
       ->check(not_empty);
 
+  with_plugins(plot_command);
+
   fs::path first_run, second_run;
   CLI::App* compare_command =
       app.add_subcommand("compare", "Say what differs between two runs: settings and results");
@@ -300,6 +317,7 @@ int main_throwing(int argc, char** argv) {
   CLI::App* rules_command = app.add_subcommand(
       "rules", "List every rule: source, parameters, and what a synapse must see");
   rules_command->add_option("NAME", rule, "Only this one");
+  with_plugins(rules_command);
 
   CLI::App* node_command = app.add_subcommand("node",
                                               "One node process: what a launcher starts. It calls "
@@ -325,6 +343,7 @@ int main_throwing(int argc, char** argv) {
     if (is_answer) return app.exit(error);
     throw UserError(error.what());
   }
+  for (const std::string& file : plugins) load_plugin(file);
   if (run_command->parsed()) return run(options);
   if (check_command->parsed()) return check(options);
   if (evaluate_command->parsed()) return evaluate(options);
@@ -333,6 +352,9 @@ int main_throwing(int argc, char** argv) {
       throw UserError("sweep: expected a SWEEP file or --resume FOLDER");
     if (!sweep.resume.empty() && !sweep.out.empty())
       throw UserError("sweep --resume goes on in its own folder, expected no --out");
+    if (!sweep.resume.empty() && !plugins.empty())
+      throw UserError(
+          "sweep --resume goes on with the plug-ins it began with, expected no --plugin");
     sweep.data = options.data;
     return run_sweep(sweep);
   }

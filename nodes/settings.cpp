@@ -73,9 +73,10 @@ class FirstError final : public pb::io::ErrorCollector {
 
 // ---- --set PATH=VALUE
 
+/// What tells an element of a list from the others: its first field.
 const std::string& name_of(const pb::Message& element, std::string& scratch) {
-  return element.GetReflection()->GetStringReference(
-      element, element.GetDescriptor()->FindFieldByName("name"), &scratch);
+  return element.GetReflection()->GetStringReference(element, element.GetDescriptor()->field(0),
+                                                     &scratch);
 }
 
 /// The element of that name. Layers have to be there; parameters are added.
@@ -117,6 +118,8 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
                       field_names(*message->GetDescriptor()));
     const bool last = i + 1 == words.size();
     if (field->is_repeated()) {  // layer.NAME.FIELD, parameter.NAME
+      if (field->message_type() == proto::Plugin::descriptor())
+        throw UserError("--set " + flag + ": expected --plugin FILE");
       const bool is_parameter = field->message_type() == proto::Parameter::descriptor();
       const std::size_t following = words.size() - i - 1;
       if (is_parameter && following == 1) words.push_back("value");

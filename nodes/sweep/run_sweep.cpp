@@ -68,7 +68,8 @@ Folder make_folder(const SweepOptions& options, const Sweep& sweep) {
     throw UserError(folder.path.string() + ": exists and is not empty, expected a new folder");
   fs::create_directories(folder.path / "members", error);
   if (error) throw UserError(folder.path.string() + ": cannot be made: " + error.message());
-  write_atomically(folder.experiment(), read_file(sweep.experiment));
+  write_atomically(folder.experiment(),
+                   with_plugins(read_file(sweep.experiment), sweep.experiment.string()));
   write_atomically(folder.sweep(), sweep.text);
   write_atomically(folder.digest(), digest_of(folder));
   return folder;

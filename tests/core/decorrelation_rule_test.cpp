@@ -109,7 +109,7 @@ const Matrix& mixed() {
 
 }  // namespace
 
-TEST_CASE("every rule says what it is") {
+TEST_CASE("every rule says what it is" * doctest::test_suite("contract")) {
   std::set<std::string> names;
   for (const auto& entry : decorrelation_table()) {
     CAPTURE(entry.name);
@@ -130,7 +130,8 @@ TEST_CASE("every rule says what it is") {
   }
 }
 
-TEST_CASE("every rule repeats itself, and goes on from a saved state in the same bits") {
+TEST_CASE("every rule repeats itself, and goes on from a saved state in the same bits" *
+          doctest::test_suite("contract")) {
   for_each_rule([](const Setup& setup) {
     const Index n = 6, b = 12;
     Decorrelator first = make(setup, n), second = make(setup, n), third = make(setup, n);
@@ -156,7 +157,8 @@ TEST_CASE("every rule repeats itself, and goes on from a saved state in the same
   });
 }
 
-TEST_CASE("before the first update every rule's x is initial_scale times what came in") {
+TEST_CASE("before the first update every rule's x is initial_scale times what came in" *
+          doctest::test_suite("contract")) {
   for_each_rule([](Setup setup) {
     setup.scale = 3;
     Decorrelator decorrelator = make(setup, 5);
@@ -168,7 +170,8 @@ TEST_CASE("before the first update every rule's x is initial_scale times what ca
   });
 }
 
-TEST_CASE("evaluation, differences and probes leave no trace in any rule") {
+TEST_CASE("evaluation, differences and probes leave no trace in any rule" *
+          doctest::test_suite("contract")) {
   for_each_rule([](const Setup& setup) {
     const Index n = 6, b = 12;
     Decorrelator decorrelator = make(setup, n);
@@ -184,7 +187,8 @@ TEST_CASE("evaluation, differences and probes leave no trace in any rule") {
   });
 }
 
-TEST_CASE("the way back is the transpose of the way forward in every rule") {
+TEST_CASE("the way back is the transpose of the way forward in every rule" *
+          doctest::test_suite("contract")) {
   for_each_rule([](Setup setup) {
     if (params_for(setup).rule({})->whitens_batch()) return;  // see their own test
     setup.demean = Demean::none;

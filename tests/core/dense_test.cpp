@@ -356,7 +356,8 @@ TEST_CASE("node perturbation approaches the true gradient as the noises add up")
   CHECK(double(found.norm()) == doctest::Approx(double(expected.norm())).epsilon(0.1));
 }
 
-TEST_CASE("every credit rule learns, with and without decorrelation, in every layer") {
+TEST_CASE("every credit rule learns, with and without decorrelation, in every layer" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : credit_table())
     for (const char* rule : {"none", "ahmad2024"}) {
       CAPTURE(entry.name);
@@ -383,7 +384,8 @@ TEST_CASE("every credit rule learns, with and without decorrelation, in every la
     }
 }
 
-TEST_CASE("every credit rule: no signal assigns nothing, the same signal the same bits") {
+TEST_CASE("every credit rule: no signal assigns nothing, the same signal the same bits" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : credit_table()) {
     CAPTURE(entry.name);
     const auto rule = entry.make({});
@@ -427,7 +429,8 @@ TEST_CASE("every credit rule: no signal assigns nothing, the same signal the sam
   }
 }
 
-TEST_CASE("over the noise, every rule that perturbs follows the gradient of backpropagation") {
+TEST_CASE("over the noise, every rule that perturbs follows the gradient of backpropagation" *
+          doctest::test_suite("contract")) {
   const Index b = 4;
   const Matrix z = correlated(4, b, 1);
   const auto labels = labels_for(b, 3, 0);
@@ -495,7 +498,8 @@ TEST_CASE("the rule's own gradient has angle 0 for backpropagation, and less tha
   }
 }
 
-TEST_CASE("training goes on from a saved state with the same bits, in both modes") {
+TEST_CASE("training goes on from a saved state with the same bits, in both modes" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : credit_table())
     for (const char* optimizer : {"sgd", "adam"})
       for (const bool warm : {false, true})

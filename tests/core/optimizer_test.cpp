@@ -76,7 +76,8 @@ TEST_CASE("the first step of Adam is the learning rate, whatever the gradient's 
   CHECK(static_cast<double>(w(1)) == doctest::Approx(0.01).epsilon(1e-4));
 }
 
-TEST_CASE("an optimizer goes on from its state with the same bits, and names what it keeps") {
+TEST_CASE("an optimizer goes on from its state with the same bits, and names what it keeps" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : optimizer_table()) {
     CAPTURE(entry.name);
     OptimizerParams params;

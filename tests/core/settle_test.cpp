@@ -25,7 +25,7 @@ double residual(const LateralOperator& M, const Matrix& z, const Matrix& x) {
 
 }  // namespace
 
-TEST_CASE("every integrator settles on the closed form") {
+TEST_CASE("every integrator settles on the closed form" * doctest::test_suite("contract")) {
   for (const auto& entry : integrator_table())
     for (const Index n : {1, 2, 7, 33})
       for (const bool transposed : {false, true})
@@ -91,7 +91,8 @@ TEST_CASE("Euler converges below 2 / λ_max and reports that it did not above") 
   }
 }
 
-TEST_CASE("a sample that has settled leaves, and those that stay are not disturbed") {
+TEST_CASE("a sample that has settled leaves, and those that stay are not disturbed" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : integrator_table()) {
     CAPTURE(entry.name);
     const auto integrator = entry.make();
@@ -113,7 +114,8 @@ TEST_CASE("a sample that has settled leaves, and those that stay are not disturb
   }
 }
 
-TEST_CASE("a sample takes the same path alone and among others that leave before it") {
+TEST_CASE("a sample takes the same path alone and among others that leave before it" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : integrator_table()) {
     CAPTURE(entry.name);
     const auto integrator = entry.make();
@@ -213,7 +215,8 @@ TEST_CASE("too few steps are reported as not converged, with the residual that w
   CHECK(settled.residual == doctest::Approx(residual(M, z, x)).epsilon(1e-3));
 }
 
-TEST_CASE("a bound that underestimates the spectrum is widened until the dynamics settle") {
+TEST_CASE("a bound that underestimates the spectrum is widened until the dynamics settle" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : integrator_table()) {
     CAPTURE(entry.name);
     const auto integrator = entry.make();
@@ -293,7 +296,8 @@ TEST_CASE("Gauss-Seidel settles where all units at once run away") {
                   .converged);
 }
 
-TEST_CASE("the same settling gives the same bits, whatever the workspace held before") {
+TEST_CASE("the same settling gives the same bits, whatever the workspace held before" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : integrator_table()) {
     CAPTURE(entry.name);
     const auto integrator = entry.make();

@@ -174,6 +174,13 @@ TEST_CASE("every file of a folder of rules is a word of its field") {
   CHECK(data_format_table().size() >= 4);
 }
 
+TEST_CASE("a plug-in that an experiment names has to be there") {
+  CHECK(says(refusal(base + "execution { plugin { file: \"/none.so\" } }"),
+             {"plug-in /none.so", "no such file"}));
+  CHECK(says(refusal(base + "execution { plugin {} }"), {"x.textproto", "no file"}));
+  CHECK(says(refusal(base, {"execution.plugin=/none.so"}), {"expected --plugin FILE"}));
+}
+
 TEST_CASE("experiments that differ in epochs alone are recognised") {
   const std::string a = parse_experiment(base, "x", {"learning.epochs=2"}).text;
   CHECK(differs_only_in_epochs(a, parse_experiment(base, "x", {"learning.epochs=7"}).text, "y"));
