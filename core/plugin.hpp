@@ -13,13 +13,15 @@
 #include "core/interface.hpp"
 #include "core/loss/loss.hpp"
 #include "core/optimizer/optimizer.hpp"
+#include "core/preconditioner/preconditioner.hpp"
 
 namespace lateral {
 
 /// The kinds of rules that a plug-in may bring, each known by the type of the function that makes
 /// it.
-using MakePluginRule = std::variant<MakeActivation*, MakeCreditRule*, MakeDecorrelationRule*,
-                                    MakeIntegrator*, MakeLoss*, MakeOptimizer*>;
+using MakePluginRule =
+    std::variant<MakeActivation*, MakeCreditRule*, MakeDecorrelationRule*, MakeIntegrator*,
+                 MakeLoss*, MakeOptimizer*, MakePreconditioner*>;
 
 struct PluginRule {
   std::string_view name;  ///< in experiments: letters, digits, '_' and '-'

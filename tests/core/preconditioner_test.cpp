@@ -60,8 +60,8 @@ const std::map<std::string, double> only_now{
 
 }  // namespace
 
-TEST_CASE(
-    "every preconditioner says what it is and turns a gradient downhill, as a pure function") {
+TEST_CASE("every preconditioner says what it is and turns a gradient downhill, as a pure function" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : preconditioner_table()) {
     CAPTURE(entry.name);
     const auto a = make(entry.name), b = make(entry.name);
@@ -84,7 +84,8 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a preconditioner resumed from its state goes on in the same bits") {
+TEST_CASE("a preconditioner resumed from its state goes on in the same bits" *
+          doctest::test_suite("contract")) {
   for (const auto& entry : preconditioner_table()) {
     CAPTURE(entry.name);
     if (!make(entry.name)->changes_gradient()) continue;
