@@ -363,7 +363,7 @@ Eigen::VectorXd eigenvalues(const Eigen::MatrixXf& correlation) {
 /// Heat maps of one layer's correlations before and after decorrelation, at the first and at the
 /// last recorded step, and their eigenvalues. Sizes in pixels.
 struct CorrelationPanels {
-  static constexpr int side = 220, left = 130, step = 262, top = 84, row_step = 296, bottom = 58;
+  static constexpr int side = 220, left = 130, step = 262, top = 84, row_step = 316, bottom = 58;
   static constexpr int spectrum_gap = 190, spectrum_width = 270, right = 30;
   int width, height;
 
@@ -453,7 +453,7 @@ void draw_correlation(const fs::path& run, const Record& record, const fs::path&
                << "\nset cbtics 0.5\nset cblabel 'correlation' offset 0.5,0\n";
       else
         script << "unset colorbox\n";
-      script << "plot $c" << block << " matrix with image pixels\nunset label 1\n";
+      script << "plot $c" << block << " matrix with image\nunset label 1\n";
       lines << (m > 0 ? ", \\\n  " : "plot ") << "$e" << block << " with lines lw 2 "
             << (last || !has_two ? "" : "dt (6,4) ") << "lc rgb '" << colour(after ? 0 : 1)
             << "' title "
@@ -466,7 +466,7 @@ void draw_correlation(const fs::path& run, const Record& record, const fs::path&
                   CorrelationPanels::spectrum_width, l)
            << "set title 'eigenvalues'\nset xrange [*:*]\nset yrange [*:*]\nset logscale xy\n"
            << "set format '10^{%L}'\nset xlabel 'rank'\nset ylabel 'eigenvalue' offset 1,0\n"
-           << "set grid lc rgb '#dddddd'\n"
+           << "set grid lt 1 lc rgb '#dddddd'\n"
            << "set key bottom left Left reverse samplen 2 spacing 1 font ',9'\n"
            << lines.str() << "\nunset logscale\nset format '%g'\nunset grid\nunset key\n"
            << "set object 1 rectangle from graph 0,0 to graph 1,1 fc rgb '#cccccc' fillstyle solid "
@@ -479,22 +479,22 @@ void draw_correlation(const fs::path& run, const Record& record, const fs::path&
 /// How the first sample of the batch settled, at the first and at the last recorded step.
 void draw_settling(const fs::path& run, const Record& record, const fs::path& out,
                    std::vector<fs::path>& written) {
-  constexpr std::uint32_t units_max = 8;
+  constexpr std::size_t units_max = 8, few_steps = 12;
   const std::size_t layers = std::min(record.layers.size(), drawn_layers_max);
+  const int height = 50 + 310 * static_cast<int>(layers);
   std::ostringstream script;
-  script << "set multiplot layout " << layers << ",2 margins 0.08,0.98,"
-         << 0.2 / static_cast<double>(layers) << "," << 1 - 0.2 / static_cast<double>(layers)
-         << " spacing 0.08," << 0.34 / static_cast<double>(layers) << " title "
+  script << "set multiplot layout " << layers << ",2 margins 0.08,0.98," << 50.0 / height << ","
+         << 1 - 74.0 / height << " spacing 0.09," << 100.0 / height << "\nset label 1 "
          << quoted(name_of(run) + ": settling of one sample, a line a unit")
-         << " noenhanced font ',14'\nset grid lc rgb '#dddddd'\nunset key\n"
+         << " at screen 0.5, screen " << 1 - 22.0 / height
+         << " center noenhanced font ',14'\nset grid lt 1 lc rgb '#dddddd'\nunset key\n"
          << "set xlabel 'settling step' offset 0,0.5\nset ylabel 'x'\n";
   for (std::size_t l = 0; l < layers; ++l) {
     const Record::OfLayer& of = record.layers[l];
     const RecordedRows rows = read_recorded(run / "recording.h5", record, of);
     if (rows.steps.empty()) return;
     const std::size_t states = of.shape[0], units = of.shape[2];
-    const std::size_t state_size = of.shape[1] * units,
-                      drawn = std::min<std::size_t>(units, units_max);
+    const std::size_t state_size = of.shape[1] * units, drawn = std::min(units, units_max);
     for (const bool last : {false, true}) {
       const float* row = (last ? rows.last : rows.first).data();
       std::size_t settled = states - 1;  // the state that it keeps
@@ -515,16 +515,16 @@ void draw_settling(const fs::path& run, const Record& record, const fs::path& ou
                        (settled + 1 < states
                             ? ": settled after " + std::to_string(settled) + " steps"
                             : ": its first " + std::to_string(states - 1) + " steps"))
-             << " noenhanced\nplot ";
+             << " noenhanced\nset xrange [0:" << std::max<std::size_t>(settled, 1)
+             << "]\nset xtics " << (settled <= few_steps ? "1" : "autofreq") << "\nplot ";
       for (std::size_t u = 0; u < drawn; ++u)
         script << (u > 0 ? ", \\\n  " : "") << "$s" << block << " using 1:" << u + 2
                << " with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '" << colour(u) << "'";
-      script << "\n";
+      script << "\nunset label 1\n";
     }
   }
   script << "unset multiplot\n";
-  draw(out, "settling_" + record.name, 1000, 40 + 280 * static_cast<int>(layers), script.str(),
-       written);
+  draw(out, "settling_" + record.name, 1000, height, script.str(), written);
 }
 
 /// False if nothing that has a picture was recorded.

@@ -111,7 +111,9 @@ RecordingFile::RecordingFile(fs::path path, const Experiment& experiment, std::u
   must(H5Fflush(file_->handle, H5F_SCOPE_GLOBAL) >= 0, path_);
 }
 
-RecordingFile::~RecordingFile() = default;
+RecordingFile::~RecordingFile() {
+  hdf5::begin();  // perhaps another thread than the one that wrote
+}
 
 void RecordingFile::create(const Experiment& experiment, std::uint64_t steps) {
   file_ = std::make_unique<Open>(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
