@@ -27,8 +27,8 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-/// Before anything else of the library, on each thread: no messages of its own, and no handler at exit, which would
-/// crash on a file that a full disk kept from being closed.
+/// Before anything else of the library, on each thread: no messages of its own, and no handler at
+/// exit, which would crash on a file that a full disk kept from being closed.
 inline void begin() {
   H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
