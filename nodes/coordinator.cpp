@@ -60,13 +60,7 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
       if (node == source_name) data_ = header.ready();
       ready_.insert(node);
       if (ready_.size() < nodes_.size()) return;
-      if (plan_.directory) {
-        std::vector<std::string> layers;
-        for (const LayerSpec& layer : experiment_.layers) layers.push_back(layer.name);
-        write_atomically(plan_.directory->experiment(), experiment_.text);
-        metrics_.emplace(plan_.directory->metrics(), plan_.resumed ? plan_.start.epoch : 0);
-        probes_.emplace(plan_.directory->probes(), plan_.resumed ? plan_.start.step : 0, layers);
-      }
+      if (plan_.directory) open_tables();
       for (const NodeSpec& spec : nodes_) {
         Message begin;
         begin.header.mutable_begin();
@@ -89,6 +83,9 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
         probes_->add({header.probe().step(), header.probe().epoch(), node, header.probe().probe(),
                       header.probe().value()});
       return;
+    case wire::Header::kRecorded:
+      if (recording_) recording_->append(node, message);
+      return;
     case wire::Header::kTensor:
       return on_tensor(node, std::move(message));
     case wire::Header::kSnapshotDone:
@@ -99,6 +96,21 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
     default:
       throw_transport(TransportError::unexpected_message, "coordinator, from " + node);
   }
+}
+
+void Coordinator::open_tables() {
+  const RunDirectory& directory = *plan_.directory;
+  std::vector<std::string> layers;
+  for (const LayerSpec& layer : experiment_.layers) layers.push_back(layer.name);
+  // The data may hold more than their format promises.
+  check_recording_size(experiment_, data_.train_steps_per_epoch(), directory.path().string());
+  write_atomically(directory.experiment(), experiment_.text);
+  metrics_.emplace(directory.metrics(), plan_.resumed ? plan_.start.epoch : 0);
+  probes_.emplace(directory.probes(), plan_.resumed ? plan_.start.step : 0, layers);
+  if (experiment_.records.empty()) return;
+  recording_.emplace(directory.recording(), experiment_,
+                     static_cast<std::uint64_t>(experiment_.epochs) * data_.train_steps_per_epoch(),
+                     plan_.resumed ? std::optional(plan_.start.step) : std::nullopt);
 }
 
 void Coordinator::assign(Outbox& out) {

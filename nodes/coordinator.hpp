@@ -15,6 +15,7 @@
 #include "nodes/results/checkpoint.hpp"
 #include "nodes/results/metrics.hpp"
 #include "nodes/results/progress.hpp"
+#include "nodes/results/recording_file.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/results/summary.hpp"
 
@@ -56,6 +57,8 @@ class Coordinator {
   };
 
   void assign(Outbox& out);
+  /// Starts the tables of the run, or goes on with them.
+  void open_tables();
   void on_progress(const wire::Progress& progress);
   /// Not a number where targets are vectors.
   double accuracy(const wire::Sums& sums) const;
@@ -76,6 +79,7 @@ class Coordinator {
 
   std::optional<MetricsFile> metrics_;
   std::optional<ProbesFile> probes_;
+  std::optional<RecordingFile> recording_;
   std::vector<MetricsRow> rows_;  // without a directory
   // Every node reports the same snapshots in the same order, but one may be ahead of another.
   std::map<std::string, std::vector<CheckpointTensor>> open_;  // of parts still coming in

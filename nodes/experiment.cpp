@@ -472,6 +472,10 @@ std::size_t Experiment::tensor_bytes_max() const {
   return largest;
 }
 
+std::size_t Experiment::report_bytes_max() const {
+  return std::max(tensor_bytes_max(), record_bytes_max(records));
+}
+
 std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params) {
   DenseLayerParams miniature = params;
   miniature.inputs = 11;
@@ -525,6 +529,9 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   check_network(settings, image_of(settings.values()));
 
   Experiment experiment = to_experiment(settings.values());
+  experiment.records = read_records(settings, experiment);
+  experiment.recording_bytes_max = 1e6 * settings.values().recording().size_limit_mb();
+  check_recording_size(experiment, train_steps_per_epoch_max(experiment), settings.origin());
   google::protobuf::TextFormat::PrintToString(settings.values(), &experiment.text);
   experiment.digest = sha256(experiment.text);
   return experiment;

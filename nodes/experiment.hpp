@@ -10,6 +10,7 @@
 #include "core/loss/loss.hpp"
 #include "nodes/data/batches.hpp"
 #include "nodes/data/dataset.hpp"
+#include "nodes/recording.hpp"
 
 namespace lateral {
 
@@ -52,6 +53,8 @@ struct Experiment {
   int epochs = 1;
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
+  std::vector<Record> records;
+  double recording_bytes_max = 0;  ///< of recording.h5
 
   ComputeParams compute;           ///< without threads, which are each node's
   bool error_leaves_first = true;  ///< false: lockstep
@@ -78,6 +81,8 @@ struct Experiment {
   /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
   std::size_t batch_bytes_max() const;
   std::size_t tensor_bytes_max() const;
+  /// Largest body [bytes] of a message to the coordinator.
+  std::size_t report_bytes_max() const;
 };
 
 /// The tensors of a layer of these sizes, by name, and how many values each has; without making the

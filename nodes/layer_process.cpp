@@ -39,7 +39,8 @@ LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position, i
       // Node numbers of the random streams: 0 is the source.
       compute_{with_threads(experiment.compute, threads)},
       layer_{with_compute(experiment.layers[position].params, compute_), experiment.seed,
-             static_cast<std::uint32_t>(position + 1)} {}
+             static_cast<std::uint32_t>(position + 1)},
+      recorder_{experiment.records, name_} {}
 
 Next LayerProcess::next() const {
   switch (awaiting_) {
@@ -148,13 +149,15 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   if (activity.step() != at_.step || batch != at_.batch ||
       static_cast<Index>(activity.first_sample()) != first_ || z.cols() != samples_due())
     throw_unexpected(peer);
+  if (first_ == 0) recorder_.begin(at_.step, at_.batch, layer_);
   const Matrix& y = layer_.respond_train(z, {at_.step, first_, at_.batch});
+  recorder_.see(z, y, first_);
   check_settled(layer_.report().forward_settled, "activity");
   Message up = batch_message(y, name_, "activity at " + at_step());
   *up.header.mutable_activity() = activity;
   out.send(downstream_, std::move(up));
 
-  if (!layer_.credit().perturbs()) return end_forward_piece();
+  if (!layer_.credit().perturbs()) return end_forward_piece(out);
   perturbations_ = 0;
   if (perturbations_due() == 0)
     on_perturbation(Matrix(), out);
@@ -175,12 +178,12 @@ void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
   const auto below = perturbation.bottomRows(perturbation.rows() - inputs);
   if (!one_at_a_time) {
     send_perturbation(layer_.respond_perturbed(dz), below, out);
-    return end_forward_piece();
+    return end_forward_piece(out);
   }
   if (perturbations_ > 0) send_perturbation(layer_.relay_perturbed(dz), below, out);
   if (perturbations_ < perturbations_due()) return;
   send_perturbation(layer_.respond_perturbed(Matrix()), Matrix(), out);
-  end_forward_piece();
+  end_forward_piece(out);
 }
 
 void LayerProcess::send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out) {
@@ -201,9 +204,10 @@ void LayerProcess::send_perturbation(const Matrix& difference, ConstMatrixRef be
   out.send(downstream_, std::move(up));
 }
 
-void LayerProcess::end_forward_piece() {
+void LayerProcess::end_forward_piece(Outbox& out) {
   awaiting_ = Awaiting::activity;
   if (!end_piece()) return;
+  recorder_.send(layer_, out);
   if (experiment_.steps_in_flight > 1) layer_.learn_decorrelation();
   choose_next();
 }

@@ -7,6 +7,7 @@
 #include "core/layer/dense.hpp"
 #include "nodes/experiment.hpp"
 #include "nodes/process.hpp"
+#include "nodes/recorder.hpp"
 
 namespace lateral {
 
@@ -61,7 +62,7 @@ class LayerProcess final : public Process {
   void send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out);
   /// Perturbations that come from below for a piece.
   int perturbations_due() const;
-  void end_forward_piece();
+  void end_forward_piece(Outbox& out);
   /// The activity of one more step, or the signal of the first in flight.
   void choose_next();
   /// Of the piece that begins at first_.
@@ -92,6 +93,7 @@ class LayerProcess final : public Process {
   std::string upstream_, downstream_, signal_from_;
   Compute compute_;
   DenseLayer layer_;
+  Recorder recorder_;
   Awaiting awaiting_ = Awaiting::activity;
   std::deque<Step> in_flight_;  // responded to, not yet learned; the last may be coming in
   Step at_{};                   // the step at hand

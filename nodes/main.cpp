@@ -191,6 +191,11 @@ int check(const RunOptions& options) {
               4.0 * static_cast<double>(experiment.outputs * experiment.batches.batch_size) *
                   sizeof(float) / 1e6);
   std::printf("\nand about 20 MB for the program in every process\n");
+  if (!experiment.records.empty())
+    std::printf("recording.h5 takes at most %.1f MB of disk\n",
+                recording_bytes(experiment.records, static_cast<std::uint64_t>(experiment.epochs) *
+                                                        train_steps_per_epoch_max(experiment)) /
+                    1e6);
   return 0;
 }
 

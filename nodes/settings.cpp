@@ -79,7 +79,7 @@ const std::string& name_of(const pb::Message& element, std::string& scratch) {
                                                      &scratch);
 }
 
-/// The element of that name. Layers have to be there; parameters are added.
+/// The element of that name. Layers have to be there; parameters and records are added.
 pb::Message& element_called(pb::Message& message, const FieldDescriptor* field,
                             const std::string& name, const std::string& flag) {
   const pb::Reflection& reflection = *message.GetReflection();
@@ -90,11 +90,11 @@ pb::Message& element_called(pb::Message& message, const FieldDescriptor* field,
     names.push_back(name_of(element, scratch));
     if (names.back() == name) return element;
   }
-  if (field->message_type() != proto::Parameter::descriptor())
+  if (field->message_type() == proto::Layer::descriptor())
     throw UserError("--set " + flag + ": no " + field->name() + " '" + name +
                     "', expected one of " + join(names));
-  auto& added = dynamic_cast<proto::Parameter&>(*reflection.AddMessage(&message, field));
-  added.set_name(name);
+  pb::Message& added = *reflection.AddMessage(&message, field);
+  added.GetReflection()->SetString(&added, added.GetDescriptor()->FindFieldByName("name"), name);
   return added;
 }
 
@@ -117,17 +117,18 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       throw UserError("--set " + flag + ": no field '" + words[i] + "', expected one of " +
                       field_names(*message->GetDescriptor()));
     const bool last = i + 1 == words.size();
-    if (field->is_repeated()) {  // layer.NAME.FIELD, parameter.NAME
+    if (field->is_repeated()) {  // layer.NAME.FIELD, record.NAME.FIELD, parameter.NAME
       if (field->message_type() == proto::Plugin::descriptor())
         throw UserError("--set " + flag + ": expected --plugin FILE");
       const bool is_parameter = field->message_type() == proto::Parameter::descriptor();
       const std::size_t following = words.size() - i - 1;
       if (is_parameter && following == 1) words.push_back("value");
       if (is_parameter ? following != 1 : following < 2)
-        throw UserError("--set " + flag + ": expected " +
-                        (is_parameter
-                             ? path.substr(0, path.find(words[i]) + words[i].size()) + ".NAME=VALUE"
-                             : "layer.NAME.FIELD=VALUE"));
+        throw UserError(
+            "--set " + flag + ": expected " +
+            (is_parameter
+                 ? path.substr(0, path.find(words[i]) + words[i].size()) + ".NAME=VALUE"
+                 : path.substr(0, path.find(words[i]) + words[i].size()) + ".NAME.FIELD=VALUE"));
       message = &element_called(*message, field, words[++i], flag);
       continue;
     }

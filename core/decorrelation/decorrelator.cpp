@@ -92,7 +92,7 @@ void Decorrelator::forward_train(ConstMatrixRef z, Matrix& x, const Part& part) 
     update_and_multiply(state_.R, &deferred_, zc.col(0), x_part.col(0));
     deferred_.waiting = false;
   } else if (const auto settled =
-                 forward(zc, {part.batch},
+                 forward(zc, {.batch = part.batch, .watched = true},
                          step.batch_matrix != nullptr ? *step.batch_matrix : up_to_date_R(), x_part,
                          &previous_x_)) {
     if (!step.forward_settled) step.forward_settled.emplace();
@@ -215,14 +215,14 @@ std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, Forward what, co
     if (shifted) out.colwise() -= state_.threshold;
     return std::nullopt;
   }
-  if (R.size() == 0 && !shifted) return settle_all(false, in, out, previous);
+  if (R.size() == 0 && !shifted) return settle_all(false, in, out, previous, what.watched);
   drive_.resize(in.rows(), in.cols());
   if (R.size() > 0)
     params_.compute->apply({R}, in, drive_);
   else
     drive_ = in;
   if (shifted) drive_.colwise() -= state_.threshold;
-  return settle_all(false, drive_, out, previous);
+  return settle_all(false, drive_, out, previous, what.watched);
 }
 
 std::optional<Settled> Decorrelator::back(ConstMatrixRef G, MatrixRef error_at_z,
@@ -248,12 +248,13 @@ std::optional<Settled> Decorrelator::back(ConstMatrixRef G, MatrixRef error_at_z
 }
 
 std::optional<Settled> Decorrelator::settle_all(bool transposed, ConstMatrixRef in, MatrixRef out,
-                                                Matrix* previous) {
+                                                Matrix* previous, bool watched) {
   const Compute& compute = *params_.compute;
   const bool warm_start =
       previous != nullptr && previous->cols() > 0 && previous->cols() == part_.batch;
   const Index width = compute.samples_per_product() > 0 ? compute.samples_per_product() : in.cols();
   Settled all;
+  std::vector<Index> places;  // of the columns in the batch, for the observer
   for (Index first = 0; first < in.cols(); first += width) {
     const Index columns = std::min(width, in.cols() - first);
     auto answer = out.middleCols(first, columns);
@@ -261,9 +262,16 @@ std::optional<Settled> Decorrelator::settle_all(bool transposed, ConstMatrixRef 
       answer = previous->middleCols(part_.first + first, columns);
     else
       answer.setZero();
+    SettleObserver observer;
+    if (watched && observer_)
+      observer = [&](int step, ConstMatrixRef x, std::span<const Index> column) {
+        places.assign(column.begin(), column.end());
+        for (Index& place : places) place += part_.first + first;
+        observer_(step, x, places);
+      };
     const Settled settled =
         settle(params_.settle, *integrator_, spectrum_.bound(), {state_.M, transposed, compute},
-               in.middleCols(first, columns), answer, workspace_);
+               in.middleCols(first, columns), answer, workspace_, observer);
     merge(settled, static_cast<double>(first), static_cast<double>(columns), all);
     if (!warm_start) continue;
     if (settled.converged)

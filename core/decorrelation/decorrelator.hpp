@@ -70,6 +70,9 @@ class Decorrelator {
   /// Cost: 2 n² b flops (closed form), 2 n² b a step (settled).
   void forward_train(ConstMatrixRef z, Matrix& x, const Part& part);
   void forward_train(ConstMatrixRef z, Matrix& x) { forward_train(z, x, {0, 0, z.cols()}); }
+  /// Lets `observer` see how the forward passes in training settle, with the samples' places in
+  /// their batch; an empty one ends it.
+  void watch_settling(SettleObserver observer) { observer_ = std::move(observer); }
   /// The same with the running mean, leaving no trace.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
   /// dx = M⁻¹ R d: what a difference d of the input becomes when demeaned by the same means.
@@ -125,6 +128,7 @@ class Decorrelator {
   struct Forward {
     Index batch;
     bool is_difference = false;  ///< of two inputs: θ falls out
+    bool watched = false;        ///< by observer_
   };
   /// out = M⁻¹ (R in − θ).
   std::optional<Settled> forward(ConstMatrixRef in, Forward what, const Matrix& R, MatrixRef out,
@@ -132,9 +136,9 @@ class Decorrelator {
   /// error_at_z = Rᵀ M⁻ᵀ G.
   std::optional<Settled> back(ConstMatrixRef G, MatrixRef error_at_z, Matrix* previous);
   /// out settles on op(M) out = in, from zero or from the part's columns of `previous`, which then
-  /// become the answer (or zero where it did not settle).
+  /// become the answer (or zero where it did not settle). `watched`: by observer_.
   std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, MatrixRef out,
-                                    Matrix* previous);
+                                    Matrix* previous, bool watched = false);
   void subtract_own_mean(Matrix& error_at_z);
 
   DecorrelatorParams params_;
@@ -148,6 +152,7 @@ class Decorrelator {
   RankOneUpdate deferred_;              // still to be done to R
   std::vector<Step> steps_;             // in flight, by step modulo their number
   Part part_;                           // the samples at hand
+  SettleObserver observer_;
   // scratch
   Vector error_mean_, active_, no_vector_;
   Eigen::VectorXd error_sum_;

@@ -43,7 +43,8 @@ void reserve(SettleWorkspace& w, Index n, Index b) {
 }  // namespace
 
 Settled settle(const SettleParams& params, Integrator& integrator, const SpectrumBound& bound,
-               const LateralOperator& M, ConstMatrixRef z, MatrixRef x, SettleWorkspace& w) {
+               const LateralOperator& M, ConstMatrixRef z, MatrixRef x, SettleWorkspace& w,
+               const SettleObserver& observer) {
   const Index n = z.rows();
   const Index b = z.cols();
   LATERAL_CHECK(M.matrix.rows() == n);
@@ -90,6 +91,9 @@ Settled settle(const SettleParams& params, Integrator& integrator, const Spectru
   Settled result;
   double steps_of_all = 0;
   while (true) {
+    if (observer)
+      observer(result.steps, w.x.leftCols(active),
+               {w.column.data(), static_cast<std::size_t>(active)});
     // Settled columns leave: the last active one takes their place.
     in_columns([&](Index first, Index columns) {
       for (Index j = first; j < first + columns; ++j)

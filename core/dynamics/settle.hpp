@@ -1,6 +1,8 @@
 // settle(): relaxes lateral dynamics to their fixed point, sample by sample as they arrive there.
 #pragma once
 
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "core/dynamics/integrator.hpp"
@@ -21,6 +23,12 @@ struct Settled {
   double mean_steps = 0;  ///< over the samples
   double residual = 0;    ///< largest ‖z − M x‖ / ‖z‖ over the samples (0 where z = 0)
 };
+
+/// Sees the samples that are still settling, before the first step (0) and after each.
+///   x       (n × active) their activity
+///   column  (active)     which column of z each of them is
+using SettleObserver =
+    std::function<void(int step, ConstMatrixRef x, std::span<const Index> column)>;
 
 /// Buffers of one settling; grow on first use, then never allocate.
 struct SettleWorkspace {
@@ -43,9 +51,11 @@ struct SettleWorkspace {
 /// step, residuals that keep growing widen the bound by 1.5 and restart what is still moving from
 /// zero; the steps spent count.
 /// Not converged: steps ran out, or a value stopped being finite (then x holds what there was).
+/// An observer only looks on: the same bits with and without.
 /// Source: Ahmad 2024, appendix C.
 Settled settle(const SettleParams& params, Integrator& integrator, const SpectrumBound& bound,
-               const LateralOperator& M, ConstMatrixRef z, MatrixRef x, SettleWorkspace& workspace);
+               const LateralOperator& M, ConstMatrixRef z, MatrixRef x, SettleWorkspace& workspace,
+               const SettleObserver& observer = {});
 
 /// x = op(M)⁻¹ z by LU decomposition: the obviously right answer, O(n³).
 Matrix settle_reference(const LateralOperator& M, ConstMatrixRef z);

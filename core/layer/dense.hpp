@@ -112,6 +112,15 @@ class DenseLayer {
   /// measured_samples_max samples.
   std::vector<std::pair<std::string, double>> measures() const;
 
+  // For recordings, of the step at hand once all of its samples have come in.
+  /// z − mean and x (inputs × batch).
+  const Matrix& centred() const { return decorrelator_.centred(); }
+  const Matrix& decorrelated() const { return step().x; }
+  /// See Decorrelator::watch_settling.
+  void watch_settling(SettleObserver observer) {
+    decorrelator_.watch_settling(std::move(observer));
+  }
+
   const CreditRule& credit() const { return *credit_; }
   const Preconditioner& preconditioner() const { return *preconditioner_; }
   const DenseLayerParams& params() const { return params_; }

@@ -41,6 +41,18 @@ double mean_squared_correlation(ConstMatrixRef x) {
   return std::max(0.0, all - n) / (n * (n - 1));         // ρ_ii = 1
 }
 
+Eigen::MatrixXd correlation_matrix(ConstMatrixRef x) {
+  const Eigen::MatrixXd rows = standardized(x);
+  const Eigen::MatrixXd found = rows * rows.transpose();
+  std::vector<Index> varying;
+  for (Index i = 0; i < x.rows(); ++i)
+    if (x.cols() > 0 && x.row(i).maxCoeff() > x.row(i).minCoeff()) varying.push_back(i);
+  Eigen::MatrixXd all =
+      Eigen::MatrixXd::Constant(x.rows(), x.rows(), std::numeric_limits<double>::quiet_NaN());
+  all(varying, varying) = found;
+  return all;
+}
+
 double mean_squared_correlation_reference(ConstMatrixRef x) {
   if (x.size() == 0) return 0;
   const Eigen::MatrixXd rows = standardized(x);

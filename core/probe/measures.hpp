@@ -5,6 +5,10 @@
 
 namespace lateral {
 
+/// The correlation coefficients (n × n) of the rows of x (n × b) about their batch means; NaN where
+/// one of the two does not vary.
+Eigen::MatrixXd correlation_matrix(ConstMatrixRef x);
+
 /// Mean over i ≠ j of ρ_ij², ρ the correlation coefficients of the rows of x (n × b) about their
 /// batch means; rows that do not vary are left out. 0 for fewer than two varying rows.
 /// Computed from the b × b Gram matrix, ‖X Xᵀ‖_F = ‖Xᵀ X‖_F: O(n b²).

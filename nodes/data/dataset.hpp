@@ -64,6 +64,8 @@ class DataFormat {
   /// Training and test samples that load() will give, or that the official files hold: for
   /// estimates.
   virtual std::size_t samples(const GeneratedParams& params) const = 0;
+  /// The training samples among them, or an upper bound.
+  virtual std::size_t train_samples(const GeneratedParams& params) const { return samples(params); }
 };
 
 using MakeDataFormat = std::unique_ptr<DataFormat>();

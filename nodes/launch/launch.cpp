@@ -251,7 +251,7 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
                    credentials.secret);
 
   Ports ports{executor};
-  const FrameLimits limits{header_bytes_max, experiment.tensor_bytes_max()};
+  const FrameLimits limits{header_bytes_max, experiment.report_bytes_max()};
   {
     std::vector<awaitable<void>> tasks;
     tasks.push_back(collect_callers(reception, nodes, ports, limits));
@@ -290,7 +290,7 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
     Ports ports{executor};
     for (const NodeSpec& node : nodes) {
       auto [here, there] = make_memory_links(executor, coordinator_name, node.name);
-      here->set_limits({header_bytes_max, experiment.tensor_bytes_max()});
+      here->set_limits({header_bytes_max, experiment.report_bytes_max()});
       ports.add(std::move(here));
       NodeSetting setting;
       setting.name = node.name;

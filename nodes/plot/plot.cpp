@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include <Eigen/Eigenvalues>
 #include <Eigen/SVD>
 #include <algorithm>
 #include <cstdio>
@@ -14,6 +15,7 @@
 
 #include "nodes/failure.hpp"
 #include "nodes/results/checkpoint.hpp"
+#include "nodes/results/recording_file.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/sweep/sweep.hpp"
 #include "nodes/version.hpp"
@@ -330,6 +332,212 @@ bool draw_spectrum(const fs::path& run, const fs::path& out, std::vector<fs::pat
   return true;
 }
 
+// ---- What was recorded
+
+/// Layers of a record that are drawn, from the input on.
+constexpr std::size_t drawn_layers_max = 8;
+
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// The corner of a correlation matrix that is drawn, at most so many units wide.
+Eigen::MatrixXf drawn_correlation(const std::vector<float>& row, const Record::OfLayer& of,
+                                  int which) {
+  constexpr Eigen::Index units_max = 256;
+  const auto n = static_cast<Eigen::Index>(of.units.size());
+  const Eigen::Index drawn = std::min(n, units_max);
+  return Eigen::Map<const RowMajor>(row.data() + which * n * n, n, n).topLeftCorner(drawn, drawn);
+}
+
+/// Of the units that vary, from the largest on.
+Eigen::VectorXd eigenvalues(const Eigen::MatrixXf& correlation) {
+  std::vector<Eigen::Index> varying;
+  for (Eigen::Index i = 0; i < correlation.rows(); ++i)
+    if (correlation(i, i) == correlation(i, i)) varying.push_back(i);
+  if (varying.empty()) return {};
+  const Eigen::MatrixXd matrix = correlation(varying, varying).cast<double>();
+  return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(matrix, Eigen::EigenvaluesOnly)
+      .eigenvalues()
+      .reverse();
+}
+
+/// Heat maps of one layer's correlations before and after decorrelation, at the first and at the
+/// last recorded step, and their eigenvalues. Sizes in pixels.
+struct CorrelationPanels {
+  static constexpr int side = 220, left = 130, step = 262, top = 84, row_step = 316, bottom = 58;
+  static constexpr int spectrum_gap = 190, spectrum_width = 270, right = 30;
+  int width, height;
+
+  static int width_of(std::size_t maps) {
+    return left + static_cast<int>(maps) * step - (step - side) + spectrum_gap + spectrum_width +
+           right;
+  }
+  static int height_of(std::size_t layers) {
+    return top + static_cast<int>(layers) * row_step - (row_step - side) + bottom;
+  }
+  /// Square because the margins are: gnuplot ignores `size ratio` with fixed margins.
+  std::string frame(int x, int wide, std::size_t layer) const {
+    const int y = top + static_cast<int>(layer) * row_step;
+    std::ostringstream out;
+    out << "set lmargin at screen " << static_cast<double>(x) / width << "\nset rmargin at screen "
+        << static_cast<double>(x + wide) / width << "\nset tmargin at screen "
+        << 1 - static_cast<double>(y) / height << "\nset bmargin at screen "
+        << 1 - static_cast<double>(y + side) / height << "\n";
+    return out.str();
+  }
+};
+
+void draw_correlation(const fs::path& run, const Record& record, const fs::path& out,
+                      std::vector<fs::path>& written) {
+  const std::size_t layers = std::min(record.layers.size(), drawn_layers_max);
+  std::vector<RecordedRows> recorded;
+  bool has_two = false;
+  for (std::size_t l = 0; l < layers; ++l) {
+    recorded.push_back(read_recorded(run / "recording.h5", record, record.layers[l]));
+    if (recorded.back().steps.empty()) return;
+    has_two = has_two || recorded.back().steps.size() > 1;
+  }
+  const std::size_t maps = has_two ? 4 : 2;
+  const CorrelationPanels panels{CorrelationPanels::width_of(maps),
+                                 CorrelationPanels::height_of(layers)};
+  std::ostringstream script;
+  script << "set multiplot\n"
+         << "set label 1 "
+         << quoted(name_of(run) + ": correlation coefficients of the layers' inputs")
+         << " at screen 0.5, screen " << 1 - 22.0 / panels.height
+         << " center noenhanced font ',14'\n"
+         << "set palette defined (-1 '#2166ac', -0.5 '#92c5de', 0 '#ffffff', 0.5 '#f4a582', "
+            "1 '#b2182b')\nset cbrange [-1:1]\n"
+         // What is not drawn, a unit that does not vary, shows the ground.
+         << "set object 1 rectangle from graph 0,0 to graph 1,1 fc rgb '#cccccc' fillstyle solid "
+            "noborder behind\nset tics out nomirror font ',10'\nunset key\n";
+  for (std::size_t l = 0; l < layers; ++l) {
+    const RecordedRows& rows = recorded[l];
+    std::ostringstream lines;
+    for (std::size_t m = 0; m < maps; ++m) {
+      const bool after = m % 2 == 1, last = m >= 2;
+      const Eigen::MatrixXf map =
+          drawn_correlation(last ? rows.last : rows.first, record.layers[l], after ? 1 : 0);
+      const std::string block = std::to_string(l) + "_" + std::to_string(m);
+      script << "$c" << block << " << EOD\n" << map << "\nEOD\n$e" << block << " << EOD\n";
+      const Eigen::VectorXd values = eigenvalues(map);
+      constexpr double rounding = 1e-6;
+      for (Eigen::Index i = 0; i < values.size(); ++i)
+        if (values[i] > rounding * values[0]) script << i + 1 << " " << values[i] << "\n";
+      script << "EOD\n";
+      const std::string title = std::string(after ? "after" : "before") + " decorrelation, step " +
+                                std::to_string(last ? rows.steps.back() : rows.steps.front());
+      script << panels.frame(
+                    CorrelationPanels::left + static_cast<int>(m) * CorrelationPanels::step,
+                    CorrelationPanels::side, l)
+             << "set title " << quoted(title) << " font ',11' offset 0,-0.4\n"
+             << "set xrange [-0.5:" << map.cols() << "-0.5]\nset yrange [" << map.rows()
+             << "-0.5:-0.5]\nset xlabel 'unit' offset 0,0.5\n";
+      if (m == 0)
+        script << "set ylabel " << quoted(record.layers[l].layer + ": unit")
+               << " noenhanced offset 1,0\n";
+      else
+        script << "unset ylabel\n";
+      if (m + 1 == maps)
+        script << "set colorbox user origin screen "
+               << static_cast<double>(CorrelationPanels::left +
+                                      static_cast<int>(maps) * CorrelationPanels::step -
+                                      (CorrelationPanels::step - CorrelationPanels::side) + 14) /
+                      panels.width
+               << ", screen "
+               << 1 - static_cast<double>(CorrelationPanels::top +
+                                          static_cast<int>(l) * CorrelationPanels::row_step +
+                                          CorrelationPanels::side) /
+                          panels.height
+               << " size screen " << 14.0 / panels.width << ", screen "
+               << static_cast<double>(CorrelationPanels::side) / panels.height
+               << "\nset cbtics 0.5\nset cblabel 'correlation' offset 0.5,0\n";
+      else
+        script << "unset colorbox\n";
+      script << "plot $c" << block << " matrix with image\nunset label 1\n";
+      lines << (m > 0 ? ", \\\n  " : "plot ") << "$e" << block << " with lines lw 2 "
+            << (last || !has_two ? "" : "dt (6,4) ") << "lc rgb '" << colour(after ? 0 : 1)
+            << "' title "
+            << quoted(std::string(after ? "after" : "before") + ", step " +
+                      std::to_string(last ? rows.steps.back() : rows.steps.front()));
+    }
+    script << "unset object 1\n"
+           << panels.frame(
+                  panels.width - CorrelationPanels::right - CorrelationPanels::spectrum_width,
+                  CorrelationPanels::spectrum_width, l)
+           << "set title 'eigenvalues'\nset xrange [*:*]\nset yrange [*:*]\nset logscale xy\n"
+           << "set format '10^{%L}'\nset xlabel 'rank'\nset ylabel 'eigenvalue' offset 1,0\n"
+           << "set grid lt 1 lc rgb '#dddddd'\n"
+           << "set key bottom left Left reverse samplen 2 spacing 1 font ',9'\n"
+           << lines.str() << "\nunset logscale\nset format '%g'\nunset grid\nunset key\n"
+           << "set object 1 rectangle from graph 0,0 to graph 1,1 fc rgb '#cccccc' fillstyle solid "
+              "noborder behind\n";
+  }
+  script << "unset multiplot\n";
+  draw(out, "correlation_" + record.name, panels.width, panels.height, script.str(), written);
+}
+
+/// How the first sample of the batch settled, at the first and at the last recorded step.
+void draw_settling(const fs::path& run, const Record& record, const fs::path& out,
+                   std::vector<fs::path>& written) {
+  constexpr std::size_t units_max = 8, few_steps = 12;
+  const std::size_t layers = std::min(record.layers.size(), drawn_layers_max);
+  const int height = 50 + 310 * static_cast<int>(layers);
+  std::ostringstream script;
+  script << "set multiplot layout " << layers << ",2 margins 0.08,0.98," << 50.0 / height << ","
+         << 1 - 74.0 / height << " spacing 0.09," << 100.0 / height << "\nset label 1 "
+         << quoted(name_of(run) + ": settling of one sample, a line a unit")
+         << " at screen 0.5, screen " << 1 - 22.0 / height
+         << " center noenhanced font ',14'\nset grid lt 1 lc rgb '#dddddd'\nunset key\n"
+         << "set xlabel 'settling step' offset 0,0.5\nset ylabel 'x'\n";
+  for (std::size_t l = 0; l < layers; ++l) {
+    const Record::OfLayer& of = record.layers[l];
+    const RecordedRows rows = read_recorded(run / "recording.h5", record, of);
+    if (rows.steps.empty()) return;
+    const std::size_t states = of.shape[0], units = of.shape[2];
+    const std::size_t state_size = of.shape[1] * units, drawn = std::min(units, units_max);
+    for (const bool last : {false, true}) {
+      const float* row = (last ? rows.last : rows.first).data();
+      std::size_t settled = states - 1;  // the state that it keeps
+      while (settled > 0 &&
+             std::equal(row + settled * state_size, row + settled * state_size + units,
+                        row + (settled - 1) * state_size))
+        --settled;
+      const std::string block = std::to_string(l) + (last ? "b" : "a");
+      script << "$s" << block << " << EOD\n";
+      for (std::size_t k = 0; k <= settled; ++k) {
+        script << k;
+        for (std::size_t u = 0; u < drawn; ++u) script << " " << row[k * state_size + u];
+        script << "\n";
+      }
+      script << "EOD\nset title "
+             << quoted(of.layer + ", training step " +
+                       std::to_string(last ? rows.steps.back() : rows.steps.front()) +
+                       (settled + 1 < states
+                            ? ": settled after " + std::to_string(settled) + " steps"
+                            : ": its first " + std::to_string(states - 1) + " steps"))
+             << " noenhanced\nset xrange [0:" << std::max<std::size_t>(settled, 1)
+             << "]\nset xtics " << (settled <= few_steps ? "1" : "autofreq") << "\nplot ";
+      for (std::size_t u = 0; u < drawn; ++u)
+        script << (u > 0 ? ", \\\n  " : "") << "$s" << block << " using 1:" << u + 2
+               << " with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '" << colour(u) << "'";
+      script << "\nunset label 1\n";
+    }
+  }
+  script << "unset multiplot\n";
+  draw(out, "settling_" + record.name, 1000, height, script.str(), written);
+}
+
+/// False if nothing that has a picture was recorded.
+bool draw_recording(const fs::path& run, const fs::path& out, std::vector<fs::path>& written) {
+  const std::size_t before = written.size();
+  const Experiment experiment = load_experiment(run / "experiment.textproto", {});
+  for (const Record& record : experiment.records) {
+    if (record.what == Recorded::correlation) draw_correlation(run, record, out, written);
+    if (record.what == Recorded::settling) draw_settling(run, record, out, written);
+  }
+  return written.size() > before;
+}
+
 }  // namespace
 
 std::vector<fs::path> plot(const std::vector<fs::path>& paths, const fs::path& out) {
@@ -345,6 +553,10 @@ std::vector<fs::path> plot(const std::vector<fs::path>& paths, const fs::path& o
   (void)std::any_of(runs.begin(), runs.end(), [&](const fs::path& run) {
     std::error_code none;
     return fs::exists(run / "checkpoint.h5", none) && draw_spectrum(run, out, written);
+  });
+  (void)std::any_of(runs.begin(), runs.end(), [&](const fs::path& run) {
+    std::error_code none;
+    return fs::exists(run / "recording.h5", none) && draw_recording(run, out, written);
   });
   if (written.empty()) throw UserError("nothing to draw: no epoch of these runs has ended");
   return written;

@@ -1,13 +1,13 @@
 // Reading and writing checkpoints with the HDF5 library.
 #include "nodes/results/checkpoint.hpp"
 
-#include <hdf5.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "nodes/failure.hpp"
+#include "nodes/results/hdf5.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/version.hpp"
 #include "transport/handshake.hpp"
@@ -16,52 +16,12 @@ namespace lateral {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// An HDF5 identifier that closes itself.
-class Handle {
- public:
-  Handle(hid_t id, herr_t (*close)(hid_t)) : id_{id}, close_{close} {}
-  ~Handle() {
-    if (id_ >= 0) close_(id_);
-  }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  operator hid_t() const { return id_; }
-  bool ok() const { return id_ >= 0; }
-
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-/// Before anything else of the library: no messages of its own, and no handler at exit, which would
-/// crash on a file that a full disk kept from being closed.
-void begin_hdf5() {
-  H5dont_atexit();
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
+using hdf5::Handle;
+using hdf5::must;
+using hdf5::write_number;
+using hdf5::write_text;
 
 // ---- Writing
-
-void must(bool ok, const fs::path& path) {
-  if (!ok) throw UserError(path.string() + ": cannot be written (is the disk full?)");
-}
-
-void write_text(hid_t file, const char* name, const std::string& text, const fs::path& path) {
-  const Handle type{H5Tcopy(H5T_C_S1), H5Tclose};
-  H5Tset_size(type, text.empty() ? 1 : text.size());
-  H5Tset_cset(type, H5T_CSET_UTF8);
-  const Handle space{H5Screate(H5S_SCALAR), H5Sclose};
-  const Handle attribute{H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
-  must(attribute.ok() && H5Awrite(attribute, type, text.c_str()) >= 0, path);
-}
-
-template <class T>
-void write_number(hid_t file, const char* name, hid_t type, T value, const fs::path& path) {
-  const Handle space{H5Screate(H5S_SCALAR), H5Sclose};
-  const Handle attribute{H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
-  must(attribute.ok() && H5Awrite(attribute, type, &value) >= 0, path);
-}
 
 void write_all(const fs::path& path, const Checkpoint& checkpoint) {
   const Handle file{H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose};
@@ -187,7 +147,7 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
 }  // namespace
 
 void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
-  begin_hdf5();
+  hdf5::begin();
   const fs::path temporary = path.string() + ".tmp";
   try {
     write_all(temporary, checkpoint);
@@ -200,7 +160,7 @@ void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits) {
-  begin_hdf5();
+  hdf5::begin();
   std::error_code missing;
   if (!fs::is_regular_file(path, missing)) throw UserError(path.string() + ": no such checkpoint");
   const Handle file{H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};

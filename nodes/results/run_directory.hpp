@@ -23,6 +23,7 @@ class RunDirectory {
   std::filesystem::path metrics() const { return path_ / "metrics.csv"; }
   std::filesystem::path probes() const { return path_ / "probes.csv"; }
   std::filesystem::path summary() const { return path_ / "summary.json"; }
+  std::filesystem::path recording() const { return path_ / "recording.h5"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.h5"; }
   std::filesystem::path log(const std::string& node) const {
     return path_ / "log" / (node + ".log");

@@ -76,3 +76,18 @@ TEST_CASE("angles are exact, small ones too") {
   v(0) = 3 * s(0x1p20);
   CHECK(angle_degrees(u, v) == doctest::Approx(0x1p-20 * 180 / std::numbers::pi).epsilon(1e-6));
 }
+
+TEST_CASE(
+    "the correlation matrix agrees with the mean squared correlation, and is NaN where undefined") {
+  Matrix x = correlated(6, 20, 5);
+  const Eigen::MatrixXd whole = correlation_matrix(x);
+  CHECK((whole.diagonal().array() - 1).abs().maxCoeff() < 1e-12);
+  const double off_diagonal = (whole.squaredNorm() - 6) / 30;
+  CHECK(off_diagonal == doctest::Approx(mean_squared_correlation(x)).epsilon(1e-10));
+  x.row(2).setConstant(s(0.1));
+  const Eigen::MatrixXd partly = correlation_matrix(x);
+  CHECK(partly.row(2).array().isNaN().all());
+  CHECK(partly.col(2).array().isNaN().all());
+  CHECK(partly(3, 5) == whole(3, 5));
+  CHECK(partly.array().isNaN().count() == 11);
+}

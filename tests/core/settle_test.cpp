@@ -350,3 +350,34 @@ TEST_CASE("a tracker goes on from its vectors with the same bits") {
     second.track(M(t));
   }
 }
+
+TEST_CASE("an observer sees every sample from its start to its answer and changes no bit") {
+  for (const auto& entry : integrator_table()) {
+    CAPTURE(entry.name);
+    const Index n = 9, b = 5;
+    const Matrix matrix = symmetric(n, 0.5, 4, 3);
+    const LateralOperator M{matrix, false};
+    Matrix z = normal(n, b, 5);
+    z.col(3).setZero();
+    SettleWorkspace workspace;
+    Matrix alone = Matrix::Zero(n, b), watched = Matrix::Zero(n, b);
+    const Settled without = settle({}, *entry.make(), {s(0.4), s(4.2)}, M, z, alone, workspace);
+    Matrix seen = Matrix::Zero(n, b);
+    std::vector<int> states(static_cast<std::size_t>(b), 0);
+    const Settled with = settle({}, *entry.make(), {s(0.4), s(4.2)}, M, z, watched, workspace,
+                                [&](int step, ConstMatrixRef x, std::span<const Index> column) {
+                                  REQUIRE(x.cols() == static_cast<Index>(column.size()));
+                                  for (Index j = 0; j < x.cols(); ++j) {
+                                    const Index sample = column[static_cast<std::size_t>(j)];
+                                    CHECK(states[static_cast<std::size_t>(sample)]++ == step);
+                                    if (step == 0) CHECK(x.col(j).isZero(0));
+                                    seen.col(sample) = x.col(j);
+                                  }
+                                });
+    CHECK(watched == alone);
+    CHECK(seen == alone);
+    CHECK(with.steps == without.steps);
+    CHECK(*std::max_element(states.begin(), states.end()) == with.steps + 1);
+    CHECK(states[3] == 0);
+  }
+}

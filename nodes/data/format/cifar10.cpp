@@ -14,6 +14,7 @@ constexpr int n_training_files = 5;
 class Cifar10 final : public DataFormat {
  public:
   std::size_t samples(const GeneratedParams&) const override { return 60000; }
+  std::size_t train_samples(const GeneratedParams&) const override { return 50000; }
   ImageShape shape(const GeneratedParams&) const override {
     return {cifar_channels, cifar_side, cifar_side, n_classes};
   }

@@ -193,6 +193,9 @@ class Generated final : public DataFormat {
     return static_cast<std::size_t>(params.train_samples) +
            static_cast<std::size_t>(params.test_samples);
   }
+  std::size_t train_samples(const GeneratedParams& params) const override {
+    return static_cast<std::size_t>(params.train_samples);
+  }
 };
 
 }  // namespace

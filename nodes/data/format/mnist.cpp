@@ -67,6 +67,7 @@ Images load_part(const std::filesystem::path& folder, const std::string& part) {
 class Mnist final : public DataFormat {
  public:
   std::size_t samples(const GeneratedParams&) const override { return 70000; }
+  std::size_t train_samples(const GeneratedParams&) const override { return 60000; }
   ImageShape shape(const GeneratedParams&) const override { return {1, side, side, n_classes}; }
 
   DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const override {
