@@ -191,7 +191,8 @@ void draw_curves(std::vector<Curve> curves, const fs::path& out, std::vector<fs:
                                   {"test loss", "loss", 3, 1},
                                   {"training accuracy", "accuracy [%]", 2, 100},
                                   {"test accuracy", "accuracy [%]", 4, 100}};
-  constexpr int panels_width = 880, key_sample = 70, letter = 8;
+  constexpr int panels_width = 880, key_sample = 80, letter = 9;
+  constexpr std::size_t colours = 8;
   std::size_t letters = 0, epochs = 0;
   double low = std::numeric_limits<double>::infinity(), high = 0;  // of the losses
   for (const Curve& curve : curves) {
@@ -207,20 +208,30 @@ void draw_curves(std::vector<Curve> curves, const fs::path& out, std::vector<fs:
   const int width = panels_width + key_sample + letter * static_cast<int>(letters);
   const double right = static_cast<double>(panels_width) / width;
   const bool wide = low > 0 && high / low > 100;
+  const auto line = [](std::size_t c) {
+    return " with linespoints pt " + std::to_string(5 + c % 10) + " ps 0.5 lw 2 dt " +
+           std::to_string(1 + c / colours % 4) + " lc rgb '" + colour(c) + "'";
+  };
+  const auto at = [](double x, double x_end, double y, double y_end) {
+    std::ostringstream words;
+    words << "set lmargin at screen " << x << "\nset rmargin at screen " << x_end
+          << "\nset bmargin at screen " << y << "\nset tmargin at screen " << y_end << "\n";
+    return words.str();
+  };
+  constexpr double left = 0.07, bottom = 0.09, between = 0.08, above = 0.17;
+  const double panel_width = (right - 0.01 - left - between) / 2;
+  constexpr double panel_height = (0.94 - bottom - above) / 2;
   std::ostringstream script;
-  script << curve_data(curves, panels) << "set multiplot layout 2,2 margins 0.07," << right - 0.01
-         << ",0.09,0.94 spacing 0.08,0.17\nset grid lc rgb '#dddddd'\nset xlabel 'epoch'\n"
-         << "set style fill transparent solid 0.18 noborder\n"
+  script << curve_data(curves, panels) << "set multiplot\nset grid lc rgb '#dddddd'\n"
+         << "set xlabel 'epoch'\nset style fill transparent solid 0.18 noborder\nunset key\n"
          << (epochs <= 20 ? "set xtics 1\n" : "");
   for (std::size_t p = 0; p < panels.size(); ++p) {
-    script << "set title " << quoted(panels[p].title) << "\nset ylabel " << quoted(panels[p].unit)
-           << "\n"
+    const double x = left + static_cast<double>(p % 2) * (panel_width + between);
+    const double y = bottom + (p < 2 ? panel_height + above : 0);
+    script << at(x, x + panel_width, y, y + panel_height) << "set title " << quoted(panels[p].title)
+           << "\nset ylabel " << quoted(panels[p].unit) << "\n"
            << (wide && panels[p].unit == "loss" ? "set logscale y\nset format y '10^{%L}'\n"
                                                 : "unset logscale y\nset format y '%g'\n");
-    if (p == 1)
-      script << "set key at screen " << right << ",0.94 left top Left reverse noenhanced\n";
-    else
-      script << "unset key\n";
     script << "plot ";
     const std::size_t mean = 2 + 3 * p;
     for (std::size_t c = 0; c < curves.size(); ++c) {
@@ -228,12 +239,17 @@ void draw_curves(std::vector<Curve> curves, const fs::path& out, std::vector<fs:
       if (curves[c].runs.size() > 1)
         script << "$c" << c << " using 1:" << mean + 1 << ":" << mean + 2
                << " with filledcurves lc rgb '" << colour(c) << "' notitle, \\\n  ";
-      script << "$c" << c << " using 1:" << mean << " with linespoints pt " << 5 + c % 10
-             << " ps 0.5 lw 2 lc rgb '" << colour(c) << "' title " << quoted(curves[c].title);
+      script << "$c" << c << " using 1:" << mean << line(c);
     }
     script << "\n";
   }
-  script << "unset multiplot\n";
+  // The key as a panel of its own: beside another it would be cut to the height of that.
+  script << at(right, 1, 0.02, 0.96)
+         << "unset title\nunset xlabel\nunset ylabel\nunset tics\nunset border\nunset logscale\n"
+         << "set key at graph 0,1 left top Left reverse noenhanced\nplot [0:1] [0:1] ";
+  for (std::size_t c = 0; c < curves.size(); ++c)
+    script << (c > 0 ? ", \\\n  " : "") << "NaN" << line(c) << " title " << quoted(curves[c].title);
+  script << "\nunset multiplot\n";
   const int height = std::max<int>(640, 60 + 18 * static_cast<int>(curves.size()));
   draw(out, "learning_curves", width, height, script.str(), written);
 }

@@ -36,6 +36,15 @@ for picture in learning_curves probes spectrum; do
 done
 check "plot: it names both runs" bash -c "grep -q '$(basename "$a")' '$work/pictures/learning_curves.svg' && grep -q '$(basename "$b")' '$work/pictures/learning_curves.svg'"
 sed 's/,/;/g' -i "$again/metrics.csv"
+many=(); for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do many+=("$a"); done
+$lateral plot "${many[@]}" --out "$work/many" >/dev/null
+named_inside() {  # so many titles, all of them within the picture
+  awk '/<svg/ { inside = 1 } inside && /width=/ && !width { split($0, word, "\""); width = word[2] }
+    /<g transform="translate\(/ { split($0, word, /[(,]/); x = word[2] }
+    /<text>/ && index($0, name) && x < width { found++ }
+    END { exit found != count }' name="$2" count="$3" "$1"
+}
+check "plot: the key has room for many runs" named_inside "$work/many/learning_curves.svg" "$(basename "$a")" 14
 $lateral plot "$again" --out "$work/bad" 2>"$work/err"; rc=$?
 check "plot of a damaged metrics.csv: exit 2 (is $rc)" test $rc = 2
 check "plot of a damaged metrics.csv: one line" has_line "$work/err" "metrics.csv"
