@@ -409,6 +409,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
     params.inputs = inputs;
     params.units = layer.units();
     params.classes = experiment.outputs;
+    params.initial_gain = layer.initial_gain();
     params.activation = find_entry(activation_table(), layer.activation());
     params.credit = credit;
     params.credit_parameters = credit_parameters;

@@ -31,7 +31,8 @@ DenseLayer::DenseLayer(const DenseLayerParams& params, std::uint64_t seed, std::
   credit_ = params.credit(params.credit_parameters);
   const double bound = 1.0 / std::sqrt(static_cast<double>(params.inputs));
   weight_.resize(params.units, params.inputs);
-  RandomStream(seed, node, 0, Purpose::initial_weight).fill_uniform(weight_, bound);
+  RandomStream(seed, node, 0, Purpose::initial_weight)
+      .fill_uniform(weight_, params.initial_gain * bound);
   bias_.resize(params.units);
   RandomStream(seed, node, 0, Purpose::initial_bias).fill_uniform(bias_, bound);
   if (const std::optional<FeedbackShape> shape =

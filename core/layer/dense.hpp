@@ -19,6 +19,7 @@ struct DenseLayerParams {
   Index units = 0;
   Index classes = 0;  ///< units of the network's output
   bool is_output = false;
+  double initial_gain = 1;  ///< W ~ U(±initial_gain / √inputs)
   MakeActivation* activation = nullptr;
   MakeCreditRule* credit = nullptr;
   RuleParameters credit_parameters;

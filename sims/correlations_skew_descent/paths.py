@@ -42,12 +42,14 @@ def path(name, weights, moment, centre):
 
 for way in ("gradient", "natural"):
     path(way, recorded(way, "weight")[:, 0], second_moment, best)
-# What a decorrelated layer computes is W R z; what it descends in is W, where inputs are x = R z.
-weight, matrix = recorded("decorrelated", "weight")[:, 0], recorded("decorrelated", "matrix")
-path("decorrelated", np.einsum("ti,tij->tj", weight, matrix), second_moment, best)
 landscape("input", second_moment, best, recorded("gradient", "weight")[0, 0])
+# What a decorrelated layer computes is W R z; what it descends in is W, where inputs are x = R z.
+for way in ("decorrelated", "whitened"):
+    # The first step still met R = I.
+    weight, matrix = recorded(way, "weight")[1:, 0], recorded(way, "matrix")[1:]
+    path(way, np.einsum("ti,tij->tj", weight, matrix), second_moment, best)
+# zca's R stays as it is, and gives the coordinates.
 last = matrix[-1]
-inverse = np.linalg.inv(last)
-moment = last @ second_moment @ last.T
-path("decorrelated_weights", np.einsum("ti,tij,jk->tk", weight, matrix, inverse), moment, best @ inverse)
-landscape("decorrelated", moment, best @ inverse, weight[0] @ matrix[0] @ inverse)
+moment, centre = last @ second_moment @ last.T, best @ np.linalg.inv(last)
+path("whitened_weights", weight, moment, centre)
+landscape("whitened", moment, centre, weight[0])

@@ -609,3 +609,13 @@ TEST_CASE("a batch of another size, one sample too, is taken as it comes") {
   }
   for (const auto& [name, value] : save(layer)) CHECK(value.allFinite());
 }
+
+TEST_CASE("the initial gain scales the weights of the start and nothing else") {
+  DenseLayerParams params = layer_params(Setup{}, 6, 4, 4);
+  DenseLayer plain(params, 3, 1);
+  params.initial_gain = 2;
+  DenseLayer wide(params, 3, 1);
+  const State a = save(plain), b = save(wide);
+  CHECK(max_abs(tensor(b, "weight") - 2 * tensor(a, "weight")) <= 2 * epsilon);
+  CHECK(same_bits(tensor(b, "bias"), tensor(a, "bias")));
+}
