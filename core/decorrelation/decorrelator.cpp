@@ -54,7 +54,8 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::
   spectrum_ = SpectrumTracker(inputs, RandomStream(seed, node, 0, Purpose::spectrum));
   spectrum_.refresh(state_.M, *params_.compute);
   if (!state_.M.isDiagonal(0))  // of a diagonal any vector tells
-    for (int i = 0; i < spectrum_start_iterations; ++i) spectrum_.track(state_.M, *params_.compute);
+    for (int i = 0; i < spectrum_start_iterations; ++i)
+      spectrum_.track(state_.M, Vector(), *params_.compute);
   if (!warm()) return;
   LATERAL_CHECK(params.batch > 0);
   previous_x_.setZero(inputs, params.batch);
@@ -161,7 +162,7 @@ DecorrelationUpdate Decorrelator::learn() {
     update = rule_->update({step.z_sampled, step.zc.leftCols(step.x_sampled.cols()), step.x_sampled,
                             active_, *params_.compute, part_.batch == 1 ? &deferred_ : nullptr},
                            state_);
-    if (settles()) spectrum_.track(state_.M, *params_.compute);
+    if (settles()) spectrum_.track(state_.M, step.zc.col(0), *params_.compute);
   }
   if (params_.demean != Demean::none)
     mean_ = (1 - running_momentum) * mean_ + running_momentum * step.batch_mean;

@@ -12,6 +12,9 @@ constexpr Scalar largest_margin = static_cast<Scalar>(1.05);
 constexpr Scalar smallest_margin = static_cast<Scalar>(0.9);
 // A smaller λ_min than this is not told from zero; the slow directions then settle as they may.
 constexpr Scalar smallest_ratio = static_cast<Scalar>(1e-3);
+// Share of the input that is mixed into the vector for the largest.
+constexpr Scalar mixed = static_cast<Scalar>(0.3);
+constexpr Scalar growth_min = static_cast<Scalar>(1.0002);
 
 }  // namespace
 
@@ -21,7 +24,20 @@ SpectrumTracker::SpectrumTracker(Index n, const RandomStream& random)
   vectors_.colwise().normalize();
 }
 
-void SpectrumTracker::track(ConstMatrixRef M, const Compute& compute) {
+void SpectrumTracker::track(ConstMatrixRef M, ConstVectorRef input, const Compute& compute) {
+  if (const Scalar norm = input.norm(); norm > 0) {
+    auto v = images_.col(0);  // as it is: iterate() gives it unit length
+    v.normalize();
+    v += (v.dot(input) < 0 ? -mixed : mixed) / norm * input;
+  }
+  for (int i = 0; i < iterations_max; ++i) {
+    iterate(M, compute);
+    const Scalar before = vectors_.col(0).dot(images_.col(0));
+    if (images_.col(0).norm() <= growth_min * before) break;
+  }
+}
+
+void SpectrumTracker::iterate(ConstMatrixRef M, const Compute& compute) {
   for (Index end = 0; end < 2; ++end) {
     const Scalar norm = images_.col(end).norm();
     if (norm > 0) vectors_.col(end) = images_.col(end) / norm;

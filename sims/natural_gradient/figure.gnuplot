@@ -12,17 +12,17 @@ set title "deep linear network: a linear teacher of correlated inputs"
 set xlabel "steps"; set ylabel "loss over that of the start"
 set logscale y
 set format y "10^{%L}"
-set xrange [0:1500]
-set yrange [1e-9:2]
-set key top right opaque
-plain = curves("deep_linear_gradient_descent_*.curve")
+set xrange [0:2600]
+set yrange [1e-9:1e5]
+set key at graph 0.98,0.97 right top opaque samplen 3
+plain = curves("deep_linear_gradient_descent_0.0[123].curve")
 exact = curves("deep_linear_exact_natural_gradient_*.curve")
-plot for [i = 1:words(plain)] folder."/".word(plain, i) with lines lw 1.5 lc rgb "#D55E00" dt (i) \
+plot for [i = 1:words(plain)] folder."/".word(plain, i) with lines lw 1.5 lc rgb "#D55E00" dt i \
        title label(word(plain, i), "deep_linear_"), \
-     for [i = 1:words(exact)] folder."/".word(exact, i) with lines lw 3 lc rgb "#0072B2" dt (i) \
+     for [i = 1:words(exact)] folder."/".word(exact, i) with lines lw 3 lc rgb "#0072B2" dt i \
        title label(word(exact, i), "deep_linear_"), \
-     for [a in "0.02 0.05 0.1"] (1 - (a + 0)) ** (2 * x) with lines lw 1 lc rgb "black" notitle
-unset format
+     for [k in "2 5 10"] (1 - k / 100.0) ** (2 * x) with lines lw 1 lc rgb "black" title (k eq "2" ? "(1 - rate)^{2 steps}" : "")
+unset format; unset logscale y
 set title "autoencoder of MNIST, each method at its best rate"
 set xlabel "epochs (72 steps each)"; set ylabel "squared error of an image kept out of training"
 set xrange [*:*]

@@ -319,12 +319,27 @@ TEST_CASE("the tracked bound closes in on the spectrum and contains it") {
     const Matrix M = symmetric(n, 0.5, 4, 2);
     SpectrumTracker tracker(n, RandomStream(1, 0, 0, Purpose::spectrum));
     tracker.refresh(M);
-    for (int i = 0; i < 200; ++i) tracker.track(M);
+    for (int i = 0; i < 200; ++i) tracker.track(M, Vector());
     const double smallest = n == 1 ? 4 : 0.5;
     CHECK(tracker.bound().largest >= s(4));
     CHECK(tracker.bound().largest <= s(4 * 1.06));
     CHECK(tracker.bound().smallest <= s(smallest));
     CHECK(tracker.bound().smallest >= s(smallest * 0.85));
+  }
+}
+
+TEST_CASE("a direction in which M suddenly grows is seen at once by an input that has some of it") {
+  for (const Index n : {20, 400}) {
+    CAPTURE(n);
+    const Matrix start = Matrix::Identity(n, n);
+    SpectrumTracker tracker(n, RandomStream(1, 0, 0, Purpose::spectrum));
+    tracker.refresh(start);
+    const Vector direction = normal(n, 1, 3).col(0).normalized();
+    const Vector input = direction + s(1.5) * normal(n, 1, 4).col(0).normalized();
+    const Matrix grown = start + s(0.8) * direction * direction.transpose();
+    tracker.track(grown, -input);
+    CHECK(tracker.bound().largest >= s(1.8));
+    CHECK(tracker.bound().largest <= s(1.8 * 1.06));
   }
 }
 
@@ -334,7 +349,7 @@ TEST_CASE("a tracker goes on from its vectors with the same bits") {
   SpectrumTracker second(n, RandomStream(2, 0, 0, Purpose::spectrum));
   const auto M = [&](int t) { return symmetric(n, 0.5, 3 + 0.01 * t, 4); };
   first.refresh(M(0));
-  for (int t = 1; t < 6; ++t) first.track(M(t));
+  for (int t = 1; t < 6; ++t) first.track(M(t), Vector());
   Matrix vectors;
   first.visit_state("", [&](const TensorView& view) {
     vectors = Eigen::Map<Matrix>(view.data, view.rows, view.cols);
@@ -346,8 +361,8 @@ TEST_CASE("a tracker goes on from its vectors with the same bits") {
   for (int t = 6; t < 9; ++t) {
     CHECK(first.bound().largest == second.bound().largest);
     CHECK(first.bound().smallest == second.bound().smallest);
-    first.track(M(t));
-    second.track(M(t));
+    first.track(M(t), Vector());
+    second.track(M(t), Vector());
   }
 }
 
