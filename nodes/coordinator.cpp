@@ -237,7 +237,9 @@ void Coordinator::write_snapshot(std::map<std::string, Part> parts) {
   snapshot_step_ = done.step();
   if (done.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
   if (probes_) probes_->flush(done.step());
-  if (plan_.directory) write_checkpoint(plan_.directory->checkpoint(), checkpoint);
+  if (plan_.directory)
+    write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
+                     checkpoint);
 }
 
 void Coordinator::flush() {

@@ -391,6 +391,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
   experiment.epochs = static_cast<int>(learning.epochs());
   experiment.stop_when_unsettled = settings.decorrelation().unsettled() == proto::Unsettled::stop;
   experiment.probe_interval = settings.recording().probe_interval();
+  experiment.checkpoint_interval = settings.recording().checkpoint_interval();
 
   const proto::Execution& execution = settings.execution();
   experiment.compute.product = find_entry(product_table(), execution.product());

@@ -53,6 +53,7 @@ struct Experiment {
   int epochs = 1;
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
+  std::uint64_t checkpoint_interval = 0;
   std::vector<Record> records;
   double recording_bytes_max = 0;  ///< of recording.h5
 

@@ -51,6 +51,32 @@ CheckpointLimits checkpoint_limits(const Experiment& experiment) {
   return {largest, tensors_max * experiment.layers.size() * largest};
 }
 
+/// The newest checkpoint of a run that is whole; says so if it is the one before the last.
+Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits) {
+  const auto read = [&](const fs::path& path) {
+    Checkpoint checkpoint = read_checkpoint(path, limits);
+    if (!checkpoint.complete_header)
+      throw UserError(
+          path.string() +
+          ": does not say where its run stopped, expected a checkpoint written by lateral");
+    return checkpoint;
+  };
+  try {
+    return read(directory.checkpoint());
+  } catch (const UserError& damage) {
+    if (!fs::exists(directory.previous_checkpoint())) throw;
+    try {
+      Checkpoint previous = read(directory.previous_checkpoint());
+      std::cerr << "lateral: " << damage.what() << "; taking "
+                << directory.previous_checkpoint().string() << ", of step " << previous.step
+                << std::endl;
+      return previous;
+    } catch (const UserError&) {
+      throw damage;
+    }
+  }
+}
+
 /// The first line in which two effective configurations differ.
 std::string first_difference(const std::string& ours, const std::string& theirs) {
   std::istringstream a{ours}, b{theirs};
@@ -75,11 +101,7 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
     const fs::path settings = plan.directory->experiment();
     Experiment experiment = load_experiment(
         options.experiment.empty() ? settings : fs::path(options.experiment), options.sets);
-    plan.start = read_checkpoint(plan.directory->checkpoint(), checkpoint_limits(experiment));
-    if (!plan.start.complete_header)
-      throw UserError(
-          plan.directory->checkpoint().string() +
-          ": does not say where its run stopped, expected a checkpoint written by lateral");
+    plan.start = newest_checkpoint(*plan.directory, checkpoint_limits(experiment));
     if (!differs_only_in_epochs(experiment.text, plan.start.experiment,
                                 plan.directory->checkpoint().string()))
       throw UserError("--resume " + options.resume + ": this experiment is not that run's: " +
@@ -140,7 +162,7 @@ int evaluate(const RunOptions& options) {
   plan.threads = options.threads;
   plan.data_directory = data_directory(options);
   plan.evaluate_only = true;
-  plan.start = read_checkpoint(directory.checkpoint(), checkpoint_limits(experiment));
+  plan.start = newest_checkpoint(directory, checkpoint_limits(experiment));
   Progress progress{Progress::Style::quiet, 1};
   const Outcome outcome = launch(experiment, plan, placement(options), progress);
   if (outcome.summary && !outcome.summary->epochs.empty()) {

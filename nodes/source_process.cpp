@@ -62,9 +62,17 @@ void SourceProcess::produce(bool stop, Outbox& out) {
     return send_end(out);
   }
   if (!done_.evaluate_only && train_index_ < batches_.train_steps_per_epoch()) {
+    if (checkpoint_due_) {
+      if (!drained_) return send_drain(out);
+      checkpoint_due_ = false;
+      return send_snapshot(false, out);
+    }
     drained_ = false;
     batches_.train(epoch, train_index_++, values_, labels_);
-    return send_batch(wire::train, ++done_.step, epoch, out);
+    send_batch(wire::train, ++done_.step, epoch, out);
+    const std::uint64_t interval = experiment_.checkpoint_interval;
+    checkpoint_due_ = interval > 0 && done_.step % interval == 0;
+    return;
   }
   if (!drained_) return send_drain(out);
   if (evaluate_index_ < batches_.evaluate_steps()) {

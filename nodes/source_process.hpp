@@ -47,6 +47,7 @@ class SourceProcess final : public Process {
   bool begun_ = false;
   bool finished_ = false;
   // the batch at hand
+  bool checkpoint_due_ = false;
   bool drained_ = true;  // no training batch has been sent since the last Drain
   Matrix values_, teacher_;
   std::vector<std::uint32_t> labels_;

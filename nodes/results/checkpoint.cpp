@@ -144,13 +144,27 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   return tensor;
 }
 
+/// Gives the file at `path`, if there is one, the name `previous` too. Where the file system knows
+/// no second names, the file is moved: for a moment there is only `previous`, which readers take.
+void keep(const fs::path& path, const fs::path& previous) {
+  const fs::path second = previous.string() + ".tmp";
+  std::error_code failure;
+  if (!fs::exists(path, failure)) return;
+  fs::remove(second, failure);
+  fs::create_hard_link(path, second, failure);
+  fs::rename(failure ? path : second, previous, failure);
+  if (failure) throw UserError(previous.string() + ": cannot be written: " + failure.message());
+}
+
 }  // namespace
 
-void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
+void write_checkpoint(const fs::path& path, const fs::path& previous,
+                      const Checkpoint& checkpoint) {
   hdf5::begin();
   const fs::path temporary = path.string() + ".tmp";
   try {
     write_all(temporary, checkpoint);
+    keep(path, previous);
     sync_and_rename(temporary, path);
   } catch (...) {
     std::error_code ignored;

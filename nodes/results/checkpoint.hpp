@@ -31,8 +31,10 @@ struct Checkpoint {
 
 inline constexpr std::uint32_t checkpoint_format_version = 1;
 
-/// Atomic: the file is there whole or not at all.  Throws UserError naming file and reason.
-void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+/// Atomic: the file is there whole or not at all; the one that was there becomes `previous`.
+/// Throws UserError naming file and reason.
+void write_checkpoint(const std::filesystem::path& path, const std::filesystem::path& previous,
+                      const Checkpoint& checkpoint);
 
 /// What is read of a file, checked before anything is allocated for it.
 struct CheckpointLimits {

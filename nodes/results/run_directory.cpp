@@ -33,8 +33,9 @@ RunDirectory RunDirectory::create(const fs::path& path) {
 RunDirectory RunDirectory::open(const fs::path& path) {
   RunDirectory directory{path};
   std::error_code failure;
+  const bool has_previous = fs::is_regular_file(directory.previous_checkpoint(), failure);
   for (const fs::path& file : {directory.experiment(), directory.checkpoint()})
-    if (!fs::is_regular_file(file, failure))
+    if (!fs::is_regular_file(file, failure) && !(has_previous && file == directory.checkpoint()))
       throw UserError(path.string() + ": not the folder of a run, expected " +
                       file.filename().string() + " in it");
   return directory;

@@ -25,6 +25,8 @@ class RunDirectory {
   std::filesystem::path summary() const { return path_ / "summary.json"; }
   std::filesystem::path recording() const { return path_ / "recording.h5"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.h5"; }
+  /// The one before checkpoint().
+  std::filesystem::path previous_checkpoint() const { return path_ / "checkpoint.previous.h5"; }
   std::filesystem::path log(const std::string& node) const {
     return path_ / "log" / (node + ".log");
   }

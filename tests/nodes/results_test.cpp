@@ -61,7 +61,7 @@ std::string refusal_of(const fs::path& path, std::size_t bytes_max = 4096) {
 TEST_CASE("a checkpoint gives back all that was put into it") {
   const Folder folder;
   const Checkpoint written = example();
-  write_checkpoint(folder.path / "c.h5", written);
+  write_checkpoint(folder.path / "c.h5", folder.path / "p.h5", written);
   CHECK_FALSE(fs::exists(folder.path / "c.h5.tmp"));
   const Checkpoint read = read_checkpoint(folder.path / "c.h5", {4096, 4096});
   CHECK(read.complete_header);
@@ -88,7 +88,7 @@ TEST_CASE("a checkpoint that is damaged, foreign or too large is refused by name
   CHECK(refusal_of(file).find("no such checkpoint") != std::string::npos);
   std::ofstream{file} << "garbage";
   CHECK(refusal_of(file).find("not a checkpoint") != std::string::npos);
-  write_checkpoint(file, example());
+  write_checkpoint(file, folder.path / "p.h5", example());
   CHECK(refusal_of(file) == "accepted");
   CHECK(refusal_of(file, 48).find("/layers/hidden1/decorrelation/R") != std::string::npos);
   {
@@ -103,7 +103,7 @@ TEST_CASE("a checkpoint that is damaged, foreign or too large is refused by name
   }
   CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") !=
         std::string::npos);
-  write_checkpoint(file, example());
+  write_checkpoint(file, folder.path / "p.h5", example());
   fs::resize_file(file, fs::file_size(file) / 2);
   CHECK(refusal_of(file) != "accepted");
 }

@@ -62,4 +62,30 @@ $lateral run --resume "$dir" --quiet --set learning.epochs=9
 fresh; $lateral run $experiment --set learning.epochs=9 --out "$dir"
 check "a finished run goes on for one more epoch in the same bits" \
   equal "$(value "$work/run$((runs - 1))" state_sha256)" "$(value "$dir" state_sha256)"
+
+# Checkpoints within an epoch, and two generations of them.
+within="$experiment --set recording.checkpoint_interval=3"
+fresh; $lateral run $within --out "$dir"; whole_within=$(value "$dir" state_sha256)
+check "checkpoints within epochs change no bit" equal "$whole_within" "$reference"
+fresh; $lateral run $within --out "$dir" & pid=$!
+wait_for 20 test -s "$dir/checkpoint.previous.h5"; sleep 0.7; kill -KILL $pid; wait $pid 2>/dev/null
+step=$($python -c 'import h5py, sys; print(h5py.File(sys.argv[1]).attrs["step"])' "$dir/checkpoint.h5")
+check "killed outright within an epoch, after step $step: the checkpoint is of a third step" test $((step % 3)) = 0 -o $((step % 16)) = 0
+cp -r "$dir" "$dir.torn"; cp -r "$dir" "$dir.damaged"
+$lateral run --resume "$dir" --quiet
+check "resumed from there: same bits" equal "$(value "$dir" state_sha256)" "$reference"
+truncate -s -20000 "$dir.torn/checkpoint.h5"
+$lateral run --resume "$dir.torn" --quiet 2>"$work/err"
+check "a torn checkpoint is named, and the one before it taken" has_line "$work/err" "checkpoint.previous.h5, of step"
+check "in the same bits" equal "$(value "$dir.torn" state_sha256)" "$reference"
+$python - "$dir.damaged/checkpoint.h5" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(0, 2)
+    file.seek(file.tell() // 2)
+    file.write(bytes(64))
+END
+$lateral run --resume "$dir.damaged" --quiet 2>"$work/err"
+check "so is one whose numbers have changed" has_line "$work/err" "damaged.*checkpoint.previous.h5, of step"
+check "in the same bits" equal "$(value "$dir.damaged" state_sha256)" "$reference"
 finish
