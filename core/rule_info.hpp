@@ -15,6 +15,7 @@ struct RuleParameter {
   double value;  ///< default
   double min, max;
   std::string meaning;
+  bool is_whole = false;  ///< a whole number, of steps or yes and no
 };
 
 /// What a synapse reads to change itself.

@@ -2,6 +2,7 @@
 #include "nodes/experiment.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <set>
@@ -143,6 +144,12 @@ void complete_parameters(const Settings& all, const std::string& path, const Dec
                       "', expected " + (names.empty() ? "none" : "one of " + names));
     }
     for (const RuleParameter* range : declared->second) {
+      if (range->is_whole && std::floor(parameter.value()) != parameter.value()) {
+        std::ostringstream line;
+        line << where << ": " << path << parameter.name() << " is " << parameter.value()
+             << ", expected a whole number from " << range->min << " to " << range->max;
+        throw UserError(line.str());
+      }
       if (parameter.value() >= range->min && parameter.value() <= range->max) continue;
       std::ostringstream line;
       line << where << ": " << path << parameter.name() << " is " << parameter.value()
@@ -181,7 +188,7 @@ void check_preconditioner(const Settings& all, const CreditRule& credit) {
   if (preconditioner->reads_delta() && credit.perturbed_pass() == PerturbedPass::all_weights)
     throw UserError(all.where_is("learning.preconditioner") + ": " + name +
                     " reads the errors of units, which " + learning.credit() +
-                    " does not have; expected learning.preconditioner_parameter.sampled=1");
+                    " does not have; expected another learning.credit");
   if (preconditioner->fisher_errors() != FisherErrors::basis) return;
   const std::string what = all.where_is("learning.preconditioner") + ": " + name + " is for ";
   for (const proto::Layer& layer : settings.layer())

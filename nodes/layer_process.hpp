@@ -18,9 +18,8 @@ namespace lateral {
 ///                               its own)
 ///   above       the signal    → receive credit, Error upstream   (from the layer above or the
 ///                               readout)
-///   downstream  FisherError   → FisherError upstream             (steps on which the
-///   preconditioner
-///                               asks for them)
+///   downstream  FisherError   → FisherError upstream             (steps on which the learning
+///                               rule's preconditioner asks for them)
 ///   downstream  TrueError     → TrueError upstream               (probed steps of rules other than
 ///                               backpropagation)
 /// each of them for all pieces of the batch in turn; then it learns, after everything that others

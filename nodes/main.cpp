@@ -167,8 +167,8 @@ int evaluate(const RunOptions& options) {
   const Outcome outcome = launch(experiment, plan, placement(options), progress);
   if (outcome.summary && !outcome.summary->epochs.empty()) {
     const MetricsRow& row = outcome.summary->epochs.back();
-    std::printf("%s loss %.6f  accuracy %.2f %%\n", outcome.summary->evaluated_on.c_str(),
-                row.test_loss, 100 * row.test_accuracy);
+    std::printf("%s loss %.6f  accuracy %s\n", outcome.summary->evaluated_on.c_str(), row.test_loss,
+                accuracy_text(row.test_accuracy).c_str());
   }
   return conclude(outcome);
 }

@@ -234,7 +234,7 @@ void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
 void ReadoutProcess::end_piece(Outbox& out) {
   if (target_.first_sample() == 0) loss_sum_ = 0, correct_ = 0;
   for (const double loss : losses_) loss_sum_ += loss;
-  correct_ += count_correct(y_, wanted_);
+  if (experiment_.target == Target::label) correct_ += count_correct(y_, wanted_);
   awaiting_ = Awaiting::target;
   if (!is_last_piece()) return;
   wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;

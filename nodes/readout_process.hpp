@@ -26,8 +26,9 @@ class ReadoutProcess final : public Process {
   void on_target(const std::string& peer, const Message& message);
   void on_activity(const std::string& peer, Message message, Outbox& out);
   void on_perturbation(const std::string& peer, const Message& message, Outbox& out);
-  /// Sends the credit signal of the step, and the true error on a probed step.
+  /// The credit signal of the piece.
   void send_error(Outbox& out);
+  /// Kept until all of the signal has been sent; each on the steps that ask for it.
   void send_fisher_error(Outbox& out);
   void send_true_error(Outbox& out);
   Message reward() const;

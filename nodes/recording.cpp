@@ -208,14 +208,16 @@ std::vector<Record> read_records(const Settings& settings, const Experiment& exp
 }
 
 std::vector<std::uint64_t> chunk_of(const std::vector<std::uint32_t>& shape, std::uint64_t rows) {
-  constexpr std::uint64_t chunk_values = 1 << 16;
+  // A row is written by itself, and with it the whole chunks that it is in: small ones, but not so
+  // small that there are very many of them.
+  constexpr std::uint64_t chunk_values_max = 1 << 16, rows_values = 1 << 11;
   std::vector<std::uint64_t> chunk(shape.size() + 1);
-  std::uint64_t room = chunk_values;
-  for (std::size_t i = shape.size() + 1; i-- > 0;) {
-    const std::uint64_t extent = i == 0 ? rows : shape[i - 1];
-    chunk[i] = std::clamp<std::uint64_t>(extent, 1, room);
-    room = std::max<std::uint64_t>(room / chunk[i], 1);
+  std::uint64_t values = 1;
+  for (std::size_t i = shape.size(); i > 0; --i) {
+    chunk[i] = std::clamp<std::uint64_t>(shape[i - 1], 1, chunk_values_max / values);
+    values *= chunk[i];
   }
+  chunk[0] = std::clamp<std::uint64_t>(rows, 1, std::max<std::uint64_t>(rows_values / values, 1));
   return chunk;
 }
 

@@ -111,6 +111,7 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
   for (std::string word; std::getline(stream, word, '.');) words.push_back(word);
 
   pb::Message* message = &experiment;
+  std::string parsed;  // of the path so far
   for (std::size_t i = 0; i < words.size(); ++i) {
     const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(words[i]);
     if (field == nullptr)
@@ -124,17 +125,16 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       const std::size_t following = words.size() - i - 1;
       if (is_parameter && following == 1) words.push_back("value");
       if (is_parameter ? following != 1 : following < 2)
-        throw UserError(
-            "--set " + flag + ": expected " +
-            (is_parameter
-                 ? path.substr(0, path.find(words[i]) + words[i].size()) + ".NAME=VALUE"
-                 : path.substr(0, path.find(words[i]) + words[i].size()) + ".NAME.FIELD=VALUE"));
+        throw UserError("--set " + flag + ": expected " + parsed + words[i] +
+                        (is_parameter ? ".NAME=VALUE" : ".NAME.FIELD=VALUE"));
+      parsed += words[i] + "." + words[i + 1] + ".";
       message = &element_called(*message, field, words[++i], flag);
       continue;
     }
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       if (last) throw UserError("--set " + flag + ": expected " + expected_form(*field));
       message = message->GetReflection()->MutableMessage(message, field);
+      parsed += words[i] + ".";
       continue;
     }
     if (!last) throw UserError("--set " + flag + ": '" + words[i] + "' has no fields");

@@ -101,6 +101,8 @@ void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_
                                Outbox& out) {
   const Index batch = values_.cols();
   const Index piece = pass == wire::train ? experiment_.micro_batch(batch) : batch;
+  // All at once: a product's bits depend on how many samples it takes.
+  if (experiment_.target == Target::teacher) answers_ = teacher_ * values_;
   for (Index first = 0; first < batch; first += piece)
     send_piece(pass, step, epoch, first, std::min(piece, batch - first), out);
 }
@@ -113,7 +115,7 @@ void SourceProcess::send_piece(wire::Pass pass, std::uint64_t step, std::uint64_
   if (experiment_.target == Target::input)
     target = batch_message(values_.middleCols(first, samples), source_name, "target");
   if (experiment_.target == Target::teacher)
-    target = batch_message(teacher_ * values_.middleCols(first, samples), source_name, "target");
+    target = batch_message(answers_.middleCols(first, samples), source_name, "target");
   wire::Target& fields = *target.header.mutable_target();
   fields.set_pass(pass);
   fields.set_step(step);

@@ -49,7 +49,7 @@ class SourceProcess final : public Process {
   // the batch at hand
   bool checkpoint_due_ = false;
   bool drained_ = true;  // no training batch has been sent since the last Drain
-  Matrix values_, teacher_;
+  Matrix values_, teacher_, answers_;
   std::vector<std::uint32_t> labels_;
 };
 

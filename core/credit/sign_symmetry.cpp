@@ -18,7 +18,8 @@ class SignSymmetry final : public CreditRule {
     static const RuleInfo info{
         "the error comes back through the signs of the weights",
         "Liao, Leibo & Poggio 2016",
-        {{"magnitude", 0, 0, 1, "0: one for all feedback weights (uSF); 1: fixed random (frSF)"}},
+        {{"magnitude", 0, 0, 1, "0: one for all feedback weights (uSF); 1: fixed random (frSF)",
+          true}},
         {"x_j, f'(a_i), δ_i", "Bᵀ δ through synapses that follow the signs of W", "none"}};
     return info;
   }

@@ -12,10 +12,10 @@ DirectWhitening::DirectWhitening(const DecorrelationParams& params, const RuleIn
       freeze_after_(params.own.value(info, "freeze_after")) {}
 
 std::vector<RuleParameter> DirectWhitening::parameters(double interval, double ridge) {
-  return {{"interval", interval, 1, 1e6, "steps between two computations of R"},
+  return {{"interval", interval, 1, 1e6, "steps between two computations of R", true},
           {"momentum", 0.01, 1e-9, 1, "of the running covariance"},
           {"ridge", ridge, 1e-12, 1e6, "floor of the eigenvalues, over their mean"},
-          {"freeze_after", 0, 0, 1e6, "steps after which R stays as it is; 0: never"}};
+          {"freeze_after", 0, 0, 1e6, "steps after which R stays as it is; 0: never", true}};
 }
 
 void DirectWhitening::begin(Index n, const RandomStream&, DecorrelationState& state) {

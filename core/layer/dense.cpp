@@ -56,6 +56,7 @@ const Matrix& DenseLayer::respond_train(ConstMatrixRef z, const Part& part) {
   decorrelator_.forward_train(z, step.x, part);
   step.report = {};
   step.decorrelation_learned = false;
+  step.has_fisher_error = false;
   step.report.forward_settled = decorrelator_.forward_settled();
   step.a.resize(params_.units, part.batch);
   y_.resize(params_.units, z.cols());
@@ -238,7 +239,10 @@ void DenseLayer::learn_preconditioned(const Operand& scaled_delta) {
                             weight_gradient(scaled_delta, first, columns, gradient);
                         });
   gradient_.rightCols(1) = bias_gradient_;
-  preconditioner_->apply({step.x, step.delta, step.fisher_delta, compute()}, gradient_);
+  preconditioner_->apply(
+      {part_.step, step.x, step.delta,
+       step.fisher_delta.leftCols(step.has_fisher_error ? step.fisher_delta.cols() : 0), compute()},
+      gradient_);
   weight_optimizer_->update(0, gradient_.leftCols(params_.inputs), weight_);
   bias_gradient_ = gradient_.rightCols(1);
 }
@@ -271,6 +275,7 @@ const Matrix& DenseLayer::pass_back_true() {
 void DenseLayer::receive_fisher_error(ConstMatrixRef error) {
   Step& step = this->step();
   samples_ = error.cols();
+  step.has_fisher_error = true;
   if (preconditioner_->fisher_errors() == FisherErrors::basis) {  // f' = 1
     step.fisher_delta = error;
     return;

@@ -125,7 +125,8 @@ class DenseLayer {
   const CreditRule& credit() const { return *credit_; }
   const Preconditioner& preconditioner() const { return *preconditioner_; }
   const DenseLayerParams& params() const { return params_; }
-  /// weight, bias, feedback, decorrelation/…, optimizer/…: the order of the state digest.
+  /// weight, bias, feedback, decorrelation/…, preconditioner/…, optimizer/…: the order of the state
+  /// digest.
   void visit_state(const TensorVisitor& visit);
   void state_loaded() { decorrelator_.state_loaded(); }
 
@@ -134,6 +135,7 @@ class DenseLayer {
   struct Step {
     Matrix x, a, slope, noise, delta, true_delta, fisher_delta;
     double reward_sum = 0;  // with noise on the weights
+    bool has_fisher_error = false;
     StepReport report;
     bool decorrelation_learned = false;
   };

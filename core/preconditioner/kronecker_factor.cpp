@@ -15,9 +15,15 @@ void KroneckerFactor::invert(double damping) {
   LATERAL_CHECK(damping > 0);
   Eigen::MatrixXd damped = moment_.value().cast<double>();
   damped.diagonal().array() += damping;
-  inverse_ = Eigen::LLT<Eigen::MatrixXd>(damped)
-                 .solve(Eigen::MatrixXd::Identity(damped.rows(), damped.cols()))
-                 .cast<Scalar>();
+  const Eigen::LLT<Eigen::MatrixXd> cholesky(damped);
+  if (cholesky.info() == Eigen::Success) {
+    inverse_ =
+        cholesky.solve(Eigen::MatrixXd::Identity(damped.rows(), damped.cols())).cast<Scalar>();
+    return;
+  }
+  // Rounding of the float32 moment has made an eigenvalue negative by more than the damping.
+  Eigenbasis basis = eigenbasis(damped, damping);
+  inverse_ = symmetric_power(basis, -1).cast<Scalar>();
 }
 
 void KroneckerFactor::visit_state(const std::string& prefix, const TensorVisitor& visit) {

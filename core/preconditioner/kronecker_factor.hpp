@@ -15,7 +15,8 @@ class KroneckerFactor {
   void add(ConstMatrixRef v, const Compute& compute) { moment_.add(v, compute); }
   /// Mean eigenvalue tr C / n.
   double mean_eigenvalue() const;
-  /// By Cholesky in double precision.  REQUIRES: damping > 0
+  /// In double precision; eigenvalues of C that rounding made negative count as zero.
+  /// REQUIRES: damping > 0
   void invert(double damping);
   const Matrix& inverse() const { return inverse_; }
   void visit_state(const std::string& prefix, const TensorVisitor& visit);

@@ -1,6 +1,7 @@
 // Preconditioner: turns the gradient of a layer's weights by the curvature that the layer can see.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "core/compute/compute.hpp"
@@ -23,6 +24,7 @@ enum class FisherErrors {
 
 /// What a preconditioner reads of one step of its layer.
 struct CurvatureView {
+  std::uint64_t step;              ///< of training, from 1
   Eigen::Ref<const Matrix> x;      ///< what W multiplies (inputs × b)
   Eigen::Ref<const Matrix> delta;  ///< ∂loss/∂a of each sample, or the rule's stand-in (units × b)
   /// δ of the Fisher errors (units × b, or × outputs for a basis); empty on steps without them

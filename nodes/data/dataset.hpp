@@ -65,7 +65,7 @@ class DataFormat {
   /// estimates.
   virtual std::size_t samples(const GeneratedParams& params) const = 0;
   /// The training samples among them, or an upper bound.
-  virtual std::size_t train_samples(const GeneratedParams& params) const { return samples(params); }
+  virtual std::size_t train_samples(const GeneratedParams& params) const = 0;
 };
 
 using MakeDataFormat = std::unique_ptr<DataFormat>();

@@ -187,10 +187,20 @@ void draw_curves(std::vector<Curve> curves, const fs::path& out, std::vector<fs:
                        [](const Rows& rows) { return rows.empty(); });
   });
   if (curves.empty()) return;
-  const std::vector<Panel> panels{{"training loss", "loss", 1, 1},
-                                  {"test loss", "loss", 3, 1},
-                                  {"training accuracy", "accuracy [%]", 2, 100},
-                                  {"test accuracy", "accuracy [%]", 4, 100}};
+  std::vector<Panel> panels{{"training loss", "loss", 1, 1},
+                            {"test loss", "loss", 3, 1},
+                            {"training accuracy", "accuracy [%]", 2, 100},
+                            {"test accuracy", "accuracy [%]", 4, 100}};
+  // Targets that are vectors have no accuracy.
+  std::erase_if(panels, [&](const Panel& panel) {
+    return std::none_of(curves.begin(), curves.end(), [&](const Curve& curve) {
+      return std::any_of(curve.runs.begin(), curve.runs.end(), [&](const Rows& rows) {
+        return std::any_of(rows.begin(), rows.end(), [&](const std::vector<double>& row) {
+          return std::isfinite(row[panel.column]);
+        });
+      });
+    });
+  });
   constexpr int panels_width = 880, key_sample = 80, letter = 9;
   constexpr std::size_t colours = 8;
   std::size_t letters = 0, epochs = 0;
@@ -220,14 +230,15 @@ void draw_curves(std::vector<Curve> curves, const fs::path& out, std::vector<fs:
   };
   constexpr double left = 0.07, bottom = 0.09, between = 0.08, above = 0.17;
   const double panel_width = (right - 0.01 - left - between) / 2;
-  constexpr double panel_height = (0.94 - bottom - above) / 2;
+  const bool two_rows = panels.size() > 2;
+  const double panel_height = two_rows ? (0.94 - bottom - above) / 2 : 0.94 - bottom;
   std::ostringstream script;
   script << curve_data(curves, panels) << "set multiplot\nset grid lc rgb '#dddddd'\n"
          << "set xlabel 'epoch'\nset style fill transparent solid 0.18 noborder\nunset key\n"
          << (epochs <= 20 ? "set xtics 1\n" : "");
   for (std::size_t p = 0; p < panels.size(); ++p) {
     const double x = left + static_cast<double>(p % 2) * (panel_width + between);
-    const double y = bottom + (p < 2 ? panel_height + above : 0);
+    const double y = bottom + (two_rows && p < 2 ? panel_height + above : 0);
     script << at(x, x + panel_width, y, y + panel_height) << "set title " << quoted(panels[p].title)
            << "\nset ylabel " << quoted(panels[p].unit) << "\n"
            << (wide && panels[p].unit == "loss" ? "set logscale y\nset format y '10^{%L}'\n"

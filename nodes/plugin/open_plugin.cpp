@@ -2,7 +2,11 @@
 #include "nodes/plugin/open_plugin.hpp"
 
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "core/plugin.hpp"
@@ -68,8 +72,19 @@ std::string read_plugin(const fs::path& file) {
 
 void open_plugin(const fs::path& file, const std::string& bytes) {
   check_build(file, bytes);
-  // Never closed: the tables point into it.
-  void* library = ::dlopen(fs::absolute(file).c_str(), RTLD_NOW | RTLD_LOCAL);
+  // From memory: the file at its path may have been replaced since its bytes were read. Never
+  // closed: the tables point into it.
+  const int memory = ::memfd_create(file.filename().c_str(), MFD_CLOEXEC);
+  std::size_t written = 0;
+  while (memory >= 0 && written < bytes.size()) {
+    const ssize_t count = ::write(memory, bytes.data() + written, bytes.size() - written);
+    if (count <= 0) break;
+    written += static_cast<std::size_t>(count);
+  }
+  if (written < bytes.size())
+    refuse(file, std::string("cannot be loaded: ") + std::strerror(errno));
+  const std::string loaded = "/proc/self/fd/" + std::to_string(memory);
+  void* library = ::dlopen(loaded.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) refuse(file, std::string("cannot be opened: ") + ::dlerror());
   const auto* rules = static_cast<const PluginRules*>(::dlsym(library, "lateral_plugin_rules"));
   if (rules == nullptr || rules->empty())

@@ -24,7 +24,7 @@ using hdf5::write_text;
 // ---- Writing
 
 void write_all(const fs::path& path, const Checkpoint& checkpoint) {
-  const Handle file{H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose};
+  const Handle file{hdf5::create_file(path), H5Fclose};
   must(file.ok(), path);
   write_number(file, "format_version", H5T_NATIVE_UINT32, checkpoint_format_version, path);
   write_text(file, "lateral_version", version(), path);

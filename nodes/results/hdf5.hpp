@@ -34,6 +34,14 @@ inline void begin() {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
+/// A new file, in the format of HDF5 1.8: in an older one an attribute may not exceed 64 kB, which
+/// the text of an experiment may.
+inline hid_t create_file(const std::filesystem::path& path) {
+  const Handle access{H5Pcreate(H5P_FILE_ACCESS), H5Pclose};
+  H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
+  return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+}
+
 /// Throws UserError naming the file unless `ok`.
 inline void must(bool ok, const std::filesystem::path& path) {
   if (!ok) throw UserError(path.string() + ": cannot be written (is the disk full?)");

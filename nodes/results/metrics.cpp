@@ -2,6 +2,7 @@
 #include "nodes/results/metrics.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -41,6 +42,13 @@ void append_text(const std::filesystem::path& path, const std::string& text) {
 }
 
 }  // namespace
+
+std::string accuracy_text(double accuracy) {
+  if (std::isnan(accuracy)) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f %%", 100 * accuracy);
+  return text;
+}
 
 MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
     : path_{std::move(path)} {

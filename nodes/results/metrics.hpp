@@ -19,6 +19,9 @@ struct MetricsRow {
   double train_samples_per_second = 0;
 };
 
+/// "97.31 %", or "-" where there is none.
+std::string accuracy_text(double accuracy);
+
 struct ProbeRow {
   std::uint64_t step = 0;
   std::uint64_t epoch = 0;

@@ -60,9 +60,9 @@ void Progress::step(std::uint64_t step, std::uint64_t epoch, double loss, double
   const std::string left_text = duration_text(done > 0 ? elapsed / done * left : 0);
   char numbers[160];
   std::snprintf(
-      numbers, sizeof numbers, " %llu/%llu  loss %.5g  accuracy %5.2f %%  %.0f samples/s  %s left",
+      numbers, sizeof numbers, " %llu/%llu  loss %.5g  accuracy %7s  %.0f samples/s  %s left",
       static_cast<unsigned long long>(in_epoch), static_cast<unsigned long long>(steps_per_epoch_),
-      loss, 100 * accuracy, samples_per_second, left_text.c_str());
+      loss, accuracy_text(accuracy).c_str(), samples_per_second, left_text.c_str());
   char head[64];
   std::snprintf(head, sizeof head, "epoch %llu/%llu  ", static_cast<unsigned long long>(epoch),
                 static_cast<unsigned long long>(epochs_));
@@ -79,11 +79,11 @@ void Progress::epoch_done(const MetricsRow& row) {
   if (style_ == Style::quiet) return;
   clear();
   std::fprintf(stderr,
-               "epoch %llu/%llu  train loss %.5g accuracy %5.2f %%  test loss %.5g accuracy %5.2f "
-               "%%  %.0f samples/s\n",
+               "epoch %llu/%llu  train loss %.5g accuracy %s  test loss %.5g accuracy %s  %.0f "
+               "samples/s\n",
                static_cast<unsigned long long>(row.epoch), static_cast<unsigned long long>(epochs_),
-               row.train_loss, 100 * row.train_accuracy, row.test_loss, 100 * row.test_accuracy,
-               row.train_samples_per_second);
+               row.train_loss, accuracy_text(row.train_accuracy).c_str(), row.test_loss,
+               accuracy_text(row.test_accuracy).c_str(), row.train_samples_per_second);
 }
 
 void Progress::note(const std::string& line) {

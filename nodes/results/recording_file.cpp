@@ -116,7 +116,7 @@ RecordingFile::~RecordingFile() {
 }
 
 void RecordingFile::create(const Experiment& experiment, std::uint64_t steps) {
-  file_ = std::make_unique<Open>(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
+  file_ = std::make_unique<Open>(hdf5::create_file(path_));
   const hid_t file = file_->handle;
   must(file_->handle.ok(), path_);
   hdf5::write_text(file, "lateral_version", version(), path_);

@@ -49,10 +49,10 @@ std::string to_table(const Summary& summary) {
                 "accuracy", (summary.evaluated_on + " loss").c_str(), "accuracy", "samples/s");
   table += line;
   for (const MetricsRow& row : summary.epochs) {
-    std::snprintf(line, sizeof line, "%5llu  %10.5g  %6.2f %%  %10.5g  %6.2f %%  %9.0f\n",
+    std::snprintf(line, sizeof line, "%5llu  %10.5g  %8s  %10.5g  %8s  %9.0f\n",
                   static_cast<unsigned long long>(row.epoch), row.train_loss,
-                  100 * row.train_accuracy, row.test_loss, 100 * row.test_accuracy,
-                  row.train_samples_per_second);
+                  accuracy_text(row.train_accuracy).c_str(), row.test_loss,
+                  accuracy_text(row.test_accuracy).c_str(), row.train_samples_per_second);
     table += line;
   }
   std::snprintf(line, sizeof line, "\n%-16s  %-11s  %8s  %7s  %8s  %9s  %9s\n", "node", "role",

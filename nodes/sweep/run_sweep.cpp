@@ -19,6 +19,7 @@
 #include "nodes/experiment.hpp"
 #include "nodes/failure.hpp"
 #include "nodes/launch/children.hpp"
+#include "nodes/results/metrics.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/sweep/sweep.hpp"
 #include "transport/handshake.hpp"
@@ -206,8 +207,8 @@ class Runner {
     std::fprintf(stderr, "%zu/%zu %s seed %llu: ", done(), results_.size(), setting.c_str(),
                  static_cast<unsigned long long>(member.seed));
     if (results_[i]->status == SweepResult::Status::done)
-      std::fprintf(stderr, "test loss %.5g, accuracy %.2f %%\n", results_[i]->test_loss,
-                   100 * results_[i]->test_accuracy);
+      std::fprintf(stderr, "test loss %.5g, accuracy %s\n", results_[i]->test_loss,
+                   accuracy_text(results_[i]->test_accuracy).c_str());
     else
       std::fprintf(stderr, "%s\n",
                    results_[i]->status == SweepResult::Status::diverged

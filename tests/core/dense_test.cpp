@@ -15,6 +15,7 @@ struct Setup {
   const char* rule = "ahmad2024";
   const char* activation = "tanh";
   const char* preconditioner = "none";
+  std::map<std::string, double> preconditioner_parameters;
   const char* optimizer = "sgd";
   DecorrelationMode mode = DecorrelationMode::closed_form;
   Demean demean = Demean::batch;
@@ -33,6 +34,7 @@ DenseLayerParams layer_params(const Setup& setup, Index inputs, Index units, Ind
   p.activation = find_entry(activation_table(), setup.activation);
   p.credit = find_entry(credit_table(), setup.credit);
   p.preconditioner = find_entry(preconditioner_table(), setup.preconditioner);
+  p.preconditioner_params.own = RuleParameters(setup.preconditioner_parameters);
   p.optimizer = find_entry(optimizer_table(), setup.optimizer);
   p.optimizer_params.learning_rate = setup.learning_rate;
   p.optimizer_params.momentum = 0.5;
@@ -618,4 +620,45 @@ TEST_CASE("the initial gain scales the weights of the start and nothing else") {
   const State a = save(plain), b = save(wide);
   CHECK(max_abs(tensor(b, "weight") - 2 * tensor(a, "weight")) <= 2 * epsilon);
   CHECK(same_bits(tensor(b, "bias"), tensor(a, "bias")));
+}
+
+TEST_CASE("Fisher errors reach a layer as its own errors do") {
+  // With the readout's real error in the place of a drawn one, both forms of kfac see the same S.
+  for (const bool sampled : {true, false}) {
+    CAPTURE(sampled);
+    static State first;
+    Setup setup;
+    setup.preconditioner = "kfac";
+    setup.preconditioner_parameters = {{"sampled", sampled ? 1.0 : 0.0}};
+    Network network(setup, {6, 5, 4, 3});
+    const Matrix z = correlated(6, 8, 2);
+    for (std::uint64_t step = 1; step <= 3; ++step) {
+      const auto labels = labels_for(8, 3, step);
+      network.assign_credit(z, labels, step);
+      Matrix y = z;
+      std::vector<double> losses(8);
+      Matrix error(3, 8);
+      network.loss->evaluate(network.forward(z, step), onehot(labels, 3), losses, error);
+      const Matrix output_error = error;
+      for (const bool fisher : {false, true}) {
+        if (fisher && !sampled) break;
+        error = output_error;
+        for (std::size_t i = network.layers.size(); i-- > 0;) {
+          DenseLayer& layer = *network.layers[i];
+          fisher ? layer.receive_fisher_error(error) : layer.receive_credit(error);
+          error = fisher ? Matrix(layer.pass_back_fisher()) : Matrix(layer.pass_back());
+        }
+      }
+      for (auto& layer : network.layers) layer->learn();
+    }
+    State state;
+    for (auto& layer : network.layers)
+      for (auto& tensor : save(*layer)) state.push_back(std::move(tensor));
+    if (sampled)
+      first = state;
+    else
+      for (std::size_t i = 0; i < state.size(); ++i)
+        CHECK(max_abs(state[i].second - first[i].second) <=
+              1000 * epsilon * (1 + max_abs(first[i].second)));
+  }
 }

@@ -18,15 +18,17 @@ constexpr Index units = 3, inputs = 4, samples = 12;
 
 /// One step's view of a layer, and its gradient.
 struct Curvature {
+  std::uint64_t step;
   Matrix x, delta, fisher_delta, gradient;
-  explicit Curvature(std::uint64_t step)
-      : x(correlated(inputs, samples, 3, step)),
+  explicit Curvature(std::uint64_t step_)
+      : step(step_),
+        x(correlated(inputs, samples, 3, step)),
         delta(correlated(units, samples, 4, step)),
         fisher_delta(correlated(units, samples, 5, step)),
         gradient(delta * with_constant(x).transpose() / s(samples)) {}
   Matrix applied(Preconditioner& preconditioner) const {
     Matrix g = gradient;
-    preconditioner.apply({x, delta, fisher_delta, plain_compute()}, g);
+    preconditioner.apply({step, x, delta, fisher_delta, plain_compute()}, g);
     return g;
   }
 };
@@ -271,4 +273,13 @@ TEST_CASE("the exact natural gradient of a deep linear network falls at its anal
     const double rate = std::log((network.mean_loss() - least) / start) / 100;
     CHECK(rate == doctest::Approx(2 * std::log(1 - 0.05)).epsilon(0.02));
   }
+}
+
+TEST_CASE("a factor that rounding made indefinite still has a finite positive inverse") {
+  KroneckerFactor factor(40, 0.3);
+  for (std::uint64_t step = 0; step < 30; ++step)  // of rank 2
+    factor.add(s(100) * normal(40, 2, 1) * normal(2, 50, 2, step), plain_compute());
+  factor.invert(1e-12);
+  CHECK(factor.inverse().allFinite());
+  CHECK(factor.inverse().trace() > 0);
 }

@@ -123,7 +123,12 @@ TEST_CASE("mistakes in --set are refused by the flag") {
   CHECK(says(refusal(base, {"learning.shuffle=perhaps"}), {"--set", "true or false"}));
   CHECK(says(refusal(base, {"decorrelation.mode=wrong"}), {"--set", "closed_form, settled"}));
   CHECK(says(refusal(base, {"layer.hidden9.units=3"}), {"no layer 'hidden9'", "hidden1, output"}));
-  CHECK(says(refusal(base, {"layer.hidden1=3"}), {"layer.NAME.FIELD=VALUE"}));
+  CHECK(says(refusal(base, {"layer.hidden1=3"}), {"expected layer.NAME.FIELD=VALUE"}));
+  CHECK(
+      says(refusal(base, {"recording.record=3"}), {"expected recording.record.NAME.FIELD=VALUE"}));
+  CHECK(says(refusal(base, {"learning.preconditioner=kfac",
+                            "learning.preconditioner_parameter.interval=1.5"}),
+             {"interval is 1.5", "a whole number"}));
   CHECK(says(refusal(base, {"learning=3"}), {"--set learning=3"}));
   CHECK(says(refusal(base, {"seed.x=3"}), {"'seed' has no fields"}));
   CHECK(says(refusal(base, {"seed"}), {"PATH=VALUE"}));

@@ -109,13 +109,37 @@ TEST_CASE("Fisher errors keep the bits through schedules, micro-batches and turn
     sets[0] = std::string("learning.preconditioner=") + preconditioner;
     if (std::string_view(preconditioner) == "kfac")
       sets.emplace_back("learning.preconditioner_parameter.interval=2");
-    for (const char* other :
-         {"execution.schedule=lockstep", "execution.micro_batches=4", "execution.micro_batches=64"})
+    for (const char* other : {"execution.schedule=lockstep", "execution.micro_batches=4",
+                              "execution.micro_batches=64", "recording.checkpoint_interval=1"})
       for (const std::uint64_t order : {1u, 2u}) {
         CAPTURE(other);
         CHECK(state_after(with(sets, other), order) == whole);
       }
   }
+}
+
+TEST_CASE("Fisher errors come with every signal, and stale ones are not read") {
+  for (const char* credit :
+       {"direct_feedback_alignment", "node_perturbation", "weight_perturbation"})
+    for (const char* staleness : {"0", "2"}) {
+      CAPTURE(credit);
+      CAPTURE(staleness);
+      const std::vector<std::string> sets{std::string("learning.credit=") + credit,
+                                          "learning.preconditioner=kfac",
+                                          "learning.preconditioner_parameter.interval=3",
+                                          "learning.optimizer=sgd",
+                                          "execution.schedule=asynchronous",
+                                          std::string("execution.staleness=") + staleness};
+      CHECK(state_after(sets, 1) == state_after(sets, 5));
+    }
+}
+
+TEST_CASE("a teacher's answers do not depend on the pieces in which a batch travels") {
+  const std::vector<std::string> sets{
+      "data.format=gaussian",         "data.target=teacher",
+      "learning.loss=squared_error",  "data.generated.train_samples=99",
+      "decorrelation.demean=running", "learning.batch_size=33"};
+  CHECK(state_after(with(sets, "execution.micro_batches=2")) == state_after(sets));
 }
 
 TEST_CASE("micro-batches of a batch that its mean couples are refused") {

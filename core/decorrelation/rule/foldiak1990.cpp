@@ -19,7 +19,7 @@ class Foldiak1990 final : public DecorrelationRule {
     static const RuleInfo info{
         "anti-Hebbian lateral synapses",
         "Földiák 1990, linear units",
-        {{"diagonal", 0, 0, 1, "1: a unit's leak grows with its own activity too"},
+        {{"diagonal", 0, 0, 1, "1: a unit's leak grows with its own activity too", true},
          {"rate", 0, -1000, 1000, "p: <x_i x_j> goes to p²"}},
         {"x_i", "x_j of the lateral inputs", "none"}};
     return info;

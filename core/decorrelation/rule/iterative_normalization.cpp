@@ -47,7 +47,8 @@ class IterativeNormalization final : public BatchWhitening {
         "Huang, Zhou, Zhu, Liu & Shao 2019",
         [] {
           std::vector<RuleParameter> all = parameters(64, 1e-5);
-          all.push_back({"iterations", 5, 1, 20, "T, of Newton's; many more let rounding grow"});
+          all.push_back(
+              {"iterations", 5, 1, 20, "T, of Newton's; many more let rounding grow", true});
           return all;
         }(),
         {"none", "none", "all to all in a group: the covariance of the batch, T products"}};

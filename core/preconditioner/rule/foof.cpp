@@ -13,15 +13,15 @@ class Foof final : public Preconditioner {
  public:
   Foof(const PreconditionerParams& params, Index inputs)
       : damping_(params.own.value(rule_info(), "damping")),
-        inverse_interval_(static_cast<Scalar>(params.own.value(rule_info(), "inverse_interval"))),
+        inverse_interval_(
+            static_cast<std::uint64_t>(params.own.value(rule_info(), "inverse_interval"))),
         input_(inputs + 1, params.own.value(rule_info(), "statistics_momentum")) {}
 
   const RuleInfo& info() const override { return rule_info(); }
 
   void apply(const CurvatureView& view, MatrixRef gradient) override {
     input_.add(with_constant(view.x), view.compute);
-    if (count_[0] == 0) input_.invert(damping_);
-    count_[0] = count_[0] + 1 >= inverse_interval_ ? 0 : count_[0] + 1;
+    if ((view.step - 1) % inverse_interval_ == 0) input_.invert(damping_);
     const Matrix before = gradient;
     gradient.setZero();
     view.compute.add_product(1, {before}, input_.inverse(), gradient);
@@ -29,7 +29,6 @@ class Foof final : public Preconditioner {
 
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
     input_.visit_state(prefix + "input_", visit);
-    visit_vector(visit, prefix + "count", count_);
   }
 
  private:
@@ -39,15 +38,14 @@ class Foof final : public Preconditioner {
         "Benzing 2022",
         {{"damping", 0.1, 1e-12, 1e6, "lambda, added to the eigenvalues of A"},
          {"statistics_momentum", 0.05, 1e-6, 1, "weight of a new batch in A"},
-         {"inverse_interval", 10, 1, 1e6, "steps from one inverse of A to the next"}},
+         {"inverse_interval", 10, 1, 1e6, "steps from one inverse of A to the next", true}},
         {"G", "none", "all to all: second moment of the layer's inputs and its inverse"}};
     return info;
   }
 
   double damping_;
-  Scalar inverse_interval_;
+  std::uint64_t inverse_interval_;
   KroneckerFactor input_;
-  Vector count_ = Vector::Zero(1);  // steps since the last inverse
 };
 
 }  // namespace

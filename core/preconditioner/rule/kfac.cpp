@@ -13,13 +13,15 @@ namespace {
 ///   ν = min(1, √(kl_clip / (lr² <ΔG, G>))),
 /// with running means A of x̄ x̄ᵀ and S of δ δᵀ, the latter of targets drawn from the model or
 /// (sampled = 0) of the errors at hand. Either factor can be left out, and then counts as I.
-/// Source: Martens & Grosse 2015 (sections 3, 5 and 6.3). Departures: each layer clips by itself,
-/// where the paper scales the whole update by a quadratic model; no momentum of the update.
+/// Source: Martens & Grosse 2015 (sections 3, 5 and 6.3); the clip, in the place of their quadratic
+/// model: Ba, Grosse & Martens 2017. Departures: each layer clips by itself; no momentum of the
+/// update.
 class Kfac final : public Preconditioner {
  public:
   Kfac(const PreconditionerParams& params, Index units, Index inputs)
-      : interval_(static_cast<int>(params.own.value(rule_info(), "interval"))),
-        inverse_interval_(static_cast<Scalar>(params.own.value(rule_info(), "inverse_interval"))),
+      : interval_(static_cast<std::uint64_t>(params.own.value(rule_info(), "interval"))),
+        inverse_interval_(
+            static_cast<std::uint64_t>(params.own.value(rule_info(), "inverse_interval"))),
         root_damping_(std::sqrt(params.own.value(rule_info(), "damping"))),
         kl_clip_(params.own.value(rule_info(), "kl_clip")),
         sampled_(params.own.value(rule_info(), "sampled") != 0),
@@ -33,20 +35,16 @@ class Kfac final : public Preconditioner {
   FisherErrors fisher_errors() const override {
     return sampled_ && error_.is_used() ? FisherErrors::sampled : FisherErrors::none;
   }
-  int fisher_interval() const override { return interval_; }
+  int fisher_interval() const override { return static_cast<int>(interval_); }
   bool reads_delta() const override { return !sampled_ && error_.is_used(); }
 
   void apply(const CurvatureView& view, MatrixRef gradient) override {
-    const auto step = static_cast<int>(counts_[0]);  // since the last statistics
-    if (step == 0) {
+    if ((view.step - 1) % interval_ == 0) {
       if (input_.is_used()) input_.add(with_constant(view.x), view.compute);
       if (error_.is_used()) error_.add(sampled_ ? view.fisher_delta : view.delta, view.compute);
     }
-    counts_[0] = static_cast<Scalar>((step + 1) % interval_);
-    if (counts_[1] == 0) invert();
-    counts_[1] = counts_[1] + 1 >= inverse_interval_ ? 0 : counts_[1] + 1;
-
-    const Matrix before = gradient;
+    if ((view.step - 1) % inverse_interval_ == 0) invert();
+    if (kl_clip_ > 0) before_ = gradient;
     if (input_.is_used()) {
       scratch_ = gradient;
       gradient.setZero();
@@ -59,14 +57,13 @@ class Kfac final : public Preconditioner {
     }
     if (kl_clip_ == 0) return;
     const double divergence = learning_rate_ * learning_rate_ *
-                              before.cast<double>().cwiseProduct(gradient.cast<double>()).sum();
+                              before_.cast<double>().cwiseProduct(gradient.cast<double>()).sum();
     if (divergence > kl_clip_) gradient *= static_cast<Scalar>(std::sqrt(kl_clip_ / divergence));
   }
 
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
     input_.visit_state(prefix + "input_", visit);
     error_.visit_state(prefix + "error_", visit);
-    visit_vector(visit, prefix + "counts", counts_);
   }
 
  private:
@@ -76,12 +73,14 @@ class Kfac final : public Preconditioner {
         "Martens & Grosse 2015; each layer clips its own update",
         {{"damping", 0.03, 1e-12, 1e6, "lambda"},
          {"statistics_momentum", 0.05, 1e-6, 1, "weight of a new batch in the factors"},
-         {"interval", 1, 1, 1e6, "steps from one look at the factors to the next"},
-         {"inverse_interval", 10, 1, 1e6, "steps from one inverse of the factors to the next"},
+         {"interval", 1, 1, 1e6, "steps from one look at the factors to the next", true},
+         {"inverse_interval", 10, 1, 1e6, "steps from one inverse of the factors to the next",
+          true},
          {"kl_clip", 1e-3, 0, 1e6, "bound of lr^2 <update, gradient>; 0: none"},
-         {"input_factor", 1, 0, 1, "0: leave A out"},
-         {"error_factor", 1, 0, 1, "0: leave S out"},
-         {"sampled", 1, 0, 1, "0: S of the errors at hand, not of targets drawn from the model"}},
+         {"input_factor", 1, 0, 1, "0: leave A out", true},
+         {"error_factor", 1, 0, 1, "0: leave S out", true},
+         {"sampled", 1, 0, 1, "0: S of the errors at hand, not of targets drawn from the model",
+          true}},
         {"G", "none",
          "all to all: second moments of the layer's inputs and errors, and their inverses; errors "
          "of drawn targets from above"}};
@@ -97,14 +96,12 @@ class Kfac final : public Preconditioner {
     if (error_.is_used()) error_.invert(root_damping_ / pi);
   }
 
-  int interval_;
-  Scalar inverse_interval_;
+  std::uint64_t interval_, inverse_interval_;
   double root_damping_, kl_clip_;
   bool sampled_;
   double learning_rate_;
   KroneckerFactor input_, error_;
-  Vector counts_ = Vector::Zero(2);  // steps since the last statistics and the last inverses
-  Matrix scratch_;
+  Matrix scratch_, before_;
 };
 
 }  // namespace

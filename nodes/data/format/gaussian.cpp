@@ -52,6 +52,9 @@ class Gaussian final : public DataFormat {
             .train = draw(first_train_sample, params.train_samples, params),
             .test = draw(first_test_sample, params.test_samples, params)};
   }
+  std::size_t train_samples(const GeneratedParams& params) const override {
+    return static_cast<std::size_t>(params.train_samples);
+  }
   std::size_t samples(const GeneratedParams& params) const override {
     return static_cast<std::size_t>(params.train_samples) +
            static_cast<std::size_t>(params.test_samples);
