@@ -70,4 +70,12 @@ refuses "a batch whitener with delays" "overlapped" --set decorrelation.rule=ite
 refuses "rules without a mode in common" "a mode in common" --set decorrelation.rule=zca --set layer.hidden2.decorrelation=foldiak1990
 refuses "a number that could be octal" "a whole number" --set learning.epochs=010
 refuses "a step where there is none" "gauss_seidel" --set decorrelation.integrator=gauss_seidel --set decorrelation.step=1
+
+# Targets that are no labels have no accuracy.
+fresh
+$lateral run sims/correlations_skew_descent/experiment.textproto --quiet --set learning.epochs=5 --out "$dir"
+check "a regression has its accuracy as nan" test "$(sed -n 2p "$dir/metrics.csv" | cut -d, -f3,5)" = nan,nan
+check "it can be evaluated" grep -q "accuracy -" <($lateral evaluate "$dir")
+$lateral plot "$dir" >"$work/out"
+check "and plotted, by its losses" grep -q learning_curves.png "$work/out"
 finish
