@@ -88,6 +88,12 @@ void check_network(const Settings& all, const ImageShape& image) {
     throw UserError(all.where_is("execution.precision") + ": execution.precision is bf16, which " +
                     settings.execution().product() +
                     " cannot do on this processor; expected float32, or execution.product: eigen");
+  if (image.height == 1 &&
+      (settings.data().crop_padding() > 0 || settings.data().horizontal_flip()))
+    throw UserError(all.where_is(settings.data().crop_padding() > 0 ? "data.crop_padding"
+                                                                    : "data.horizontal_flip") +
+                    ": data.crop_padding and data.horizontal_flip are for images, and " +
+                    settings.data().format() + " has none; expected neither");
   const proto::Decorrelation& decorrelation = settings.decorrelation();
   if (decorrelation.demean() == proto::Demean::batch && settings.learning().batch_size() == 1)
     throw UserError(

@@ -9,7 +9,7 @@ namespace lateral {
 
 void Ports::add(std::unique_ptr<Link> link) {
   std::string peer = link->peer();
-  ports_[std::move(peer)] = std::make_unique<Port>(std::move(link), executor_);
+  ports_[std::move(peer)] = std::make_shared<Port>(std::move(link), executor_);
 }
 
 awaitable<void> Ports::run() {
@@ -72,12 +72,15 @@ void Ports::close(Port& port, const std::string& why) {
 }
 
 void Ports::send(const std::string& peer, Message message) {
-  Port& port = *ports_.at(peer);  // the set of ports is fixed while processes run
+  // The set of ports is fixed while processes run; but a heartbeat may still be on its way to a
+  // port whose node has just ended, within a process that goes on.
+  const std::weak_ptr<Port> to = ports_.at(peer);
   auto shared = std::make_shared<Message>(std::move(message));
-  asio::post(executor_, [&port, shared] {
-    if (port.closed) return;
-    port.outgoing.push_back(std::move(*shared));
-    port.outgoing_changed.notify();
+  asio::post(executor_, [to, shared] {
+    const std::shared_ptr<Port> port = to.lock();
+    if (port == nullptr || port->closed) return;
+    port->outgoing.push_back(std::move(*shared));
+    port->outgoing_changed.notify();
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -83,7 +84,7 @@ class Ports final : public Outbox {
 
   asio::any_io_executor executor_;
   std::size_t incoming_max_;
-  std::map<std::string, std::unique_ptr<Port>> ports_;
+  std::map<std::string, std::shared_ptr<Port>> ports_;
   Changed changed_;          // of any port
   std::string served_last_;  // by receive_any(), which takes turns
 };

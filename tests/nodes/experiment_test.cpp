@@ -159,6 +159,8 @@ TEST_CASE("settings that do not go together are refused") {
                         "learning.preconditioner_parameter.sampled=0"}),
              {"learning.preconditioner=kfac", "weight_perturbation"}));
   CHECK(says(with_base({"learning.preconditioner_parameter.damping=1"}), {"expected none"}));
+  CHECK(says(with_base({"data.format=gaussian", "layer.output.units=2", "data.crop_padding=1"}),
+             {"--set data.crop_padding=1", "gaussian has none"}));
   CHECK(says(with_base({"data.target=input"}), {"expected 784, the inputs of mnist"}));
   CHECK(says(with_base({"data.target=teacher"}), {"cross_entropy", "squared_error"}));
   CHECK(with_base({"data.target=teacher", "learning.loss=squared_error", "layer.output.units=3"}) ==
