@@ -41,7 +41,7 @@ class RuleParameters {
     if (const auto found = set_.find(name); found != set_.end()) return found->second;
     for (const RuleParameter& parameter : info.parameters)
       if (parameter.name == name) return parameter.value;
-    LATERAL_CHECK(!"a parameter that the rule declares");
+    LATERAL_CHECK(false && "a parameter that the rule declares");
     return 0;
   }
   const std::map<std::string, double>& set() const { return set_; }

@@ -165,11 +165,12 @@ void complete_parameters(const Settings& all, const std::string& path, const Dec
     if (!values.emplace(parameter.name(), parameter.value()).second)
       throw UserError(where + ": " + path + parameter.name() + " is given twice, expected once");
   }
-  for (const auto& [name, declared] : known)
-    if (std::all_of(declared.begin(), declared.end(), [&](const RuleParameter* parameter) {
-          return parameter->value == declared.front()->value;
-        }))
-      values.emplace(name, declared.front()->value);
+  for (const auto& [name, declared] : known) {
+    const double first = declared.front()->value;
+    if (std::all_of(declared.begin(), declared.end(),
+                    [&](const RuleParameter* parameter) { return parameter->value == first; }))
+      values.emplace(name, first);
+  }
   parameters.Clear();
   for (const auto& [name, value] : values) {
     proto::Parameter& parameter = *parameters.Add();

@@ -1,4 +1,5 @@
 // The program `lateral`: its commands, their options, and its exit code.
+#include <google/protobuf/stubs/logging.h>
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
@@ -406,6 +407,7 @@ int main_throwing(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  google::protobuf::SetLogHandler(nullptr);  // what a stranger sends is told by us, in one line
   // Message bodies come and go at every step: keep their memory instead of asking the system anew.
   mallopt(M_MMAP_THRESHOLD, 256 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);

@@ -19,7 +19,7 @@ class WeightPerturbation final : public CreditRule {
   Signal signal() const override { return Signal::reward; }
   PerturbedPass perturbed_pass() const override { return PerturbedPass::all_weights; }
   void assign(const CreditView&, MatrixRef) const override {
-    LATERAL_CHECK(!"its gradient is not made of δ");
+    LATERAL_CHECK(false && "its gradient is not made of δ");
   }
 };
 

@@ -16,13 +16,13 @@ void begin_scaled_identity(Index n, const DecorrelationParams& params, Decorrela
 void DecorrelationRule::visit_state(const std::string&, const TensorVisitor&) {}
 
 const Matrix* DecorrelationRule::batch_matrix(ConstMatrixRef, const Compute&) {
-  LATERAL_CHECK(!"only rules that whiten the batch have this");
+  LATERAL_CHECK(false && "only rules that whiten the batch have this");
   return nullptr;
 }
 
 void DecorrelationRule::batch_backward(ConstMatrixRef, ConstMatrixRef, MatrixRef,
                                        const Compute&) const {
-  LATERAL_CHECK(!"only rules that whiten the batch have this");
+  LATERAL_CHECK(false && "only rules that whiten the batch have this");
 }
 
 }  // namespace lateral

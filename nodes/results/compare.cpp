@@ -73,19 +73,28 @@ Run read_run(const fs::path& folder) {
   return run;
 }
 
+/// Null where there is none. (What stands in the file may be anything.)
+const nlohmann::json& field(const nlohmann::json& object, const char* name) {
+  static const nlohmann::json none;
+  const auto found = object.find(name);
+  return found == object.end() ? none : *found;
+}
+
 std::string shown(const nlohmann::json& value) {
   if (value.is_null()) return "-";
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) return one_line(value.get_ref<const std::string&>());
+  if (value.is_structured()) return "?";
   if (!value.is_number_float()) return value.dump();
   char text[32];
   std::snprintf(text, sizeof text, "%.6g", value.get<double>());
   return text;
 }
 
-double sum_over_nodes(const nlohmann::json& summary, const char* field) {
+double sum_over_nodes(const nlohmann::json& summary, const char* name) {
   double sum = 0;
-  for (const nlohmann::json& node : summary.value("nodes", nlohmann::json::array()))
-    sum += node.value(field, 0.0);
+  for (const nlohmann::json& node : field(summary, "nodes"))
+    if (const nlohmann::json& value = field(node, name); value.is_number())
+      sum += value.get<double>();
   return sum;
 }
 
@@ -117,20 +126,17 @@ std::string compare_runs(const fs::path& a, const fs::path& b) {
   if (!differ) table += "the same settings\n";
   table += "\n";
   for (const char* key : {"version", "complete", "epochs", "steps"})
-    row(key, shown(first.summary[key]), shown(second.summary[key]));
-  for (const char* key : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}) {
-    const auto final_of = [&](const Run& run) {
-      const auto found = run.summary.find("final");
-      return found == run.summary.end() || found->is_null() ? nlohmann::json() : (*found)[key];
-    };
-    row(std::string("final ") + key, shown(final_of(first)), shown(final_of(second)));
-  }
+    row(key, shown(field(first.summary, key)), shown(field(second.summary, key)));
+  for (const char* key : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"})
+    row(std::string("final ") + key, shown(field(field(first.summary, "final"), key)),
+        shown(field(field(second.summary, "final"), key)));
   for (const char* key : {"train_samples_per_second", "wall_seconds"})
-    row(key, shown(first.summary[key]), shown(second.summary[key]));
+    row(key, shown(field(first.summary, key)), shown(field(second.summary, key)));
   for (const char* key : {"cpu_seconds", "messages_sent", "bytes_sent"})
     row(std::string(key) + " of all nodes", shown(sum_over_nodes(first.summary, key)),
         shown(sum_over_nodes(second.summary, key)));
-  table += first.summary["state_sha256"] == second.summary["state_sha256"]
+  const std::string state = shown(field(first.summary, "state_sha256"));
+  table += state == shown(field(second.summary, "state_sha256"))
                ? "\nthe learned states are the same, bit for bit\n"
                : "\nthe learned states differ\n";
   return table;

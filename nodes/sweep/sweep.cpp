@@ -48,6 +48,30 @@ void check_axis(const proto::Axis& axis, bool is_random, const std::string& wher
     throw UserError(name + " has no value, expected value: \"…\", or from and to");
 }
 
+/// How many settings these axes have; no longer counted above the limit.
+std::size_t count_settings(const std::vector<proto::Axis>& axes, std::uint32_t random) {
+  if (random > 0) return random;
+  std::size_t n = 1;
+  for (const proto::Axis& axis : axes)
+    if (n <= sweep_members_max) n *= static_cast<std::size_t>(axis.value_size());
+  return n;
+}
+
+/// Memory that the settings of a member of an arm take at most [bytes].
+std::size_t member_bytes(const std::vector<std::string>& common, const proto::Arm& arm,
+                         const std::vector<proto::Axis>& axes, std::size_t all_axes) {
+  std::size_t bytes = sizeof(SweepMember) + all_axes * sizeof(std::string);
+  for (const std::string& set : common) bytes += sizeof set + set.size();
+  for (const std::string& set : arm.set()) bytes += sizeof set + set.size();
+  for (const proto::Axis& axis : axes) {
+    std::size_t longest = 32;  // of a number that is drawn
+    for (const std::string& value : axis.value()) longest = std::max(longest, value.size());
+    // As path and value, as the two in one text, and the value among those of all axes.
+    bytes += 3 * sizeof(std::string) + 2 * axis.path().size() + 3 * longest;
+  }
+  return bytes;
+}
+
 /// Every combination of the axes' values.
 std::vector<Values> grid(const std::vector<proto::Axis>& axes) {
   std::vector<Values> all{{}};
@@ -59,9 +83,6 @@ std::vector<Values> grid(const std::vector<proto::Axis>& axes) {
         next.back().emplace_back(axis.path(), value);
       }
     all = std::move(next);
-    if (all.size() > sweep_members_max)
-      throw UserError("a sweep of more than " + std::to_string(sweep_members_max) +
-                      " members, expected fewer");
   }
   return all;
 }
@@ -151,7 +172,15 @@ Sweep load_sweep(const fs::path& file) {
                     std::to_string(experiment_bytes_max));
   std::ifstream stream{file, std::ios::binary};
   if (!stream) throw UserError(where + ": cannot be read");
-  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
+  Sweep sweep = parse_sweep({std::istreambuf_iterator<char>{stream}, {}}, file);
+  for (std::size_t i = 0; i < sweep.members.size(); ++i)  // complains now, not later
+    if (i == 0 || sweep.members[i].setting != sweep.members[i - 1].setting)
+      load_experiment(sweep.experiment, sweep.members[i].sets);
+  return sweep;
+}
+
+Sweep parse_sweep(const std::string& text, const fs::path& file) {
+  const std::string where = file.string();
   proto::Sweep settings;
   parse_text(text, where, settings);
 
@@ -224,11 +253,21 @@ Sweep load_sweep(const fs::path& file) {
           sweep.axes.push_back(axis.path());
       }
   }
-  std::size_t setting = 0;
+  std::size_t setting = 0, members = 0, bytes = 0;
   for (int a = 0; a < settings.arm_size(); ++a) {
     const proto::Arm& arm = settings.arm(a);
     std::vector<proto::Axis> axes(arm.axis().begin(), arm.axis().end());
     axes.insert(axes.end(), settings.axis().begin(), settings.axis().end());
+    // Before they are made: a few long axes would fill the memory.
+    const std::size_t n = count_settings(axes, settings.random()) * settings.seeds();
+    members += n;
+    bytes += n * member_bytes(common, arm, axes, sweep.axes.size());
+    if (members > sweep_members_max)
+      throw UserError(where + ": more than " + std::to_string(sweep_members_max) +
+                      " members, expected fewer");
+    if (bytes > sweep_bytes_max)
+      throw UserError(where + ": the settings of all members would take " + std::to_string(bytes) +
+                      " bytes, expected at most " + std::to_string(sweep_bytes_max));
     const std::vector<Values> combinations =
         settings.random() > 0 ? draws(axes, static_cast<std::uint32_t>(a), settings.random())
                               : grid(axes);
@@ -245,11 +284,7 @@ Sweep load_sweep(const fs::path& file) {
         member.sets.insert(member.sets.end(), validation.begin(), validation.end());
         member.sets.push_back("seed=" + std::to_string(member.seed));
         sweep.members.push_back(std::move(member));
-        if (sweep.members.size() > sweep_members_max)
-          throw UserError(where + ": more than " + std::to_string(sweep_members_max) +
-                          " members, expected fewer");
       }
-      load_experiment(sweep.experiment, sweep.members.back().sets);  // complains now, not later
       ++setting;
     }
   }
@@ -281,9 +316,11 @@ std::optional<SweepResult> from_line(const std::string& line) {
   if (!(stream >> result.state_sha256)) return std::nullopt;
   if (result.state_sha256 == "-")
     result.state_sha256.clear();
-  else if (result.state_sha256.size() != 64)
+  else if (result.state_sha256.size() != 64 ||
+           result.state_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
     return std::nullopt;
   std::getline(stream >> std::ws, result.message);
+  result.message = one_line(result.message);
   for (const auto known :
        {SweepResult::Status::done, SweepResult::Status::diverged, SweepResult::Status::failed})
     if (status == word(known)) {

@@ -28,6 +28,8 @@ struct Sweep {
 
 /// Reads and checks; also that every member is a valid experiment.  Throws UserError.
 Sweep load_sweep(const std::filesystem::path& file);
+/// The same from text, `file` being where it would lie; without the check of the members.
+Sweep parse_sweep(const std::string& text, const std::filesystem::path& file);
 
 /// The run directory of a member within the folder of its sweep.
 std::filesystem::path member_folder(const std::filesystem::path& sweep, std::size_t member);
@@ -60,5 +62,7 @@ std::string sweep_csv(const Sweep& sweep, const SweepResults& results);
 std::string sweep_table(const Sweep& sweep, const SweepResults& results);
 
 inline constexpr std::size_t sweep_members_max = 100000;
+/// Memory for the settings of all members.
+inline constexpr std::size_t sweep_bytes_max = std::size_t{256} << 20;
 
 }  // namespace lateral

@@ -1,0 +1,21 @@
+// Fuzz target: experiment files.
+#include "nodes/experiment.hpp"
+
+#include "tests/fuzz/fuzz.hpp"
+
+namespace lateral::fuzz {
+
+std::vector<std::string> seeds() { return {}; }
+
+}  // namespace lateral::fuzz
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace lateral;
+  if (size > experiment_bytes_max) return 0;
+  std::string text, again;
+  if (!fuzz::accepts([&] { text = parse_experiment(fuzz::text_of(data, size), "a", {}).text; }))
+    return 0;
+  fuzz::law(fuzz::accepts([&] { again = parse_experiment(text, "b", {}).text; }) && again == text,
+            "the effective configuration is an experiment that means itself");
+  return 0;
+}

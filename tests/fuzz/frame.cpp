@@ -1,0 +1,63 @@
+// Fuzz target: frames of a peer that belongs to the run, as a link takes them apart.
+#include "transport/frame.hpp"
+
+#include "tests/fuzz/fuzz.hpp"
+
+namespace lateral::fuzz {
+namespace {
+
+constexpr FrameLimits limits{header_bytes_max, std::size_t{1} << 16};
+
+std::string frame(const Message& message) {
+  return encode_head(message) + std::string(message.body.bytes(), '\1');
+}
+
+}  // namespace
+
+std::vector<std::string> seeds() {
+  Message activity, target, assignment;
+  activity.header.mutable_activity()->set_step(3);
+  activity.header.add_shape(2);
+  activity.header.add_shape(3);
+  activity.body = Block(6);
+  target.header.mutable_target()->add_labels(300);
+  assignment.header.mutable_assignment()->set_experiment("name: 'x'");
+  assignment.header.mutable_assignment()->add_peers()->set_address("unix:/tmp/x");
+  return {frame(activity), frame(target) + frame(activity), frame(assignment)};
+}
+
+}  // namespace lateral::fuzz
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace lateral;
+  std::span<const std::uint8_t> rest{data, size};
+  fuzz::accepts([&] {
+    while (rest.size() >= frame_prefix_bytes) {
+      const FramePrefix prefix =
+          decode_prefix(rest.first<frame_prefix_bytes>(), fuzz::limits, "peer");
+      fuzz::law(prefix.header_bytes <= fuzz::limits.header_bytes_max &&
+                    prefix.body_bytes <= fuzz::limits.body_bytes_max,
+                "no frame is larger than the limits");
+      rest = rest.subspan(frame_prefix_bytes);
+      if (rest.size() < prefix.header_bytes) return;
+      Message message;
+      message.header = decode_header(rest.first(prefix.header_bytes), prefix.body_bytes, "peer");
+      std::size_t values = message.header.shape_size() == 0 ? 0 : 1;
+      for (const std::uint32_t extent : message.header.shape()) values *= extent;
+      message.body = Block(values);
+      fuzz::law(message.body.bytes() == prefix.body_bytes, "a body is as long as its shape says");
+
+      // The same header may be written in several ways, of which encode_head has one.
+      const std::string head = encode_head(message);
+      const std::span<const std::uint8_t> again{reinterpret_cast<const std::uint8_t*>(head.data()),
+                                                head.size()};
+      decode_prefix(again.first<frame_prefix_bytes>(), fuzz::limits, "us");
+      message.header = decode_header(again.subspan(frame_prefix_bytes), message.body.bytes(), "us");
+      fuzz::law(encode_head(message) == head, "what is sent is read and sent again the same");
+
+      rest = rest.subspan(prefix.header_bytes);
+      rest = rest.subspan(std::min(rest.size(), prefix.body_bytes));
+    }
+  });
+  return 0;
+}

@@ -1,0 +1,76 @@
+// Fuzz target: what a stranger sends over a socket to either side of a handshake.
+#include "transport/handshake.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
+
+#include "tests/fuzz/fuzz.hpp"
+#include "transport/socket_link.hpp"
+
+namespace lateral::fuzz {
+namespace {
+
+/// Less than a socket takes in before anybody reads.
+constexpr std::size_t bytes_max = std::size_t{1} << 16;
+
+const Credentials credentials{Secret{1, 2, 3}, std::string(32, 'd')};
+
+awaitable<void> dialled(Link& link) {
+  const auto expects = [](const std::string& name) { return name == "hidden1"; };
+  const std::string name = co_await handshake_as_dialled(link, credentials, "source", expects);
+  law(name.empty(), "a stranger is not let in");
+}
+
+awaitable<void> dialler(Link& link) {
+  co_await handshake_as_dialler(link, credentials, "hidden1", "source");
+  law(false, "a stranger is not believed");
+}
+
+}  // namespace
+
+std::vector<std::string> seeds() {
+  using namespace std::string_literals;
+  Message hello, proof, challenge, welcome, refusal;
+  wire::Hello& fields = *hello.header.mutable_hello();
+  fields.set_protocol_version(protocol_version);
+  fields.set_configuration_digest(credentials.configuration_digest);
+  fields.set_from("hidden1");
+  fields.set_to("source");
+  fields.set_nonce(std::string(32, 'n'));
+  proof.header.mutable_proof()->set_proof(std::string(32, 'p'));
+  challenge.header.mutable_challenge()->set_nonce(std::string(32, 'n'));
+  challenge.header.mutable_challenge()->set_proof(std::string(32, 'p'));
+  welcome.header.mutable_welcome();
+  refusal.header.mutable_refusal()->set_reason("no");
+  return {"d"s + encode_head(hello) + encode_head(proof),
+          "D"s + encode_head(challenge) + encode_head(welcome), "D"s + encode_head(refusal)};
+}
+
+}  // namespace lateral::fuzz
+
+/// The first byte says which side is ours: 'D' dials.
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace lateral;
+  if (size == 0 || size > fuzz::bytes_max) return 0;
+  static asio::io_context io{1};
+  asio::local::stream_protocol::socket ours{io}, theirs{io};
+  asio::local::connect_pair(ours, theirs);
+  asio::write(theirs, asio::buffer(data + 1, size - 1));
+  theirs.shutdown(asio::socket_base::shutdown_send);
+
+  const std::unique_ptr<Link> link = make_socket_link(std::move(ours), "stranger");
+  bool ended = false;
+  asio::co_spawn(io, data[0] == 'D' ? fuzz::dialler(*link) : fuzz::dialled(*link),
+                 [&](const std::exception_ptr& failure) {
+                   ended = true;
+                   fuzz::accepts([&] {
+                     if (failure) std::rethrow_exception(failure);
+                   });
+                 });
+  io.restart();
+  io.run();
+  fuzz::law(ended, "a handshake ends when the stranger has hung up");
+  return 0;
+}
