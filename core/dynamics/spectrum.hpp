@@ -12,8 +12,8 @@ namespace lateral {
 /// Power iteration that keeps its vectors from step to step. M moves by O(η) a step, so few
 /// iterations a step keep the vectors close: until ‖p‖ exceeds v · p by less than 0.02 %, and at
 /// most iterations_max. In the first steps M may grow in a direction that v does not have yet: an
-/// input that M was updated by does, and is mixed into v. Each iteration costs one product of M with
-/// a vector for each end:
+/// input that M was updated by does, and is mixed into v. Each iteration costs one product of M
+/// with a vector for each end:
 ///   largest:  p = M v,          λ_max ≈ ‖p‖,        next v = p / ‖p‖
 ///   smallest: q = c w − M w,    λ_min ≈ c − ‖q‖,    next w = q / ‖q‖,   c the bound on λ_max
 /// Both estimates err towards the inside of the spectrum; bound() widens them by a margin.

@@ -21,7 +21,8 @@ std::vector<std::string> seeds() {
     std::fill_n(tensor.values.data(), 6, 0.5F);
     checkpoint.tensors.push_back(std::move(tensor));
   }
-  return {written_by([&](const std::string& file) { write_checkpoint(file, checkpoint); })};
+  return {written_by(
+      [&](const std::string& file) { write_checkpoint(file, file + ".previous", checkpoint); })};
 }
 
 }  // namespace lateral::fuzz
