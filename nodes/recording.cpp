@@ -67,8 +67,9 @@ Recorded to_recorded(proto::Recorded::Kind kind) {
   throw std::logic_error("recorded");
 }
 
+/// `selected` counts the units of all records.
 Record read_record(const Settings& settings, const Experiment& experiment,
-                   const proto::Record& from) {
+                   const proto::Record& from, std::size_t& selected) {
   const std::string path = "recording.record." + from.name();
   if (!is_name(from.name()))
     throw UserError(settings.where_is(path) + ": a record is called '" + from.name() +
@@ -95,6 +96,11 @@ Record read_record(const Settings& settings, const Experiment& experiment,
     record.layers.push_back(
         {layer.name, units,
          shape_of(from, layer.params, units.size(), experiment.batches.batch_size)});
+    selected += units.size();
+    if (selected > recorded_units_max)
+      throw UserError(settings.where_is(path) + ": the records up to '" + from.name() +
+                      "' select more than " + std::to_string(recorded_units_max) +
+                      " units, expected fewer layers or units");
   }
   if (!known)
     throw UserError(settings.where_is(path + ".layer") + ": " + path + ".layer is '" +
@@ -196,9 +202,10 @@ std::vector<Record> read_records(const Settings& settings, const Experiment& exp
                     std::to_string(recording.record_size()) + " records, expected at most " +
                     std::to_string(records_max));
   std::vector<Record> records;
+  std::size_t selected = 0;
   std::set<std::string> names;
   for (const proto::Record& record : recording.record()) {
-    records.push_back(read_record(settings, experiment, record));
+    records.push_back(read_record(settings, experiment, record, selected));
     if (!names.insert(record.name()).second)
       throw UserError(settings.where_is("recording.record." + record.name()) +
                       ": the record name '" + record.name() +

@@ -64,5 +64,7 @@ void check_recording_size(const Experiment& experiment, std::uint64_t steps_per_
                           const std::string& where);
 
 inline constexpr int records_max = 64;
+/// Units that all records select together, each of which takes 8 bytes in every process.
+inline constexpr std::size_t recorded_units_max = std::size_t{1} << 24;
 
 }  // namespace lateral

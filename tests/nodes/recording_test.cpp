@@ -110,6 +110,18 @@ TEST_CASE("what would not fit is refused before anything starts") {
   }
 }
 
+TEST_CASE("a small file cannot ask for more memory than the limit on selected units") {
+  std::string text = "recording { size_limit_mb: 1000000000 ";
+  for (int i = 0; i < 3; ++i)
+    text += "record { name: 'r" + std::to_string(i) + "' what: activity samples: 1 } ";
+  text += "} ";
+  for (int i = 0; i < 100; ++i)
+    text += "layer { name: 'l" + std::to_string(i) + "' units: 65536 } ";
+  text += "layer { name: 'output' units: 10 }";
+  CHECK_THROWS_WITH_AS(parse_experiment(text, "f", {}),
+                       doctest::Contains("select more than 16777216 units"), UserError);
+}
+
 std::vector<Message> recorded_by(SimulatedNetwork& network, const std::string& layer) {
   std::vector<Message> found;
   for (const Message& message : network.told_by(layer))

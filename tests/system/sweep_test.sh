@@ -75,6 +75,8 @@ refuses "a path twice" "given more than once" 's/"decorrelation.learning_rate"/"
 refuses "a value twice" "a value twice" 's/value: "1e-2"/value: "1e-3"/'
 refuses "a name with a path in it" "letters, digits" 's/^name.*/name: "..\/out"/'
 refuses "too many draws" "more than 100000" 's/^seeds.*/random: 1000000000/'
+refuses "draws that the memory does not hold" "would take" \
+  "s/^seeds.*/random: 90000 axis { path: \"$(printf 'x%.0s' {1..2000})\" value: \"1\" }/"
 sed -i 's/epochs=6/epochs=7/' "$work/r1/sweep.textproto"
 $lateral sweep --resume "$work/r1" --quiet 2>"$work/err"; rc=$?
 check "a sweep that was edited is not gone on with: exit 2 (is $rc)" test $rc = 2
