@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "nodes/failure.hpp"
+#include "nodes/name.hpp"
 #include "nodes/plugins.hpp"
 #include "nodes/settings.hpp"
 #include "transport/handshake.hpp"
@@ -449,14 +450,6 @@ Experiment to_experiment(const proto::Experiment& settings) {
 }
 
 }  // namespace
-
-bool is_name(const std::string& name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  };
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed);
-}
 
 Index Experiment::micro_batch(Index batch) const {
   const Index share = (batch + micro_batches - 1) / micro_batches;

@@ -100,9 +100,6 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
 /// The text of an experiment with the plug-ins of this process recorded in it.
 std::string with_plugins(const std::string& text, const std::string& origin);
 
-/// Letters, digits, '_' and '-', 1 to 64 of them: what names a run, a sweep or a layer.
-bool is_name(const std::string& name);
-
 /// True if two effective configurations differ in nothing but learning.epochs. `origin` names where
 /// the second comes from.  Throws UserError if it is not an experiment.
 bool differs_only_in_epochs(const std::string& text, const std::string& other,

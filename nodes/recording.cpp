@@ -7,6 +7,7 @@
 
 #include "nodes/experiment.hpp"
 #include "nodes/failure.hpp"
+#include "nodes/name.hpp"
 #include "nodes/settings.hpp"
 
 namespace lateral {

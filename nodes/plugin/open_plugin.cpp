@@ -11,6 +11,7 @@
 
 #include "core/plugin.hpp"
 #include "nodes/failure.hpp"
+#include "nodes/name.hpp"
 
 namespace lateral {
 namespace {
@@ -19,12 +20,6 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const fs::path& file, const std::string& reason) {
   throw UserError("plug-in " + file.string() + ": " + reason);
-}
-
-bool is_rule_name(std::string_view name) {
-  return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of(
-             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == name.npos;
 }
 
 void check_build(const fs::path& file, const std::string& bytes) {
@@ -46,7 +41,7 @@ void check_build(const fs::path& file, const std::string& bytes) {
 
 void add_rule(const fs::path& file, const PluginRule& rule) {
   const std::string name{rule.name};
-  if (!is_rule_name(name))
+  if (!is_name(name))
     refuse(file, "has a rule called '" + name + "', expected 1 to 64 letters, digits, '_' and '-'");
   const bool added = std::visit(
       [&](auto* make) {
@@ -72,8 +67,9 @@ std::string read_plugin(const fs::path& file) {
 
 void open_plugin(const fs::path& file, const std::string& bytes) {
   check_build(file, bytes);
-  // From memory: the file at its path may have been replaced since its bytes were read. Never
-  // closed: the tables point into it.
+  // From memory: the file at its path may have been replaced since its bytes were read. The library
+  // is never closed, since the tables point into it; nor is the descriptor, by whose number dlopen
+  // tells plug-ins apart.
   const int memory = ::memfd_create(file.filename().c_str(), MFD_CLOEXEC);
   std::size_t written = 0;
   while (memory >= 0 && written < bytes.size()) {

@@ -14,6 +14,7 @@
 #include "core/random.hpp"
 #include "nodes/experiment.hpp"
 #include "nodes/failure.hpp"
+#include "nodes/name.hpp"
 #include "nodes/settings.hpp"
 #include "nodes/version.hpp"
 #include "proto/sweep.pb.h"
