@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/check.hpp"
 #include "nodes/failure.hpp"
@@ -28,8 +29,22 @@ double Coordinator::accuracy(const wire::Sums& sums) const {
              : 0;
 }
 
-Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress)
-    : experiment_{experiment}, plan_{plan}, progress_{progress}, nodes_{network_nodes(experiment)} {
+CheckpointLimits checkpoint_limits(const Experiment& experiment) {
+  // A layer keeps at most a score of tensors, and has some to spare here.
+  constexpr std::size_t tensors_max = 32;
+  const std::size_t largest = experiment.tensor_bytes_max();
+  return {largest, tensors_max * experiment.layers.size() * largest};
+}
+
+Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress,
+                         bool recoverable)
+    : experiment_{experiment},
+      plan_{plan},
+      progress_{progress},
+      recoverable_{recoverable},
+      nodes_{network_nodes(experiment)},
+      links_{network_links(experiment)} {
+  for (const NodeSpec& node : nodes_) members_[node.name];
   for (const CheckpointTensor& tensor : plan.start.tensors) {
     const auto& layers = experiment.layers;
     if (std::none_of(layers.begin(), layers.end(),
@@ -42,38 +57,19 @@ Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Prog
 
 void Coordinator::handle(const std::string& node, Message message, Outbox& out) {
   const wire::Header& header = message.header;
+  if (header.report() > 0) {
+    members_[node].said = header.report();
+    if (!is_new(node, header.report())) return draw_line(out);
+  }
   switch (header.content_case()) {
     case wire::Header::kListening:
-      addresses_[node] = header.listening().address();
-      if (addresses_.size() == nodes_.size()) assign(out);
-      return;
+      members_[node].address = header.listening().address();
+      members_[node].called = true;
+      return assign(out);
     case wire::Header::kPrepared:
-      prepared_.insert(node);
-      if (prepared_.size() < nodes_.size()) return;
-      for (const NodeSpec& spec : nodes_) {
-        Message connect;
-        connect.header.mutable_connect();
-        out.send(spec.name, std::move(connect));
-      }
-      return;
+      return on_prepared(node, out);
     case wire::Header::kReady:
-      if (node == source_name) data_ = header.ready();
-      ready_.insert(node);
-      if (ready_.size() < nodes_.size()) return;
-      if (plan_.directory) open_tables();
-      for (const NodeSpec& spec : nodes_) {
-        Message begin;
-        begin.header.mutable_begin();
-        out.send(spec.name, std::move(begin));
-      }
-      began_ = epoch_began_ = last_step_ = Clock::now();
-      if (plan_.resumed) epoch_sums_ = plan_.start.train;
-      if (!plan_.evaluate_only)
-        progress_.note(std::to_string(data_.train_samples()) + " training samples, " +
-                       std::to_string(data_.evaluate_samples()) + " to evaluate; " +
-                       std::to_string(data_.train_steps_per_epoch()) + " steps an epoch");
-      progress_.begin(data_.train_steps_per_epoch(), last_step_number_);
-      return;
+      return on_ready(node, header.ready(), out);
     case wire::Header::kProgress:
       return on_progress(header.progress());
     case wire::Header::kEpochResult:
@@ -89,7 +85,7 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
     case wire::Header::kTensor:
       return on_tensor(node, std::move(message));
     case wire::Header::kSnapshotDone:
-      return on_snapshot_done(node, header.snapshot_done());
+      return on_snapshot_done(node, header.snapshot_done(), out);
     case wire::Header::kFinished:
       finished_[node] = header.finished();
       return;
@@ -113,42 +109,185 @@ void Coordinator::open_tables() {
                      plan_.resumed ? std::optional(plan_.start.step) : std::nullopt);
 }
 
-void Coordinator::assign(Outbox& out) {
-  const auto links = network_links(experiment_);
-  for (const NodeSpec& spec : nodes_) {
-    Message message;
-    wire::Assignment& assignment = *message.header.mutable_assignment();
-    assignment.set_experiment(experiment_.text);
-    if (spec.name == source_name) assignment.set_data_directory(plan_.data_directory);
-    for (const auto& [first, second] : links) {
-      if (first != spec.name && second != spec.name) continue;
-      wire::Peer& peer = *assignment.add_peers();
-      peer.set_dial(second == spec.name);
-      peer.set_name(second == spec.name ? first : second);
-      peer.set_address(addresses_.at(peer.name()));
-    }
-    std::uint32_t tensors = 0;
-    for (const CheckpointTensor& tensor : plan_.start.tensors)
-      tensors += tensor.layer == spec.name ? 1 : 0;
-    assignment.set_tensors(tensors);
-    if (plan_.resumed) {
-      assignment.set_first_step(plan_.start.step);
-      assignment.set_first_epoch(plan_.start.epoch);
-      *assignment.mutable_train() = plan_.start.train;
-    }
-    assignment.set_evaluate_only(plan_.evaluate_only);
-    assignment.set_threads(static_cast<std::uint32_t>(plan_.threads));
-    out.send(spec.name, std::move(message));
+bool Coordinator::is_new(const std::string& node, std::uint64_t report) {
+  std::uint64_t& reports = members_[node].reports;
+  if (report <= reports) return false;
+  if (report != reports + 1)
+    throw_transport(TransportError::out_of_sequence, "report " + std::to_string(report) + " of " +
+                                                         node + " came where " +
+                                                         std::to_string(reports + 1) + " was due");
+  reports = report;
+  // The readout has something new to say when all the others have caught up.
+  if (node == readout_name)
+    std::erase_if(catching_up_, [&](const Catching& replacement) {
+      if (!members_[replacement.node].begun) return false;
+      restarts_[replacement.restart].seconds = seconds_between(replacement.lost, Clock::now());
+      return true;
+    });
+  return true;
+}
 
-    for (const CheckpointTensor& tensor : plan_.start.tensors) {
-      if (tensor.layer != spec.name) continue;
-      Message state;
-      state.header.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-      state.header.mutable_tensor()->set_name(tensor.name);
-      state.body = Block(tensor.values.size());
-      std::copy(tensor.values.values().begin(), tensor.values.values().end(), state.body.data());
-      out.send(spec.name, std::move(state));
+std::optional<std::uint32_t> Coordinator::replace(const std::string& node,
+                                                  const std::string& reason) {
+  const Member before = members_[node];
+  if (!recoverable_ || before.restarts >= experiment_.restarts_max) return std::nullopt;
+  Member& member = members_[node] = {};
+  member.generation = before.generation + 1;
+  member.restarts = before.restarts + 1;
+  member.reports = before.reports;
+  member.said = line_ ? line_->reports.at(node) : 0;
+  std::erase_if(catching_up_, [&](const Catching& other) { return other.node == node; });
+  catching_up_.push_back({restarts_.size(), node, Clock::now()});
+  restarts_.push_back({node, member.generation, last_step_number_, reason, std::nullopt});
+  progress_.note("node '" + node + "' " + reason + "; it is replaced" +
+                 (line_ ? " from step " + std::to_string(line_->done.step()) : ""));
+  progress_.replaced(restarts_.size());
+  return member.generation;
+}
+
+void Coordinator::dismiss(Outbox& out) const {
+  for (const NodeSpec& spec : nodes_) {
+    Message leave;
+    leave.header.mutable_leave();
+    out.send(spec.name, std::move(leave));
+  }
+}
+
+std::vector<std::string> Coordinator::peers_of(const std::string& node) const {
+  std::vector<std::string> peers;
+  for (const auto& [first, second] : links_) {
+    if (first == node) peers.push_back(second);
+    if (second == node) peers.push_back(first);
+  }
+  return peers;
+}
+
+wire::Peer Coordinator::peer_as_seen_by(const std::string& node, const std::string& peer) const {
+  const Member& member = members_.at(peer);
+  wire::Peer seen;
+  seen.set_name(peer);
+  seen.set_address(member.address);
+  seen.set_generation(member.generation);
+  seen.set_dial(std::find(links_.begin(), links_.end(), std::pair(peer, node)) != links_.end());
+  return seen;
+}
+
+bool Coordinator::all(bool Member::*flag) const {
+  return std::all_of(members_.begin(), members_.end(),
+                     [flag](const auto& entry) { return entry.second.*flag; });
+}
+
+void Coordinator::assign(Outbox& out) {
+  const auto has_called = [&](const std::string& name) { return members_.at(name).called; };
+  for (const NodeSpec& spec : nodes_) {
+    const std::vector<std::string> peers = peers_of(spec.name);
+    if (!members_[spec.name].assigned && has_called(spec.name) &&
+        std::all_of(peers.begin(), peers.end(), has_called))
+      assign(spec.name, out);
+  }
+}
+
+std::vector<CheckpointTensor> Coordinator::state_of(const std::string& node) const {
+  std::vector<CheckpointTensor> state;
+  if (!line_) {
+    for (const CheckpointTensor& tensor : plan_.start.tensors)
+      if (tensor.layer == node) state.push_back(tensor);
+    return state;
+  }
+  if (node == source_name || node == readout_name) return state;
+  const RunDirectory& directory = *plan_.directory;
+  try {
+    Checkpoint checkpoint =
+        read_checkpoint(next_line_ ? directory.previous_checkpoint() : directory.checkpoint(),
+                        checkpoint_limits(experiment_), node);
+    LATERAL_CHECK(checkpoint.step == line_->done.step() && checkpoint.epoch == line_->done.epoch());
+    return std::move(checkpoint.tensors);
+  } catch (const UserError& damage) {
+    throw NetworkError("node '" + node + "' cannot be replaced: " + damage.what());
+  }
+}
+
+void Coordinator::assign(const std::string& node, Outbox& out) {
+  members_[node].assigned = true;
+  const std::vector<CheckpointTensor> state = state_of(node);
+  Message message;
+  wire::Assignment& assignment = *message.header.mutable_assignment();
+  assignment.set_experiment(experiment_.text);
+  if (node == source_name) assignment.set_data_directory(plan_.data_directory);
+  for (const std::string& peer : peers_of(node))
+    *assignment.add_peers() = peer_as_seen_by(node, peer);
+  assignment.set_tensors(static_cast<std::uint32_t>(state.size()));
+  if (line_) {
+    const wire::SnapshotDone& part = line_->parts.at(node);
+    assignment.set_first_step(part.step());
+    assignment.set_first_epoch(part.epoch());
+    assignment.set_ended(part.final());
+    assignment.set_after_snapshot(true);
+    *assignment.mutable_train() = part.train();
+    *assignment.mutable_counts() = part.counts();
+    assignment.set_reports(line_->reports.at(node));
+  } else if (plan_.resumed) {
+    assignment.set_first_step(plan_.start.step);
+    assignment.set_first_epoch(plan_.start.epoch);
+    *assignment.mutable_train() = plan_.start.train;
+  }
+  assignment.set_evaluate_only(plan_.evaluate_only);
+  assignment.set_threads(static_cast<std::uint32_t>(plan_.threads));
+  assignment.set_recoverable(recoverable_);
+  out.send(node, std::move(message));
+
+  for (const CheckpointTensor& tensor : state) {
+    Message piece;
+    piece.header.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
+    piece.header.mutable_tensor()->set_name(tensor.name);
+    piece.body = tensor.values;
+    out.send(node, std::move(piece));
+  }
+}
+
+void Coordinator::on_prepared(const std::string& node, Outbox& out) {
+  Member& member = members_[node];
+  member.prepared = true;
+  // It can be called from now on.
+  if (member.generation > 0)
+    for (const std::string& peer : peers_of(node)) {
+      if (!members_[peer].assigned) continue;
+      Message replaced;
+      *replaced.header.mutable_replaced()->mutable_peer() = peer_as_seen_by(peer, node);
+      out.send(peer, std::move(replaced));
     }
+  if (!all(&Member::prepared)) return;
+  for (const NodeSpec& spec : nodes_) {
+    if (std::exchange(members_[spec.name].connected, true)) continue;
+    Message connect;
+    connect.header.mutable_connect();
+    out.send(spec.name, std::move(connect));
+  }
+}
+
+void Coordinator::on_ready(const std::string& node, const wire::Ready& ready, Outbox& out) {
+  if (node == source_name) data_ = ready;
+  members_[node].ready = true;
+  if (has_begun()) return begin(out);
+  if (!all(&Member::ready)) return;
+  if (plan_.directory) open_tables();
+  begin(out);
+  began_ = epoch_began_ = last_step_ = Clock::now();
+  if (plan_.resumed) epoch_sums_ = plan_.start.train;
+  if (!plan_.evaluate_only)
+    progress_.note(std::to_string(data_.train_samples()) + " training samples, " +
+                   std::to_string(data_.evaluate_samples()) + " to evaluate; " +
+                   std::to_string(data_.train_steps_per_epoch()) + " steps an epoch");
+  progress_.begin(data_.train_steps_per_epoch(), last_step_number_);
+}
+
+void Coordinator::begin(Outbox& out) {
+  for (const NodeSpec& spec : nodes_) {
+    Member& member = members_[spec.name];
+    if (!member.ready || std::exchange(member.begun, true)) continue;
+    Message message;
+    message.header.mutable_begin();
+    out.send(spec.name, std::move(message));
   }
 }
 
@@ -205,23 +344,28 @@ void Coordinator::on_tensor(const std::string& node, Message message) {
   open_[node].push_back(std::move(tensor));
 }
 
-void Coordinator::on_snapshot_done(const std::string& node, const wire::SnapshotDone& done) {
-  parts_[node].push_back({std::move(open_[node]), done});
+void Coordinator::on_snapshot_done(const std::string& node, const wire::SnapshotDone& done,
+                                   Outbox& out) {
+  parts_[node].push_back({std::move(open_[node]), done, members_[node].reports});
   open_[node].clear();
+  write_snapshots(out);
+}
+
+void Coordinator::write_snapshots(Outbox& out) {
   const auto is_there = [](const auto& queue) { return !queue.second.empty(); };
-  // Everybody but the source has a part.
-  while (parts_.size() == nodes_.size() - 1 &&
+  // One at a time: the file of the line is not to be overwritten.
+  while (!next_line_ && parts_.size() == nodes_.size() &&
          std::all_of(parts_.begin(), parts_.end(), is_there)) {
     std::map<std::string, Part> parts;
     for (auto& [name, queue] : parts_) {
       parts[name] = std::move(queue.front());
       queue.pop_front();
     }
-    write_snapshot(std::move(parts));
+    write_snapshot(std::move(parts), out);
   }
 }
 
-void Coordinator::write_snapshot(std::map<std::string, Part> parts) {
+void Coordinator::write_snapshot(std::map<std::string, Part> parts, Outbox& out) {
   const wire::SnapshotDone done = parts.at(readout_name).done;
   Checkpoint checkpoint;
   checkpoint.experiment = experiment_.text;
@@ -237,9 +381,51 @@ void Coordinator::write_snapshot(std::map<std::string, Part> parts) {
   snapshot_step_ = done.step();
   if (done.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
   if (probes_) probes_->flush(done.step());
-  if (plan_.directory)
-    write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
-                     checkpoint);
+  if (!plan_.directory) return;
+  write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
+                   checkpoint);
+  if (!recoverable_) return;
+  next_line_ = line_of(parts);
+  check_cut(*next_line_);
+  draw_line(out);
+}
+
+Coordinator::Line Coordinator::line_of(const std::map<std::string, Part>& parts) {
+  Line line;
+  line.done = parts.at(readout_name).done;
+  for (const auto& [node, part] : parts) {
+    line.parts[node] = part.done;
+    line.reports[node] = part.reports;
+  }
+  return line;
+}
+
+void Coordinator::check_cut(const Line& line) const {
+  const auto count = [&](const std::string& node, const std::string& peer) {
+    for (const wire::Count& entry : line.parts.at(node).counts())
+      if (entry.peer() == peer) return entry;
+    return wire::Count();
+  };
+  for (const auto& [first, second] : links_) {
+    LATERAL_CHECK(count(first, second).sent() == count(second, first).received());
+    LATERAL_CHECK(count(first, second).received() == count(second, first).sent());
+  }
+}
+
+void Coordinator::draw_line(Outbox& out) {
+  if (!next_line_) return;
+  for (const auto& [node, member] : members_)
+    if (member.said < next_line_->reports.at(node)) return;
+  line_ = std::exchange(next_line_, std::nullopt);
+  for (auto& [node, member] : members_) member.restarts = 0;
+  for (const NodeSpec& spec : nodes_) {
+    Message durable;
+    durable.header.mutable_durable()->set_step(line_->done.step());
+    durable.header.mutable_durable()->set_epoch(line_->done.epoch());
+    durable.header.mutable_durable()->set_final(line_->done.final());
+    out.send(spec.name, std::move(durable));
+  }
+  write_snapshots(out);
 }
 
 void Coordinator::flush() {
@@ -259,6 +445,7 @@ Summary Coordinator::conclude(const NodeSummary& coordinator) {
   summary.wall_seconds = wall_seconds();
   summary.train_samples_per_second =
       train_seconds_ > 0 ? static_cast<double>(train_samples_) / train_seconds_ : 0;
+  summary.restarts = restarts_;
   summary.nodes.push_back(coordinator);
   for (const NodeSpec& spec : nodes_) {
     const wire::Finished& finished = finished_.at(spec.name);

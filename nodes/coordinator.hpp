@@ -31,14 +31,29 @@ struct RunPlan {
   std::optional<RunDirectory> directory;  ///< nothing is written without one
 };
 
+/// How much of a checkpoint of this network is read.
+CheckpointLimits checkpoint_limits(const Experiment& experiment);
+
 /// Decides; neither waits nor knows how nodes are reached. Messages of different nodes may come in
 /// any order; nothing that is written depends on it but times.
+///
+/// A snapshot is a consistent cut: its marker runs through the stream, so what a node had sent to a
+/// peer when it passed, the peer had taken up. Once all parts of one are on disk it is the line from
+/// which a node that is lost begins again: alone, with the messages that its peers have kept since,
+/// and saying again what it said, which everybody who has it drops.
 class Coordinator {
  public:
-  /// Both must outlive it.  Throws UserError if a tensor is for a layer that the network lacks.
-  Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress);
+  /// All must outlive it.  Throws UserError if a tensor is for a layer that the network lacks.
+  ///   recoverable: nodes that are lost are replaced, see lost()
+  Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress,
+              bool recoverable);
 
   void handle(const std::string& node, Message message, Outbox& out);
+  /// The node was lost for that reason: the generation of the process that is to take its place, or
+  /// nothing if there is to be none.
+  std::optional<std::uint32_t> replace(const std::string& node, const std::string& reason);
+  /// Lets all nodes go.
+  void dismiss(Outbox& out) const;
   /// Tells the source to end the run after the batch at hand.
   static void stop(Outbox& out);
 
@@ -50,13 +65,46 @@ class Coordinator {
 
  private:
   using Clock = std::chrono::steady_clock;
+  /// How far a node has come.
+  struct Member {
+    std::string address;  // empty within one process
+    std::uint32_t generation = 0;
+    int restarts = 0;           // since the line
+    std::uint64_t reports = 0;  // of its process, all generations
+    std::uint64_t said = 0;     // the last that this generation made
+    bool called = false, assigned = false, prepared = false, connected = false, ready = false, begun = false;
+  };
   /// One node's part of a snapshot.
   struct Part {
     std::vector<CheckpointTensor> tensors;
     wire::SnapshotDone done;
+    std::uint64_t reports = 0;  // up to and with it
+  };
+  /// A snapshot on disk, from which nodes can begin again.
+  struct Line {
+    wire::SnapshotDone done;  // as the readout has it
+    std::map<std::string, wire::SnapshotDone> parts;
+    std::map<std::string, std::uint64_t> reports;
+  };
+  /// A replacement that has not caught up.
+  struct Catching {
+    std::size_t restart;  // in restarts_
+    std::string node;
+    Clock::time_point lost;
   };
 
+  std::vector<std::string> peers_of(const std::string& node) const;
+  wire::Peer peer_as_seen_by(const std::string& node, const std::string& peer) const;
+  bool all(bool Member::*flag) const;
+  /// All who can be and have not been.
   void assign(Outbox& out);
+  void assign(const std::string& node, Outbox& out);
+  std::vector<CheckpointTensor> state_of(const std::string& node) const;
+  void on_prepared(const std::string& node, Outbox& out);
+  void on_ready(const std::string& node, const wire::Ready& ready, Outbox& out);
+  void begin(Outbox& out);
+  /// Not heard before: false for what a replacement says again.
+  bool is_new(const std::string& node, std::uint64_t report);
   /// Starts the tables of the run, or goes on with them.
   void open_tables();
   void on_progress(const wire::Progress& progress);
@@ -64,16 +112,28 @@ class Coordinator {
   double accuracy(const wire::Sums& sums) const;
   void on_epoch_result(const wire::EpochResult& result);
   void on_tensor(const std::string& node, Message message);
-  void on_snapshot_done(const std::string& node, const wire::SnapshotDone& done);
-  void write_snapshot(std::map<std::string, Part> parts);
+  void on_snapshot_done(const std::string& node, const wire::SnapshotDone& done, Outbox& out);
+  void write_snapshot(std::map<std::string, Part> parts, Outbox& out);
+  void write_snapshots(Outbox& out);
+  static Line line_of(const std::map<std::string, Part>& parts);
+  void check_cut(const Line& line) const;
+  /// Makes the snapshot that was written last the line, once no node is still before it.
+  void draw_line(Outbox& out);
   double wall_seconds() const;
 
   const Experiment& experiment_;
   const RunPlan& plan_;
   Progress& progress_;
+  bool recoverable_;
   std::vector<NodeSpec> nodes_;
-  std::map<std::string, std::string> addresses_;
-  std::set<std::string> prepared_, ready_;
+  std::vector<std::pair<std::string, std::string>> links_;
+  std::map<std::string, Member> members_;
+  // Where a node that is lost begins again; and the snapshot that has been written since, which a
+  // replacement that has not caught up may still have before it: until it has, its peers must keep
+  // what they sent since the line, or send it again from there if they are lost too.
+  std::optional<Line> line_, next_line_;
+  std::vector<Restart> restarts_;
+  std::vector<Catching> catching_up_;
   std::map<std::string, wire::Finished> finished_;
   wire::Ready data_;  // as the source has it
 
@@ -83,7 +143,7 @@ class Coordinator {
   std::vector<MetricsRow> rows_;  // without a directory
   // Every node reports the same snapshots in the same order, but one may be ahead of another.
   std::map<std::string, std::vector<CheckpointTensor>> open_;  // of parts still coming in
-  std::map<std::string, std::deque<Part>> parts_;              // complete, of layers and readout
+  std::map<std::string, std::deque<Part>> parts_;              // complete, of every node
   std::uint64_t snapshot_step_ = 0;
   std::string state_sha256_;
 

@@ -418,6 +418,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
   if (execution.schedule() == proto::Schedule::asynchronous)
     experiment.steps_in_flight = static_cast<Index>(execution.staleness()) + 1;
   experiment.micro_batches = static_cast<int>(execution.micro_batches());
+  experiment.restarts_max = static_cast<int>(execution.restarts_max());
 
   Index inputs = experiment.image.pixels();
   for (const proto::Layer& layer : settings.layer()) {

@@ -61,6 +61,7 @@ struct Experiment {
   bool error_leaves_first = true;  ///< false: lockstep
   Index steps_in_flight = 1;  ///< batches that a layer takes in before it learns from the first
   int micro_batches = 1;
+  int restarts_max = 0;  ///< of a node between one checkpoint and the next
 
   /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.
   bool probes(std::uint64_t step) const {

@@ -45,13 +45,6 @@ std::string data_directory(const RunOptions& options) {
   return folder == nullptr ? "" : folder;
 }
 
-/// A layer keeps at most a score of tensors, and has some to spare here.
-CheckpointLimits checkpoint_limits(const Experiment& experiment) {
-  constexpr std::size_t tensors_max = 32;
-  const std::size_t largest = experiment.tensor_bytes_max();
-  return {largest, tensors_max * experiment.layers.size() * largest};
-}
-
 /// The newest checkpoint of a run that is whole; says so if it is the one before the last.
 Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits) {
   const auto read = [&](const fs::path& path) {
@@ -351,6 +344,10 @@ int main_throwing(int argc, char** argv) {
                                               "One node process: what a launcher starts. It calls "
                                               "its coordinator, which tells it the rest");
   node_command->add_option("--name", call.name, "Name of the node")->required();
+  node_command
+      ->add_option("--generation", call.generation,
+                   "How many of this name came before it in the run (default: 0)")
+      ->option_text("N");
   node_command->add_option("--coordinator", call.coordinator, "unix:PATH or tcp:HOST:PORT")
       ->required();
   node_command

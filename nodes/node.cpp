@@ -21,24 +21,55 @@
 namespace lateral {
 namespace {
 
-/// Sends to the coordinator over its own port and to everybody else over the network's.
+/// Sends to the coordinator over its own port and to everybody else over the network's; counts what
+/// the process sends and takes up. On the thread that computes.
 class Router final : public Outbox {
  public:
-  Router(Ports& control, Ports& network) : control_{control}, network_{network} {}
+  Router(Ports& control, Ports& network, const wire::Assignment& assignment)
+      : control_{control}, network_{network}, reports_{assignment.reports()} {
+    for (const wire::Count& count : assignment.counts()) counts_[count.peer()] = count;
+  }
+
   void send(const std::string& peer, Message message) override {
-    (peer == coordinator_name ? control_ : network_).send(peer, std::move(message));
+    if (peer != coordinator_name) {
+      counts_[peer].set_sent(counts_[peer].sent() + 1);
+      return network_.send(peer, std::move(message));
+    }
+    message.header.set_report(++reports_);
+    if (message.header.has_snapshot_done()) {
+      wire::SnapshotDone& done = *message.header.mutable_snapshot_done();
+      for (auto& [name, count] : counts_) {
+        count.set_peer(name);
+        *done.add_counts() = count;
+      }
+      network_.mark(name_of(done));
+    }
+    control_.send(peer, std::move(message));
+  }
+  void took_from(const std::string& peer) {
+    counts_[peer].set_received(counts_[peer].received() + 1);
+  }
+
+  /// Tells snapshots apart. One at the end of a run may be of the same step as the one before it.
+  template <class Snapshot>
+  static std::string name_of(const Snapshot& snapshot) {
+    return std::to_string(snapshot.step()) + " " + std::to_string(snapshot.epoch()) + " " +
+           std::to_string(static_cast<int>(snapshot.final()));
   }
 
  private:
   Ports& control_;
   Ports& network_;
+  std::map<std::string, wire::Count> counts_;  // by peer
+  std::uint64_t reports_;
 };
 
 std::unique_ptr<Process> make_process(const std::string& name, const Experiment& experiment,
                                       const wire::Assignment& assignment) {
   if (name == source_name) {
     const Position position{assignment.first_step(), assignment.first_epoch(),
-                            assignment.evaluate_only()};
+                            assignment.evaluate_only(), assignment.after_snapshot(),
+                            assignment.ended()};
     const std::unique_ptr<DataFormat> format = experiment.make_data_format();
     return std::make_unique<SourceProcess>(
         experiment, format->load(assignment.data_directory(), experiment.generated), position);
@@ -69,17 +100,26 @@ class Desk {
 
   /// `kind`: of work that takes about as long each time.
   awaitable<void> work(std::size_t kind, std::function<void()> work) {
-    const std::function<void()> timed = [&] {
-      const auto begin = Clock::now();
-      work();
-      took_[kind] = std::max<Duration>(Clock::now() - begin, took_[kind] * 9 / 10);
-    };
+    began_ = Clock::now();
     if (alone_ && took_[kind] < inline_max) {
-      timed();
+      work();
+      note(kind);
       co_await let_others_run();  // what it sent is queued behind us
     } else {
-      co_await compute_on(pool_, timed);
+      co_await compute_on(pool_, std::move(work));
+      note(kind);
     }
+  }
+
+  wire::Heartbeat heartbeat() const {
+    const auto in_ms = [](Duration time) {
+      return static_cast<std::uint32_t>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+    };
+    wire::Heartbeat heartbeat;
+    if (began_) heartbeat.set_busy_ms(in_ms(Clock::now() - *began_));
+    heartbeat.set_longest_ms(in_ms(longest_));
+    return heartbeat;
   }
 
  private:
@@ -87,27 +127,74 @@ class Desk {
   using Duration = Clock::duration;
   static constexpr std::chrono::microseconds inline_max{400};
 
+  void note(std::size_t kind) {
+    const Duration time = Clock::now() - *began_;
+    took_[kind] = std::max<Duration>(time, took_[kind] * 9 / 10);
+    longest_ = std::max(longest_, time);
+    began_.reset();
+  }
+
   asio::thread_pool& pool_;
   bool alone_;
   // Of late, decaying; long at first.
   std::array<Duration, 2> took_{std::chrono::milliseconds{10}, std::chrono::milliseconds{10}};
+  Duration longest_{};
+  std::optional<Clock::time_point> began_;  // the work at hand
 };
 
+/// What the coordinator has told.
+struct Orders {
+  explicit Orders(const asio::any_io_executor& executor) : changed{executor} {}
+  bool connect = false, begin = false, stop = false, leave = false;
+  Changed changed;
+
+  awaitable<void> until(bool Orders::*order) {
+    while (!(this->*order)) co_await changed.wait();
+  }
+};
+
+/// Does as the coordinator says, for as long as the node lives.
+awaitable<void> obey(Ports& control, Ports& network, Orders& orders, const NodeSetting& setting) {
+  for (;;) {
+    const Message message = co_await control.receive(coordinator_name);
+    const wire::Header& header = message.header;
+    if (header.has_replaced()) {
+      const wire::Peer& peer = header.replaced().peer();
+      setting.log(peer.name() + " is replaced by its generation " +
+                  std::to_string(peer.generation()));
+      setting.meet(peer);
+      network.detach(peer.name());
+    } else if (header.has_durable()) {
+      network.forget_before(Router::name_of(header.durable()));
+    } else if (header.has_connect()) {
+      orders.connect = true;
+    } else if (header.has_begin()) {
+      orders.begin = true;
+    } else if (header.has_stop()) {
+      orders.stop = true;
+    } else if (header.has_leave()) {
+      orders.leave = true;
+    } else {
+      throw_transport(TransportError::unexpected_message, "from the coordinator");
+    }
+    orders.changed.notify();
+  }
+}
+
 /// The loop of a node: what its process asks for next, then what follows from it.
-awaitable<void> serve(Process& process, Ports& control, Ports& network, Desk desk) {
-  Router router{control, network};
-  bool stop = false;
+awaitable<void> serve(Process& process, Router& router, Ports& control, Ports& network,
+                      const Orders& orders, Desk& desk) {
   for (;;) {
     const Next next = process.next();
     if (next.kind == Next::Kind::finished) break;
     std::function<void()> work;
     if (next.kind == Next::Kind::produce) {
-      if (const auto order = control.try_receive(coordinator_name)) stop = order->header.has_stop();
-      work = [&] { process.produce(stop, router); };
+      work = [&process, &router, stop = orders.stop] { process.produce(stop, router); };
     } else {
       Message message = co_await network.receive(next.peer);
       auto shared = std::make_shared<Message>(std::move(message));
       work = [&process, &router, peer = next.peer, shared] {
+        router.took_from(peer);
         process.handle(peer, std::move(*shared), router);
       };
     }
@@ -134,20 +221,46 @@ Message finished_message(std::uint64_t messages, std::uint64_t bytes) {
   return message;
 }
 
-awaitable<std::vector<std::unique_ptr<Link>>> connect_in_time(const NodeSetting& setting,
-                                                              const wire::Assignment& assignment) {
+/// All links are made, in time.
+awaitable<void> linked_in_time(Ports& network, const std::string& name) {
   try {
-    std::vector<std::unique_ptr<Link>> links =
-        co_await with_deadline(connect_max, setting.connect(assignment));
-    co_return links;
+    co_await with_deadline(connect_max, network.all_linked());
+    co_return;
   } catch (const system_error& error) {
     if (error.code() != asio::error::timed_out) throw;
   }
-  throw NetworkError(setting.name + ": not all of its peers were linked within " +
+  throw NetworkError(name + ": not all of its peers were linked within " +
                      std::to_string(connect_max.count()) + " s");
 }
 
-awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting) {
+/// The node's part in the run, from its first link to the last message that anybody wants.
+awaitable<void> take_part(Process& process, Ports& control, Ports& network, Orders& orders,
+                          const NodeSetting& setting, const wire::Assignment& assignment,
+                          Desk& desk) {
+  Message prepared;
+  prepared.header.mutable_prepared();
+  control.send(coordinator_name, std::move(prepared));
+  co_await orders.until(&Orders::connect);
+  setting.dial();
+  co_await linked_in_time(network, setting.name);
+  Message ready;
+  process.describe(*ready.header.mutable_ready());
+  control.send(coordinator_name, std::move(ready));
+  setting.log("ready");
+  co_await orders.until(&Orders::begin);
+
+  Router router{control, network, assignment};
+  co_await serve(process, router, control, network, orders, desk);
+  setting.log("finished");
+  router.send(coordinator_name,
+              finished_message(network.messages_sent() + control.messages_sent() + 1,
+                               network.bytes_sent() + control.bytes_sent()));
+  // A peer that is replaced yet may ask for what it was sent.
+  co_await orders.until(&Orders::leave);
+}
+
+awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
+                                     const Desk*& at_work) {
   auto executor = co_await asio::this_coro::executor;
   Message listening;
   listening.header.mutable_listening()->set_address(setting.listening_address);
@@ -163,7 +276,8 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
     throw_transport(TransportError::wrong_configuration, "the assignment of the coordinator");
 
   std::unique_ptr<Process> process;
-  Ports network{executor, experiment.messages_in_flight()};
+  Ports network{executor, {.in_flight = experiment.messages_in_flight(),
+                           .relinks = assignment.recoverable()}};
   asio::thread_pool pool{1};  // joined before what it computes on goes
   std::function<void()> make = [&] {
     process = make_process(setting.name, experiment, assignment);
@@ -181,43 +295,40 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting)
     co_await compute_on(pool, std::move(restore));
   }
   process->restored();
-  setting.expect(assignment);
-  Message prepared;
-  prepared.header.mutable_prepared();
-  control.send(coordinator_name, std::move(prepared));
-  const Message connect = co_await control.receive(coordinator_name);
-  if (!connect.header.has_connect())
-    throw_transport(TransportError::unexpected_message, "expected connect from the coordinator");
 
-  std::vector<std::unique_ptr<Link>> links = co_await connect_in_time(setting, assignment);
-  for (std::unique_ptr<Link>& link : links) {
-    link->set_limits({header_bytes_max, experiment.batch_bytes_max()});
-    setting.log("linked to " + link->peer());
-    network.add(std::move(link));
+  std::map<std::string, wire::Count> counts;
+  for (const wire::Count& count : assignment.counts()) counts[count.peer()] = count;
+  for (const wire::Peer& peer : assignment.peers()) {
+    const wire::Count& before = counts[peer.name()];
+    network.add(peer.name(), Stream(assignment.recoverable(), before.sent(), before.received()));
   }
-  Message ready;
-  process->describe(*ready.header.mutable_ready());
-  control.send(coordinator_name, std::move(ready));
-  setting.log("ready");
-  const Message begin = co_await control.receive(coordinator_name);
-  if (!begin.header.has_begin())
-    throw_transport(TransportError::unexpected_message, "expected begin from the coordinator");
-
+  Orders orders{executor};
+  Desk desk{pool, setting.own_process};
+  at_work = &desk;
+  setting.join(&network, {header_bytes_max, experiment.batch_bytes_max()});
+  for (const wire::Peer& peer : assignment.peers()) setting.meet(peer);
   std::vector<awaitable<void>> tasks;
   tasks.push_back(network.run());
-  tasks.push_back(serve(*process, control, network, Desk{pool, setting.own_process}));
-  co_await run_until_first_ends(std::move(tasks));
-  setting.log("finished");
-  control.send(coordinator_name,
-               finished_message(network.messages_sent() + control.messages_sent() + 1,
-                                network.bytes_sent() + control.bytes_sent()));
+  tasks.push_back(obey(control, network, orders, setting));
+  tasks.push_back(
+      take_part(*process, control, network, orders, setting, assignment, desk));
+  std::exception_ptr failure;
+  try {
+    co_await run_until_first_ends(std::move(tasks));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  at_work = nullptr;
+  setting.join(nullptr, {});
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// Does the work; tells the coordinator if it failed. Ends when everything said has been sent.
-awaitable<void> work_and_report(Ports& control, const NodeSetting& setting, ExitCode& code) {
+awaitable<void> work_and_report(Ports& control, const NodeSetting& setting, const Desk*& at_work,
+                                ExitCode& code) {
   std::exception_ptr failure;
   try {
-    co_await work_for_coordinator(control, setting);
+    co_await work_for_coordinator(control, setting, at_work);
   } catch (const system_error& error) {
     if (error.code() == asio::error::operation_aborted) throw;  // the node is ending, not this
     failure = std::current_exception();
@@ -237,11 +348,12 @@ awaitable<void> work_and_report(Ports& control, const NodeSetting& setting, Exit
   co_await control.sent_down_to(0);
 }
 
-awaitable<void> beat(Ports& control) {
+awaitable<void> beat(Ports& control, const Desk* const& at_work) {
   for (;;) {
     Message heartbeat;
     heartbeat.header.mutable_heartbeat();
-    control.send(coordinator_name, std::move(heartbeat));
+    if (at_work != nullptr) *heartbeat.header.mutable_heartbeat() = at_work->heartbeat();
+    control.send_aside(coordinator_name, std::move(heartbeat));
     co_await sleep_for(heartbeat_interval);
   }
 }
@@ -261,17 +373,14 @@ awaitable<void> until_coordinator_lost(Ports& control, const NodeSetting& settin
 
 }  // namespace
 
-awaitable<ExitCode> node_life(std::unique_ptr<Link> link, NodeSetting setting) {
+awaitable<ExitCode> node_life(Ports& control, NodeSetting setting) {
   ExitCode code = ExitCode::done;
-  auto executor = co_await asio::this_coro::executor;
-  Ports control{executor};
-  link->set_limits({header_bytes_max, control_body_bytes_max});
-  control.add(std::move(link));
+  const Desk* at_work = nullptr;
   std::vector<awaitable<void>> tasks;
   tasks.push_back(control.run());
-  tasks.push_back(beat(control));
+  tasks.push_back(beat(control, at_work));
   tasks.push_back(until_coordinator_lost(control, setting));
-  tasks.push_back(work_and_report(control, setting, code));
+  tasks.push_back(work_and_report(control, setting, at_work, code));
   try {
     co_await run_until_first_ends(std::move(tasks));
   } catch (const NetworkError&) {

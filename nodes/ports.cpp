@@ -7,68 +7,199 @@
 
 namespace lateral {
 
-void Ports::add(std::unique_ptr<Link> link) {
-  std::string peer = link->peer();
-  ports_[std::move(peer)] = std::make_shared<Port>(std::move(link), executor_);
+void Ports::add(const std::string& peer, Stream stream) {
+  ports_[peer] = std::make_shared<Port>(std::move(stream), executor_);
+}
+
+void Ports::attach(std::unique_ptr<Link> link) {
+  Port& port = *ports_.at(link->peer());
+  if (port.closed) return;
+  break_link(port);
+  port.next_link = std::move(link);
+  port.incoming_changed.notify();
+}
+
+void Ports::detach(const std::string& peer) {
+  Port& port = *ports_.at(peer);
+  port.next_link.reset();
+  break_link(port);
+}
+
+/// Its coroutines end, and the next one has its turn.
+void Ports::break_link(Port& port) {
+  if (!port.link) return;
+  port.dropping = true;
+  port.link->close();
+  port.incoming_changed.notify();
+  port.outgoing_changed.notify();
+}
+
+void Ports::renew(const std::string& peer, Stream stream) {
+  detach(peer);
+  Port& port = *ports_.at(peer);
+  port.stream = std::move(stream);
+  port.incoming.clear();
+  port.aside.clear();
+  port.acknowledged = 0;
+  port.heartbeat.Clear();
+  port.incoming_changed.notify();
+  changed_.notify();
+}
+
+void Ports::close(const std::string& peer, const std::string& why) {
+  close(*ports_.at(peer), why);
 }
 
 awaitable<void> Ports::run() {
   std::vector<awaitable<void>> tasks;
-  for (auto& [peer, port] : ports_) {
-    tasks.push_back(read(*port));
-    tasks.push_back(write(*port));
-  }
+  for (auto& [peer, port] : ports_) tasks.push_back(tend(*port));
   co_await run_until_first_ends(std::move(tasks));
 }
 
-awaitable<void> Ports::read(Port& port) {
+/// One link after the other, as long as there are any.
+awaitable<void> Ports::tend(Port& port) {
   while (!port.closed) {
-    while (port.incoming.size() >= incoming_max_) co_await port.incoming_changed.wait();
+    co_await next_link(port);
+    if (port.closed) break;
     std::string failure;
     try {
-      Message message = co_await port.link->receive();
-      if (message.header.has_heartbeat()) continue;
-      port.incoming.push_back(std::move(message));
+      co_await carry(port);
     } catch (const system_error& error) {
-      if (error.code() == asio::error::operation_aborted) throw;
+      // A link that was closed here to make room for another ends like one that is cancelled with
+      // all of run(); then the next wait throws.
       failure = describe(error);
     }
-    if (!failure.empty()) close(port, failure);
+    drop_link(port);
+    const bool replaced = port.next_link != nullptr;
+    if (!params_.relinks || (++port.relinks >= relinks_max && !replaced)) close(port, failure);
+    port.why_closed = failure;
     port.incoming_changed.notify();
     changed_.notify();
   }
   for (;;) co_await port.incoming_changed.wait();  // run() ends only from outside
 }
 
-awaitable<void> Ports::write(Port& port) {
-  for (;;) {
-    while (port.outgoing.empty()) co_await port.outgoing_changed.wait();
-    Message message = std::move(port.outgoing.front());
-    port.outgoing.pop_front();
-    port.sending = 1;
-    bool failed = port.closed;
-    if (!failed) {
-      try {
-        co_await port.link->send(std::move(message));
-      } catch (const system_error& error) {
-        // read() closes the link when it finds that the peer is gone; anything else that aborts a
-        // write is the end of run().
-        if (error.code() == asio::error::operation_aborted && !port.closed) throw;
-        failed = true;
-      }
+awaitable<void> Ports::next_link(Port& port) {
+  const auto until = std::chrono::steady_clock::now() + relink_max;
+  while (!port.next_link && !port.closed) {
+    if (!params_.relinks || port.relinks == 0) {
+      co_await port.incoming_changed.wait();  // the first one is somebody else's to wait for
+      continue;
     }
+    try {
+      co_await with_deadline(until - std::chrono::steady_clock::now(),
+                             port.incoming_changed.wait());
+    } catch (const system_error& error) {
+      if (error.code() != asio::error::timed_out) throw;
+      close(port, port.why_closed + ", and it has not come back within " +
+                      std::to_string(relink_max.count()) + " s");
+    }
+  }
+  if (port.closed) co_return;
+  port.link = std::move(port.next_link);
+  port.dropping = false;
+  changed_.notify();
+}
+
+awaitable<void> Ports::carry(Port& port) {
+  std::vector<awaitable<void>> tasks;
+  tasks.push_back(read(port));
+  tasks.push_back(write(port));
+  co_await run_until_first_ends(std::move(tasks));
+}
+
+awaitable<void> Ports::read(Port& port) {
+  for (;;) {
+    Message message = co_await port.link->receive();
+    if (port.dropping) co_return;
+    const wire::Header& header = message.header;
+    if (header.has_heartbeat()) {
+      port.heartbeat = header.heartbeat();
+    } else if (header.has_acknowledge()) {
+      port.stream.forget(header.acknowledge().received());
+    } else if (header.has_resume()) {
+      try {
+        port.stream.resume(header.resume().received());
+      } catch (const system_error& error) {
+        close(port, describe(error));
+        co_return;
+      }
+      port.resumed = true;
+      port.outgoing_changed.notify();
+      changed_.notify();
+    } else {
+      if (header.sequence() == 0)
+        throw_transport(TransportError::unexpected_message, "without a number, from a peer");
+      // It counts as come when there is room for it, and not if the link breaks before.
+      if (header.sequence() == port.stream.received() + 1)
+        while (port.incoming.size() >= incoming_max() && !port.dropping)
+          co_await port.incoming_changed.wait();
+      if (port.dropping) co_return;
+      if (!port.stream.accept(header.sequence())) continue;
+      const bool at_once = message.body.bytes() >= acknowledged_at_once_bytes;
+      port.incoming.push_back(std::move(message));
+      if (params_.acknowledges &&
+          (at_once || port.stream.received() >= port.acknowledged + unacknowledged_max)) {
+        port.to_acknowledge = true;
+        port.outgoing_changed.notify();
+      }
+      port.incoming_changed.notify();
+      changed_.notify();
+    }
+  }
+}
+
+awaitable<void> Ports::write(Port& port) {
+  try {
+    co_await write_all(port);
+  } catch (const system_error& error) {
+    if (error.code() == asio::error::operation_aborted) throw;
+  }
+  // The peer is gone. What it sent before is still to be read; read() finds the end.
+  for (;;) co_await port.outgoing_changed.wait();
+}
+
+awaitable<void> Ports::write_all(Port& port) {
+  Message resume;
+  resume.header.mutable_resume()->set_received(port.stream.received());
+  co_await port.link->send(std::move(resume));
+  while (!port.dropping) {
+    Message message;
+    if (port.to_acknowledge) {
+      port.to_acknowledge = false;
+      port.acknowledged = port.stream.received();
+      message.header.mutable_acknowledge()->set_received(port.acknowledged);
+    } else if (!port.aside.empty()) {
+      message = std::move(port.aside.front());
+      port.aside.pop_front();
+    } else if (port.resumed && port.stream.waiting() > 0) {
+      message = port.stream.next();
+      port.sending = 1;
+    } else {
+      co_await port.outgoing_changed.wait();
+      continue;
+    }
+    co_await port.link->send(std::move(message));
     port.sending = 0;
-    // What the peer sent before it went is still to be read; only our side gives up here.
-    if (failed) port.outgoing.clear();
     changed_.notify();
   }
+}
+
+void Ports::drop_link(Port& port) {
+  port.heard += port.link->bytes_received();
+  port.messages_sent += port.link->messages_sent();
+  port.bytes_sent += port.link->bytes_sent();
+  port.link.reset();
+  port.resumed = false;
+  port.sending = 0;
 }
 
 void Ports::close(Port& port, const std::string& why) {
   port.closed = true;
   port.why_closed = why;
-  port.outgoing.clear();
-  port.link->close();
+  break_link(port);
+  port.incoming_changed.notify();
+  changed_.notify();
 }
 
 void Ports::send(const std::string& peer, Message message) {
@@ -79,9 +210,19 @@ void Ports::send(const std::string& peer, Message message) {
   asio::post(executor_, [to, shared] {
     const std::shared_ptr<Port> port = to.lock();
     if (port == nullptr || port->closed) return;
-    port->outgoing.push_back(std::move(*shared));
+    port->stream.push(std::move(*shared));
     port->outgoing_changed.notify();
   });
+}
+
+void Ports::send_aside(const std::string& peer, Message message) {
+  Port& port = *ports_.at(peer);
+  if (!port.link) return;
+  port.aside.push_back(std::move(message));
+  // What has come since is acknowledged along with it.
+  if (params_.acknowledges && port.stream.received() > port.acknowledged)
+    port.to_acknowledge = true;
+  port.outgoing_changed.notify();
 }
 
 Message Ports::take(Port& port) {
@@ -97,12 +238,6 @@ awaitable<Message> Ports::receive(std::string peer) {
   if (port.incoming.empty())
     throw NetworkError("lost the link to " + peer + ": " + port.why_closed);
   co_return take(port);
-}
-
-std::optional<Message> Ports::try_receive(const std::string& peer) {
-  Port& port = *ports_.at(peer);
-  if (port.incoming.empty()) return std::nullopt;
-  return take(port);
 }
 
 awaitable<std::pair<std::string, std::optional<Message>>> Ports::receive_any() {
@@ -128,10 +263,33 @@ awaitable<std::pair<std::string, std::optional<Message>>> Ports::receive_any() {
 awaitable<void> Ports::sent_down_to(std::size_t waiting) {
   const auto above = [&] {
     for (const auto& [peer, port] : ports_)
-      if (!port->closed && port->outgoing.size() + port->sending > waiting) return true;
+      if (!port->closed && port->stream.waiting() + port->sending > waiting) return true;
     return false;
   };
   while (above()) co_await changed_.wait();
+}
+
+awaitable<void> Ports::all_linked() {
+  const auto unlinked = [&] {
+    for (const auto& [peer, port] : ports_)
+      if (!port->resumed) return true;
+    return false;
+  };
+  while (unlinked()) co_await changed_.wait();
+}
+
+awaitable<void> Ports::all_unlinked() {
+  const auto linked = [&] {
+    for (const auto& [peer, port] : ports_)
+      if (port->link) return true;
+    return false;
+  };
+  while (linked()) co_await changed_.wait();
+}
+
+awaitable<void> Ports::until_unlinked(std::string peer) {
+  Port& port = *ports_.at(peer);
+  while (!wants_link(peer)) co_await port.incoming_changed.wait();
 }
 
 awaitable<void> Ports::until_closed(std::string peer) {
@@ -140,15 +298,41 @@ awaitable<void> Ports::until_closed(std::string peer) {
   throw NetworkError("lost the link to " + peer + ": " + port.why_closed);
 }
 
+void Ports::mark(const std::string& name) {
+  for (const auto& [peer, port] : ports_) {
+    const std::weak_ptr<Port> at = port;
+    asio::post(executor_, [at, name] {
+      if (const std::shared_ptr<Port> here = at.lock()) here->marks[name] = here->stream.sent();
+    });
+  }
+}
+
+void Ports::forget_before(const std::string& name) {
+  for (const auto& [peer, port] : ports_) {
+    const auto mark = port->marks.find(name);
+    if (mark == port->marks.end()) continue;
+    const std::uint64_t through = mark->second;
+    port->stream.forget(through);
+    std::erase_if(port->marks, [&](const auto& other) { return other.second <= through; });
+  }
+}
+
+std::uint64_t Ports::heard(const std::string& peer) const {
+  const Port& port = *ports_.at(peer);
+  return port.heard + (port.link ? port.link->bytes_received() : 0);
+}
+
 std::uint64_t Ports::messages_sent() const {
   std::uint64_t sum = 0;
-  for (const auto& [peer, port] : ports_) sum += port->link->messages_sent();
+  for (const auto& [peer, port] : ports_)
+    sum += port->messages_sent + (port->link ? port->link->messages_sent() : 0);
   return sum;
 }
 
 std::uint64_t Ports::bytes_sent() const {
   std::uint64_t sum = 0;
-  for (const auto& [peer, port] : ports_) sum += port->link->bytes_sent();
+  for (const auto& [peer, port] : ports_)
+    sum += port->bytes_sent + (port->link ? port->link->bytes_sent() : 0);
   return sum;
 }
 

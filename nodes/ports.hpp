@@ -1,4 +1,5 @@
-// Ports: the bounded queues between a process, which computes, and its links, which wait.
+// Ports: the bounded queues between a process, which computes, and its peers, over as many
+// connections as it takes.
 #pragma once
 
 #include <deque>
@@ -10,6 +11,7 @@
 
 #include "nodes/process.hpp"
 #include "transport/link.hpp"
+#include "transport/stream.hpp"
 #include "transport/task.hpp"
 
 namespace lateral {
@@ -20,70 +22,129 @@ inline constexpr std::size_t incoming_spare = 2;
 /// Messages to one peer that may wait to be sent before the process is given its next one. A single
 /// handle() may add more (the probes of a step); they are its own memory, sent in order.
 inline constexpr std::size_t outgoing_max = 2;
+/// Time for a broken link to be made again before the peer is given up.
+inline constexpr std::chrono::seconds relink_max{30};
+/// Broken links of one peer until it is given up.
+inline constexpr int relinks_max = 100000;
+/// Where peers acknowledge what has come: at least after so many messages, or so many bytes of one.
+inline constexpr std::uint64_t unacknowledged_max = 64;
+inline constexpr std::size_t acknowledged_at_once_bytes = std::size_t{1} << 20;
 
-/// One link a peer, each with a coroutine that reads and one that writes. All but send() belongs to
-/// the thread of the executor; send() may be called from the thread that computes.
+struct PortsParams {
+  std::size_t in_flight = 0;  ///< messages that a peer may send before the first of them is read
+  bool relinks = false;       ///< a broken link may be made again; otherwise its port is closed
+  bool acknowledges = false;  ///< tells the peer what has come, so that it need not be kept
+};
+
+/// A port a peer, each with a stream of numbered messages and, most of the time, a link that carries
+/// it. All but send() and mark() belongs to the thread of the executor; those may be called from the
+/// thread that computes.
 ///
 /// Bounded queues in a cycle could lock; these cannot. A message goes back only in answer to one
 /// that was read, a sender waits only before it reads its next message, never inside handle(), and
-/// answers per peer never exceed what that peer has in flight, for which its queue has room.
+/// answers per peer never exceed what that peer has in flight, for which its queue has room. What
+/// a node that replaces another says again is dropped without needing room.
 class Ports final : public Outbox {
  public:
-  ///   in_flight: messages that a peer may send before the first of them is read
-  explicit Ports(const asio::any_io_executor& executor, std::size_t in_flight = 0)
-      : executor_{executor}, incoming_max_{incoming_spare + in_flight}, changed_{executor} {}
+  explicit Ports(const asio::any_io_executor& executor, const PortsParams& params = {})
+      : executor_{executor}, params_{params}, changed_{executor} {}
 
-  /// Before run(). The link's peer() is the name of the port.
-  void add(std::unique_ptr<Link> link);
-  /// Reads and writes all links. Never ends by itself; a link that fails is closed() from then on.
+  /// Before run(): a peer, and where its stream begins.
+  void add(const std::string& peer, Stream stream);
+  /// A link to a peer that was added, in the place of the one it had.
+  void attach(std::unique_ptr<Link> link);
+  /// Another process has taken the peer's place, over whose links the same stream goes on.
+  void detach(const std::string& peer);
+  /// The same, and nothing is known of it: its stream begins anew.
+  void renew(const std::string& peer, Stream stream);
+  /// No link to this peer is to be expected any more.
+  void close(const std::string& peer, const std::string& why);
+  /// Reads and writes all links. Never ends by itself.
   awaitable<void> run();
 
   /// Queues; the message leaves while the caller computes. To a closed port: discarded.
   void send(const std::string& peer, Message message) override;
+  /// Sent once, on the link that there is, ahead of what waits; not numbered, and not kept.
+  void send_aside(const std::string& peer, Message message);
   /// The next message of this peer. Throws NetworkError once the port is closed and empty.
   awaitable<Message> receive(std::string peer);
   /// The next message of any peer, or nothing when a port has closed (once per port).
   awaitable<std::pair<std::string, std::optional<Message>>> receive_any();
   /// Returns when at most `waiting` messages to each peer wait to be sent.
   awaitable<void> sent_down_to(std::size_t waiting);
+  /// Returns when all peers are linked.
+  awaitable<void> all_linked();
+  /// Returns when no peer is.
+  awaitable<void> all_unlinked();
+  /// Returns when this peer has no link and may get one.
+  awaitable<void> until_unlinked(std::string peer);
   /// Throws NetworkError when this port closes.
   awaitable<void> until_closed(std::string peer);
-  /// What this peer sent that has not been read.
-  std::optional<Message> try_receive(const std::string& peer);
+
+  /// Remembers how much has been sent to each peer when all that was sent before has been queued.
+  void mark(const std::string& name);
+  /// What was sent before that mark need not be kept.
+  void forget_before(const std::string& name);
 
   /// Bytes heard from a peer so far, heartbeats included.
-  std::uint64_t heard(const std::string& peer) const {
-    return ports_.at(peer)->link->bytes_received();
+  std::uint64_t heard(const std::string& peer) const;
+  /// The last one of this peer.
+  const wire::Heartbeat& heartbeat(const std::string& peer) const {
+    return ports_.at(peer)->heartbeat;
   }
-  bool has(const std::string& peer) const { return ports_.contains(peer); }
   /// So much of what it sent waits to be read that its link is not being read.
   bool is_full(const std::string& peer) const {
-    return ports_.at(peer)->incoming.size() >= incoming_max_;
+    return ports_.at(peer)->incoming.size() >= incoming_max();
   }
   bool has_unread(const std::string& peer) const { return !ports_.at(peer)->incoming.empty(); }
+  bool linked(const std::string& peer) const { return ports_.at(peer)->link != nullptr; }
+  /// Neither has a link nor is about to get one, and is not closed.
+  bool wants_link(const std::string& peer) const {
+    const auto port = ports_.find(peer);
+    return port != ports_.end() && !port->second->link && !port->second->next_link &&
+           !port->second->closed;
+  }
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
   std::uint64_t messages_sent() const;
   std::uint64_t bytes_sent() const;
 
  private:
   struct Port {
-    Port(std::unique_ptr<Link> l, const asio::any_io_executor& executor)
-        : link{std::move(l)}, incoming_changed{executor}, outgoing_changed{executor} {}
-    std::unique_ptr<Link> link;
-    std::deque<Message> incoming, outgoing;
+    Port(Stream s, const asio::any_io_executor& executor)
+        : stream{std::move(s)}, incoming_changed{executor}, outgoing_changed{executor} {}
+    Stream stream;
+    std::unique_ptr<Link> link, next_link;
+    std::deque<Message> incoming;
+    std::deque<Message> aside;  // to be sent without a number
+    std::map<std::string, std::uint64_t> marks;
     Changed incoming_changed, outgoing_changed;
-    std::size_t sending = 0;  // taken from outgoing, not yet sent
+    bool resumed = false;   // the peer has said how far it is, over this link
+    bool dropping = false;  // this link: nothing it still brings counts
+    std::size_t sending = 0;
+    std::uint64_t acknowledged = 0;  // told to the peer
+    bool to_acknowledge = false;
+    wire::Heartbeat heartbeat;
+    int relinks = 0;
     bool closed = false;
     bool closing_reported = false;
     std::string why_closed;
+    // over earlier links
+    std::uint64_t heard = 0, messages_sent = 0, bytes_sent = 0;
   };
+  std::size_t incoming_max() const { return incoming_spare + params_.in_flight; }
+  awaitable<void> tend(Port& port);
+  awaitable<void> carry(Port& port);
+  awaitable<void> next_link(Port& port);
   awaitable<void> read(Port& port);
   awaitable<void> write(Port& port);
-  Message take(Port& port);
+  awaitable<void> write_all(Port& port);
+  static Message take(Port& port);
+  static void break_link(Port& port);
+  static void drop_link(Port& port);
   void close(Port& port, const std::string& why);
 
   asio::any_io_executor executor_;
-  std::size_t incoming_max_;
+  PortsParams params_;
   std::map<std::string, std::shared_ptr<Port>> ports_;
   Changed changed_;          // of any port
   std::string served_last_;  // by receive_any(), which takes turns

@@ -14,7 +14,8 @@ SourceProcess::SourceProcess(const Experiment& experiment, DataSet data, const P
     : experiment_{experiment},
       batches_{std::move(data), experiment.batches},
       first_layer_{experiment.layers.front().name},
-      done_{position} {
+      done_{position},
+      begun_{position.after_snapshot} {
   const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
   if (position.epoch > position.step || position.step - position.epoch * steps > steps)
     throw UserError("checkpoint: step " + std::to_string(position.step) + " does not fit " +
@@ -46,6 +47,7 @@ void SourceProcess::handle(const std::string& peer, Message, Outbox&) {
 }
 
 void SourceProcess::produce(bool stop, Outbox& out) {
+  if (done_.ended) return send_end(out);
   if (stop) {
     if (!drained_) send_drain(out);
     if (!done_.evaluate_only) send_snapshot(true, out);
@@ -85,6 +87,7 @@ void SourceProcess::produce(bool stop, Outbox& out) {
   if (done_.evaluate_only) return send_end(out);
   train_index_ = 0;
   evaluate_index_ = 0;
+  checkpoint_due_ = false;  // the epoch has its own
   done_.epoch = epoch;
   const bool last = epoch == static_cast<std::uint64_t>(experiment_.epochs);
   send_snapshot(last, out);
@@ -136,7 +139,7 @@ void SourceProcess::send_piece(wire::Pass pass, std::uint64_t step, std::uint64_
   out.send(first_layer_, std::move(activity));
 }
 
-void SourceProcess::send_marker(const wire::Header& header, Outbox& out) {
+void SourceProcess::send_marker(const wire::Header& header, Outbox& out) const {
   for (const std::string& peer : {first_layer_, readout_name}) {
     Message message;
     message.header = header;
@@ -157,6 +160,7 @@ void SourceProcess::send_snapshot(bool final, Outbox& out) {
   marker.mutable_snapshot()->set_epoch(done_.epoch);
   marker.mutable_snapshot()->set_final(final);
   send_marker(marker, out);
+  out.send(coordinator_name, snapshot_done(marker.snapshot()));
 }
 
 void SourceProcess::send_end(Outbox& out) {

@@ -12,6 +12,8 @@ struct Position {
   std::uint64_t step = 0;   ///< training steps done
   std::uint64_t epoch = 0;  ///< epochs done, evaluation included
   bool evaluate_only = false;
+  bool after_snapshot = false;  ///< the snapshot of this position has been sent
+  bool ended = false;           ///< and it was the final one
 };
 
 /// The stream, to the first layer (Activity) and to the readout (Target), markers to both:
@@ -33,7 +35,7 @@ class SourceProcess final : public Process {
   void send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out);
   void send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Index first,
                   Index samples, Outbox& out);
-  void send_marker(const wire::Header& header, Outbox& out);
+  void send_marker(const wire::Header& header, Outbox& out) const;
   void send_drain(Outbox& out);
   void send_snapshot(bool final, Outbox& out);
   void send_end(Outbox& out);

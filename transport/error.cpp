@@ -33,6 +33,8 @@ class Category final : public boost::system::error_category {
         return "unexpected message";
       case TransportError::bad_address:
         return "bad address";
+      case TransportError::out_of_sequence:
+        return "a message is missing";
     }
     return "unknown transport error";
   }

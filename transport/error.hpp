@@ -21,6 +21,7 @@ enum class TransportError {
   refused,              ///< the peer refused us
   unexpected_message,   ///< a message that does not belong here
   bad_address,          ///< an address that cannot be parsed
+  out_of_sequence,      ///< a message is missing
 };
 
 const boost::system::error_category& transport_category();

@@ -31,7 +31,7 @@ void append(std::string& transcript, std::string_view field) {
 }
 
 std::string proof(const Secret& secret, std::string_view role, const wire::Hello& hello,
-                  const std::string& dialled_nonce) {
+                  const wire::Challenge& challenge) {
   std::string transcript;
   append(transcript, role);
   append(transcript, std::to_string(hello.protocol_version()));
@@ -39,7 +39,9 @@ std::string proof(const Secret& secret, std::string_view role, const wire::Hello
   append(transcript, hello.from());
   append(transcript, hello.to());
   append(transcript, hello.nonce());
-  append(transcript, dialled_nonce);
+  append(transcript, std::to_string(hello.generation()));
+  append(transcript, std::to_string(challenge.generation()));
+  append(transcript, challenge.nonce());
   std::string mac(EVP_MAX_MD_SIZE, '\0');
   unsigned int length = 0;
   HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
@@ -74,13 +76,14 @@ awaitable<Message> expect_answer(Link& link) {
   co_return answer;
 }
 
-awaitable<void> dialler(Link& link, Credentials credentials, std::string from, std::string to) {
+awaitable<void> dialler(Link& link, Credentials credentials, Identity from, Identity to) {
   Message first;
   wire::Hello& hello = *first.header.mutable_hello();
   hello.set_protocol_version(protocol_version);
   hello.set_configuration_digest(credentials.configuration_digest);
-  hello.set_from(from);
-  hello.set_to(to);
+  hello.set_from(from.name);
+  hello.set_generation(from.generation);
+  hello.set_to(to.name);
   hello.set_nonce(random_bytes(nonce_bytes));
   const wire::Hello said = hello;
   co_await link.send(std::move(first));
@@ -90,24 +93,30 @@ awaitable<void> dialler(Link& link, Credentials credentials, std::string from, s
     throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Challenge& challenge = answer.header.challenge();
   if (!equal_in_constant_time(challenge.proof(),
-                              proof(credentials.secret, dialled_role, said, challenge.nonce())))
+                              proof(credentials.secret, dialled_role, said, challenge)))
     throw_transport(TransportError::wrong_secret, link.peer());
+  if (challenge.generation() != to.generation)
+    throw_transport(TransportError::wrong_peer,
+                    to.name + " of generation " + std::to_string(challenge.generation()) +
+                        ", expected " + std::to_string(to.generation));
 
   Message last;
   last.header.mutable_proof()->set_proof(
-      proof(credentials.secret, dialler_role, said, challenge.nonce()));
+      proof(credentials.secret, dialler_role, said, challenge));
   co_await link.send(std::move(last));
   Message welcome = co_await expect_answer(link);
   if (!welcome.header.has_welcome())
     throw_transport(TransportError::unexpected_message, link.peer());
 }
 
-awaitable<std::string> dialled(Link& link, Credentials credentials, std::string self,
-                               std::function<bool(const std::string&)> expects) {
+awaitable<Identity> dialled(Link& link, Credentials credentials, Identity self,
+                            std::function<bool(const Identity&)> expects) {
   const Message first = co_await link.receive();
   if (!first.header.has_hello()) throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Hello& hello = first.header.hello();
-  const std::string who = link.peer() + " as '" + hello.from() + "'";
+  const Identity peer{hello.from(), hello.generation()};
+  const std::string who =
+      link.peer() + " as '" + peer.name + "' of generation " + std::to_string(peer.generation);
   if (hello.protocol_version() != protocol_version)
     co_await refuse(link, TransportError::wrong_version,
                     who + ": version " + std::to_string(hello.protocol_version()) + ", expected " +
@@ -116,25 +125,26 @@ awaitable<std::string> dialled(Link& link, Credentials credentials, std::string 
     co_await refuse(link, TransportError::malformed_header, who);
   if (hello.configuration_digest() != credentials.configuration_digest)
     co_await refuse(link, TransportError::wrong_configuration, who);
-  if (hello.to() != self || !expects(hello.from()))
+  if (hello.to() != self.name || !expects(peer))
     co_await refuse(link, TransportError::wrong_peer, who);
 
-  const std::string nonce = random_bytes(nonce_bytes);
+  wire::Challenge challenge;
+  challenge.set_nonce(random_bytes(nonce_bytes));
+  challenge.set_generation(self.generation);
+  challenge.set_proof(proof(credentials.secret, dialled_role, hello, challenge));
   Message answer;
-  answer.header.mutable_challenge()->set_nonce(nonce);
-  answer.header.mutable_challenge()->set_proof(
-      proof(credentials.secret, dialled_role, hello, nonce));
+  *answer.header.mutable_challenge() = challenge;
   co_await link.send(std::move(answer));
 
   const Message last = co_await link.receive();
   if (!last.header.has_proof() ||
       !equal_in_constant_time(last.header.proof().proof(),
-                              proof(credentials.secret, dialler_role, hello, nonce)))
+                              proof(credentials.secret, dialler_role, hello, challenge)))
     co_await refuse(link, TransportError::wrong_secret, who);
   Message welcome;
   welcome.header.mutable_welcome();
   co_await link.send(std::move(welcome));
-  co_return hello.from();
+  co_return peer;
 }
 
 }  // namespace
@@ -163,15 +173,15 @@ std::string to_hex(std::string_view bytes) {
   return hex;
 }
 
-awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, std::string from,
-                                     std::string to) {
+awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,
+                                     Identity to) {
   co_await with_deadline(handshake_max,
                          dialler(link, std::move(credentials), std::move(from), std::move(to)));
 }
 
-awaitable<std::string> handshake_as_dialled(Link& link, Credentials credentials, std::string self,
-                                            std::function<bool(const std::string&)> expects) {
-  std::string peer = co_await with_deadline(
+awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Identity self,
+                                         std::function<bool(const Identity&)> expects) {
+  Identity peer = co_await with_deadline(
       handshake_max, dialled(link, std::move(credentials), std::move(self), std::move(expects)));
   co_return peer;
 }

@@ -9,7 +9,7 @@
 
 namespace lateral {
 
-inline constexpr std::uint32_t protocol_version = 2;
+inline constexpr std::uint32_t protocol_version = 3;
 inline constexpr std::size_t secret_bytes = 32;
 using Secret = std::array<std::uint8_t, secret_bytes>;
 
@@ -26,19 +26,27 @@ struct Credentials {
   std::string configuration_digest;  // 32 bytes
 };
 
+/// Who is at an end of a link. A node that replaces a lost one has its name and the next generation;
+/// the older ones are refused.
+struct Identity {
+  std::string name;
+  std::uint32_t generation = 0;
+};
+
 /// Time a peer has for a whole handshake.
 inline constexpr std::chrono::milliseconds handshake_max{2000};
 
 /// The dialling side, `from` us `to` the peer. Returns once both sides have proved the secret.
-/// Throws system_error: TransportError::refused with the peer's reason, wrong_secret, or what the
-/// link throws; asio::error::timed_out after handshake_max.
-awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, std::string from,
-                                     std::string to);
+/// Throws system_error: TransportError::refused with the peer's reason, wrong_peer if it is of
+/// another generation, wrong_secret, or what the link throws; asio::error::timed_out after
+/// handshake_max.
+awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,
+                                     Identity to);
 
-/// The dialled side. Returns the name of the peer. `expects` says whether a node of that name may
-/// connect now. A peer that does not belong is told why (without any detail that it does not
-/// already know), and the reason is thrown.
-awaitable<std::string> handshake_as_dialled(Link& link, Credentials credentials, std::string self,
-                                            std::function<bool(const std::string&)> expects);
+/// The dialled side. Returns the peer. `expects` says whether that one may connect now. A peer that
+/// does not belong is told why (without any detail that it does not already know), and the reason is
+/// thrown.
+awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Identity self,
+                                         std::function<bool(const Identity&)> expects);
 
 }  // namespace lateral

@@ -11,14 +11,16 @@
 
 namespace lateral {
 
-/// An owned, uninitialised, 64-byte aligned array of float32: the body of a message, filled in
-/// place by the sender's arithmetic or by the receiver's socket.
+/// An uninitialised, 64-byte aligned array of float32: the body of a message, filled in place by the
+/// sender's arithmetic or by the receiver's socket, and not written to any more from then on: copies
+/// share it.
 class Block {
  public:
   Block() = default;
   explicit Block(std::size_t size)
       : data_{size == 0 ? nullptr
-                        : static_cast<float*>(::operator new(size * sizeof(float), alignment))},
+                        : static_cast<float*>(::operator new(size * sizeof(float), alignment)),
+              [](float* data) { ::operator delete(data, alignment); }},
         size_{size} {}
 
   float* data() { return data_.get(); }
@@ -29,10 +31,7 @@ class Block {
 
  private:
   static constexpr std::align_val_t alignment{64};
-  struct Free {
-    void operator()(float* data) const { ::operator delete(data, alignment); }
-  };
-  std::unique_ptr<float, Free> data_;
+  std::shared_ptr<float> data_;
   std::size_t size_ = 0;
 };
 

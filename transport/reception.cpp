@@ -6,13 +6,13 @@
 namespace lateral {
 
 Reception::Reception(const asio::any_io_executor& executor, const std::string& address,
-                     Credentials credentials, std::string self,
-                     std::function<void(const std::string&)> log)
+                     Credentials credentials, Identity self, Log log, Arrived arrived)
     : executor_{executor},
       listener_{executor, address},
       credentials_{std::move(credentials)},
       self_{std::move(self)},
       log_{std::move(log)},
+      arrived_{std::move(arrived)},
       changed_{executor} {}
 
 awaitable<void> Reception::run() {
@@ -31,30 +31,23 @@ awaitable<void> Reception::run() {
   }
 }
 
+bool Reception::expects(const Identity& peer) const {
+  const auto at = expected_.find(peer.name);
+  return at != expected_.end() && at->second == peer.generation;
+}
+
 awaitable<void> Reception::greet(Socket socket, int caller) {
   std::unique_ptr<Link> link =
       make_socket_link(std::move(socket), "caller " + std::to_string(caller));
   try {
-    const auto expects = [this](const std::string& name) { return expected_.contains(name); };
-    std::string name = co_await handshake_as_dialled(*link, credentials_, self_, expects);
-    if (expected_.erase(name) == 0) co_return;  // came twice at once: the first is in
-    link->set_peer(name);
-    arrived_[name] = std::move(link);
-    changed_.notify();
+    const Identity peer = co_await handshake_as_dialled(
+        *link, credentials_, self_, [this](const Identity& who) { return expects(who); });
+    if (!expects(peer)) co_return;  // replaced while it was being greeted
+    link->set_peer(peer.name);
+    arrived_(peer, std::move(link));
   } catch (const system_error& error) {
     log_("refused " + describe(error));
   }
-}
-
-awaitable<std::unique_ptr<Link>> Reception::wait_for(std::string name) {
-  auto at = arrived_.find(name);
-  while (at == arrived_.end()) {
-    co_await changed_.wait();
-    at = arrived_.find(name);
-  }
-  std::unique_ptr<Link> link = std::move(at->second);
-  arrived_.erase(at);
-  co_return link;
 }
 
 }  // namespace lateral

@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "transport/endpoint.hpp"
@@ -18,30 +17,31 @@ inline constexpr int handshakes_max = 16;
 
 class Reception {
  public:
-  /// `log` is told one line about each caller that was refused.
+  using Log = std::function<void(const std::string&)>;
+  using Arrived = std::function<void(const Identity&, std::unique_ptr<Link>)>;
+  /// `log` is told one line about each caller that was refused; `arrived` is given the link of each
+  /// that was let in.
   Reception(const asio::any_io_executor& executor, const std::string& address,
-            Credentials credentials, std::string self, std::function<void(const std::string&)> log);
+            Credentials credentials, Identity self, Log log, Arrived arrived);
 
   const std::string& address() const { return listener_.address(); }
-  /// From now on a peer of this name may connect, once.
-  void expect(const std::string& name) { expected_.insert(name); }
-  /// The authenticated link of an expected peer, when it has come.
-  awaitable<std::unique_ptr<Link>> wait_for(std::string name);
+  /// From now on this peer may connect, as often as its connections break, and no other generation
+  /// of its name.
+  void expect(const Identity& peer) { expected_[peer.name] = peer.generation; }
   /// Accepts callers until cancelled.
   awaitable<void> run();
-  /// Removes the file of a Unix socket.
-  void forget_path() { listener_.forget_path(); }
 
  private:
   awaitable<void> greet(Socket socket, int caller);
+  bool expects(const Identity& peer) const;
 
   asio::any_io_executor executor_;
   Listener listener_;
   Credentials credentials_;
-  std::string self_;
-  std::function<void(const std::string&)> log_;
-  std::set<std::string> expected_;
-  std::map<std::string, std::unique_ptr<Link>> arrived_;
+  Identity self_;
+  Log log_;
+  Arrived arrived_;
+  std::map<std::string, std::uint32_t> expected_;  // generation by name
   Changed changed_;
   int greeting_ = 0;
 };

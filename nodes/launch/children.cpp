@@ -76,13 +76,21 @@ std::vector<Children::Ended> Children::reap() {
   for (auto at = running_.begin(); at != running_.end();) {
     int status = 0;
     if (::waitpid(at->first, &status, WNOHANG) == at->first) {
-      ended.push_back({at->second, at->first, status});
+      if (!at->second.empty()) ended.push_back({at->second, at->first, status});
       at = running_.erase(at);
     } else {
       ++at;
     }
   }
   return ended;
+}
+
+void Children::forsake(const std::string& name) {
+  for (auto& [pid, child] : running_) {
+    if (child != name) continue;
+    ::kill(pid, SIGKILL);
+    child.clear();
+  }
 }
 
 void Children::signal_all(int signal) {

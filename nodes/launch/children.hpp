@@ -37,6 +37,8 @@ class Children {
   };
   /// Those that have ended since the last call.
   std::vector<Ended> reap();
+  /// Kills this child, if it is there; its end is not reported.
+  void forsake(const std::string& name);
   void kill_all() { signal_all(SIGKILL); }
   void signal_all(int signal);
   std::size_t running() const { return running_.size(); }
@@ -44,7 +46,7 @@ class Children {
   void wait_all(std::chrono::milliseconds patience);
 
  private:
-  std::map<pid_t, std::string> running_;
+  std::map<pid_t, std::string> running_;  // a forsaken one has no name
 };
 
 /// The descriptor on which a started node finds its secret, and how it is named on its command

@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
+#include <deque>
 #include <fstream>
 #include <set>
 
@@ -33,17 +34,27 @@ struct Watch {
         child_signals{executor, SIGCHLD},
         changed{executor} {}
 
-  void blame(Evidence item) {
-    evidence.push_back(std::move(item));
+  /// Of the node's process of this generation. Who is only lost may be replaced.
+  void blame(Evidence item, std::uint32_t of) {
+    if (of != generation[item.node]) return;
+    if (item.code == ExitCode::network)
+      lost.push_back(std::move(item));
+    else
+      evidence.push_back(std::move(item));
     changed.notify();
+  }
+  void blame(Evidence item) {
+    const std::uint32_t of = generation[item.node];
+    blame(std::move(item), of);
   }
 
   Coordinator& coordinator;  // handles messages on another thread: only converse() may ask it
   bool busy = false;         // the coordinator is at a message
   bool begun = false;
-  std::function<void()> on_begin = [] {};
   std::set<std::string> finished;
-  std::vector<Evidence> evidence;
+  std::map<std::string, std::uint32_t> generation;  // by node
+  std::deque<Evidence> lost;                        // not yet dealt with
+  std::vector<Evidence> evidence;                   // that the run is to end
   int signal = 0;
   bool give_up = false;  // a second signal, or a stop that takes too long
   // Here from the start, so that none is missed whoever waits for them.
@@ -80,31 +91,76 @@ awaitable<void> watch_children(Watch& watch, Children& children) {
     // One that ended with 0 has said so; its last messages may still wait to be read, and if it has
     // not, the closed link behind them tells.
     for (const Children::Ended& ended : children.reap())
-      if (!watch.finished.contains(ended.name) && ended.status != 0)
-        watch.blame(evidence_of_end(ended));
+      if (ended.status != 0) watch.blame(evidence_of_end(ended));
     co_await watch.child_signals.async_wait(use_awaitable);
   }
 }
 
 awaitable<void> watch_silence(Watch& watch, const Ports& ports,
                               const std::vector<NodeSpec>& nodes) {
-  std::map<std::string, std::uint64_t> heard;
-  std::map<std::string, int> silent_ticks;
+  struct Heard {
+    std::uint32_t generation = 0;
+    std::uint64_t bytes = 0;
+    int silent_ticks = 0;
+  };
+  std::map<std::string, Heard> heard;
+  const auto ms = [](int ticks) { return std::to_string(ticks * heartbeat_interval.count()); };
   for (;;) {
     co_await sleep_for(heartbeat_interval);
     for (const NodeSpec& node : nodes) {
-      const std::uint64_t now = ports.heard(node.name);
+      Heard& last = heard[node.name];
+      const Heard now{watch.generation[node.name], ports.heard(node.name), 0};
       // A closed port is converse()'s to judge; one that is not being read is our delay, not
       // theirs.
-      const bool ours =
-          ports.closed(node.name) || ports.is_full(node.name) || watch.finished.contains(node.name);
-      silent_ticks[node.name] = now == heard[node.name] && !ours ? silent_ticks[node.name] + 1 : 0;
-      heard[node.name] = now;
-      if (silent_ticks[node.name] < silent_ticks_max) continue;
-      watch.blame({Evidence::Kind::silent, node.name, ExitCode::network,
-                   "has been silent for " +
-                       std::to_string(silent_ticks_max * heartbeat_interval.count()) + " ms"});
+      const bool ours = ports.closed(node.name) || ports.is_full(node.name);
+      const bool silent = now.bytes == last.bytes && now.generation == last.generation && !ours;
+      last = {now.generation, now.bytes, silent ? last.silent_ticks + 1 : 0};
+      if (!ports.linked(node.name)) {
+        if (last.silent_ticks >= unlinked_ticks_max)
+          watch.blame({Evidence::Kind::silent, node.name, ExitCode::network,
+                       "has not called for " + ms(unlinked_ticks_max) + " ms"});
+        continue;
+      }
+      if (last.silent_ticks >= silent_ticks_max)
+        watch.blame({Evidence::Kind::silent, node.name, ExitCode::network,
+                     "has been silent for " + ms(silent_ticks_max) + " ms"});
+      const wire::Heartbeat& heartbeat = ports.heartbeat(node.name);
+      const std::uint32_t work_max =
+          std::max(work_ms_min, longer_work_max * heartbeat.longest_ms());
+      if (heartbeat.busy_ms() > work_max)
+        watch.blame({Evidence::Kind::silent, node.name, ExitCode::network,
+                     "has been at one piece of work for " + std::to_string(heartbeat.busy_ms()) +
+                         " ms, expected at most " + std::to_string(work_max)});
     }
+  }
+}
+
+/// What is needed to start a node again; nothing where nodes are not processes.
+using StartNode = std::function<void(const std::string& name, std::uint32_t generation)>;
+
+/// Puts a new process in the place of each node that is lost, as long as that may be.
+awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool,
+                             const StartNode& start) {
+  for (;;) {
+    while (watch.lost.empty()) co_await watch.changed.wait();
+    const Evidence item = std::move(watch.lost.front());
+    watch.lost.pop_front();
+    std::optional<std::uint32_t> generation;
+    // Where a source was told to stop, only it knows; the run can be resumed.
+    const bool may_be = start && !(watch.signal != 0 && item.node == source_name);
+    std::function<void()> decide = [&] {
+      if (may_be) generation = watch.coordinator.replace(item.node, item.detail);
+    };
+    co_await compute_on(pool, std::move(decide));
+    if (!generation) {
+      watch.evidence.push_back(item);
+      watch.changed.notify();
+      continue;
+    }
+    watch.generation[item.node] = *generation;
+    std::erase_if(watch.lost, [&](const Evidence& other) { return other.node == item.node; });
+    ports.renew(item.node, Stream(true));
+    start(item.node, *generation);
   }
 }
 
@@ -114,7 +170,7 @@ awaitable<void> decide(Watch& watch, const Ports& ports) {
   const auto more_to_read = [&] {
     return watch.busy ||
            std::any_of(watch.evidence.begin(), watch.evidence.end(), [&](const Evidence& item) {
-             return ports.has(item.node) && ports.has_unread(item.node);
+             return ports.has_unread(item.node);
            });
   };
   for (int round = 0; round < evidence_rounds_max && !watch.give_up; ++round) {
@@ -139,9 +195,8 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
     const std::string node = received.first;
     std::optional<Message>& message = received.second;
     if (!message) {
-      if (!watch.finished.contains(node))
-        watch.blame({Evidence::Kind::link_closed, node, ExitCode::network,
-                     "closed its link to the coordinator"});
+      watch.blame({Evidence::Kind::link_closed, node, ExitCode::network,
+                   "closed its link to the coordinator"});
       continue;
     }
     if (message->header.has_failed()) {
@@ -161,12 +216,14 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
     watch.busy = true;
     co_await compute_on(pool, std::move(work));
     watch.busy = false;
-    if (!watch.begun && coordinator.has_begun()) {
-      watch.begun = true;
-      watch.on_begin();
-    }
+    watch.begun = watch.begun || coordinator.has_begun();
     if (is_last) watch.finished.insert(node);
-    co_await ports.sent_down_to(outgoing_max);
+  }
+  coordinator.dismiss(ports);
+  try {
+    co_await with_deadline(farewell_max, ports.all_unlinked());
+  } catch (const system_error& error) {
+    if (error.code() != asio::error::timed_out) throw;  // a node was lost at the last moment
   }
 }
 
@@ -188,12 +245,13 @@ std::function<void(const std::string&)> file_log(const RunPlan& plan, const std:
 
 /// The conversation with a network whose nodes are all linked to us.
 awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpec>& nodes,
-                           Children* children, Outcome& outcome) {
+                           Children* children, const StartNode& start, Outcome& outcome) {
   asio::thread_pool pool{1};
   std::vector<awaitable<void>> tasks;
   tasks.push_back(ports.run());
   tasks.push_back(converse(watch, ports, nodes.size(), pool));
   tasks.push_back(decide(watch, ports));
+  tasks.push_back(replace_lost(watch, ports, pool, start));
   tasks.push_back(watch_signals(watch, ports));
   tasks.push_back(give_up_when_stopping_takes_too_long(watch));
   if (children != nullptr) {
@@ -213,25 +271,6 @@ std::string node_address(Placement placement, const fs::path& folder, const std:
                                               : "tcp:127.0.0.1:0";
 }
 
-awaitable<void> collect_callers(Reception& reception, const std::vector<NodeSpec>& nodes,
-                                Ports& ports, const FrameLimits& limits) {
-  for (const NodeSpec& node : nodes) {
-    std::unique_ptr<Link> link = co_await reception.wait_for(node.name);
-    link->set_limits(limits);
-    ports.add(std::move(link));
-  }
-}
-
-awaitable<void> start_deadline(Watch& watch, const std::vector<NodeSpec>& nodes,
-                               const Ports& ports) {
-  co_await sleep_for(start_max);
-  for (const NodeSpec& node : nodes)
-    if (!ports.has(node.name))
-      watch.blame({Evidence::Kind::silent, node.name, ExitCode::network,
-                   "has not called within " + std::to_string(start_max.count()) + " s"});
-  co_await sleep_for(start_max);
-}
-
 awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
                               Placement placement, Watch& watch, Children& children,
                               Outcome& outcome) {
@@ -239,39 +278,52 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
   const std::vector<NodeSpec> nodes = network_nodes(experiment);
   SocketFolder folder;
   const Credentials credentials{make_secret(), experiment.digest};
-  Reception reception{executor, node_address(placement, folder.path(), coordinator_name),
-                      credentials, coordinator_name, file_log(plan, coordinator_name)};
-  for (const NodeSpec& node : nodes) reception.expect(node.name);
-  for (const NodeSpec& node : nodes)
-    children.start(node.name,
-                   {"node", "--name", node.name, "--coordinator", reception.address(), "--digest",
-                    to_hex(experiment.digest), "--secret", secret_path, "--listen",
-                    node_address(placement, folder.path(), node.name)},
-                   plan.directory ? plan.directory->log(node.name) : fs::path("/dev/null"),
-                   credentials.secret);
-
-  Ports ports{executor};
+  const auto log = file_log(plan, coordinator_name);
   const FrameLimits limits{header_bytes_max, experiment.report_bytes_max()};
-  {
-    std::vector<awaitable<void>> tasks;
-    tasks.push_back(collect_callers(reception, nodes, ports, limits));
-    tasks.push_back(reception.run());
-    tasks.push_back(decide(watch, ports));
-    tasks.push_back(watch_children(watch, children));
-    tasks.push_back(watch_signals(watch, ports));
-    tasks.push_back(start_deadline(watch, nodes, ports));
-    co_await run_until_first_ends(std::move(tasks));
+  Ports ports{executor, {.relinks = true, .acknowledges = true}};
+  Reception reception{executor,
+                      node_address(placement, folder.path(), coordinator_name),
+                      credentials,
+                      {coordinator_name, 0},
+                      log,
+                      [&](const Identity&, std::unique_ptr<Link> link) {
+                        link->set_limits(limits);
+                        ports.attach(std::move(link));
+                      }};
+  const StartNode start = [&](const std::string& name, std::uint32_t generation) {
+    children.forsake(name);
+    if (generation > 0)
+      log("node '" + name + "' is replaced by its generation " + std::to_string(generation));
+    reception.expect({name, generation});
+    children.start(name,
+                   {"node", "--name", name, "--generation", std::to_string(generation),
+                    "--coordinator", reception.address(), "--digest", to_hex(experiment.digest),
+                    "--secret", secret_path, "--listen",
+                    node_address(placement, folder.path(),
+                                 name + (generation > 0 ? "." + std::to_string(generation) : ""))},
+                   plan.directory ? plan.directory->log(name) : fs::path("/dev/null"),
+                   credentials.secret);
+  };
+  for (const NodeSpec& node : nodes) {
+    ports.add(node.name, Stream(true));
+    start(node.name, 0);
   }
-  if (!watch.evidence.empty() || watch.give_up) co_return;
-  // Strangers keep being refused while the network runs; over Unix sockets they cannot even call.
-  watch.on_begin = [&folder] { folder.remove(); };
   std::vector<awaitable<void>> tasks;
   tasks.push_back(reception.run());
-  tasks.push_back(run_linked(watch, ports, nodes, &children, outcome));
+  tasks.push_back(run_linked(watch, ports, nodes, &children, start, outcome));
   co_await run_until_first_ends(std::move(tasks));
 }
 
 // ---- All nodes within this process
+
+awaitable<ExitCode> live_here(std::unique_ptr<Link> to_coordinator, NodeSetting setting) {
+  auto executor = co_await asio::this_coro::executor;
+  Ports control{executor};
+  control.add(coordinator_name, Stream());
+  control.attach(std::move(to_coordinator));
+  const ExitCode code = co_await node_life(control, std::move(setting));
+  co_return code;
+}
 
 awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan, Watch& watch,
                                Outcome& outcome) {
@@ -291,19 +343,25 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
     for (const NodeSpec& node : nodes) {
       auto [here, there] = make_memory_links(executor, coordinator_name, node.name);
       here->set_limits({header_bytes_max, experiment.report_bytes_max()});
-      ports.add(std::move(here));
+      there->set_limits({header_bytes_max, control_body_bytes_max});
+      ports.add(node.name, Stream());
+      ports.attach(std::move(here));
       NodeSetting setting;
       setting.name = node.name;
       setting.own_process = false;
       setting.digest = experiment.digest;
       setting.log = file_log(plan, node.name);
       auto own = std::make_shared<std::vector<std::unique_ptr<Link>>>(std::move(links[node.name]));
-      setting.expect = [](const wire::Assignment&) {};
-      setting.connect =
-          [own](const wire::Assignment&) -> awaitable<std::vector<std::unique_ptr<Link>>> {
-        co_return std::move(*own);
+      setting.join = [own](Ports* network, const FrameLimits& limits) {
+        if (network == nullptr) return;
+        for (std::unique_ptr<Link>& link : *own) {
+          link->set_limits(limits);
+          network->attach(std::move(link));
+        }
       };
-      asio::co_spawn(executor, node_life(std::move(there), std::move(setting)),
+      setting.meet = [](const wire::Peer&) {};
+      setting.dial = [] {};
+      asio::co_spawn(executor, live_here(std::move(there), std::move(setting)),
                      [&](const std::exception_ptr& bug, ExitCode) {
                        --alive;
                        died.notify();
@@ -311,7 +369,7 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
                      });
     }
     try {
-      co_await run_linked(watch, ports, nodes, nullptr, outcome);
+      co_await run_linked(watch, ports, nodes, nullptr, {}, outcome);
     } catch (...) {
       failure = std::current_exception();  // the nodes are still there
     }
@@ -327,8 +385,10 @@ Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement plac
   Outcome outcome;
   Children children;  // outlives everything that waits for its children
   try {
-    Coordinator coordinator{experiment, plan,
-                            progress};  // outlives whatever may still compute in it
+    // Outlives whatever may still compute in it.
+    Coordinator coordinator{experiment, plan, progress,
+                            placement != Placement::in_process && plan.directory &&
+                                !plan.evaluate_only && experiment.restarts_max > 0};
     asio::io_context io{1};
     Watch watch{io.get_executor(), coordinator};
     std::exception_ptr failure;
@@ -354,7 +414,6 @@ Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement plac
     outcome.code = described.code;
     outcome.message = described.message;
   }
-  constexpr std::chrono::milliseconds farewell_max{2000};
   children.wait_all(outcome.summary ? farewell_max : std::chrono::milliseconds{0});
   progress.end();
   return outcome;

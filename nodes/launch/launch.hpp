@@ -16,12 +16,18 @@ enum class Placement {
   in_process,    ///< all nodes in this process
 };
 
-/// Time for all nodes to start and to call.
-inline constexpr std::chrono::seconds start_max{10};
+/// Time for nodes to leave when all is done.
+inline constexpr std::chrono::milliseconds farewell_max{2000};
 /// A node that has said nothing for so many heartbeat intervals of ours is lost. Counted in ticks
 /// of our own, so that a machine or a terminal that was suspended does not make everybody look
 /// dead.
 inline constexpr int silent_ticks_max = 15;
+/// The same for one that has not called yet, or whose link broke.
+inline constexpr int unlinked_ticks_max = 100;
+/// A node whose heart beats hangs in its work if that takes longer than this, and so many times as
+/// long as any before.
+inline constexpr std::uint32_t work_ms_min = 60000;
+inline constexpr std::uint32_t longer_work_max = 20;
 /// Time in which the cause of a failure may turn up after its first sign; and as many times as long
 /// where what a node said before it went still waits to be read.
 inline constexpr std::chrono::milliseconds evidence_max{150};

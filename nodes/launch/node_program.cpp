@@ -7,6 +7,7 @@
 #include "nodes/node.hpp"
 #include "nodes/process.hpp"
 #include "transport/reception.hpp"
+#include "transport/task.hpp"
 
 namespace lateral {
 namespace {
@@ -49,55 +50,154 @@ awaitable<Socket> dial_named(std::string address, std::string peer) {
   }
 }
 
-awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials,
-                                           std::string self, std::string peer) {
-  Socket socket = co_await dial_named(address, peer);
-  std::unique_ptr<Link> link = make_socket_link(std::move(socket), peer);
+awaitable<std::unique_ptr<Link>> dial_and_greet(std::string address, Credentials credentials,
+                                                Identity self, Identity peer) {
+  Socket socket = co_await dial_named(address, peer.name);
+  std::unique_ptr<Link> link = make_socket_link(std::move(socket), peer.name);
   co_await handshake_as_dialler(*link, credentials, self, peer);
   co_return link;
 }
 
-awaitable<std::vector<std::unique_ptr<Link>>> connect_peers(const wire::Assignment& assignment,
-                                                            Reception& reception,
-                                                            Credentials credentials,
-                                                            std::string self) {
-  std::vector<std::unique_ptr<Link>> links;
-  for (const wire::Peer& peer : assignment.peers()) {
-    std::unique_ptr<Link> link;
-    if (peer.dial())
-      link = co_await call_peer(peer.address(), credentials, self, peer.name());
-    else
-      link = co_await reception.wait_for(peer.name());
-    links.push_back(std::move(link));
+/// Time to reach a peer and to be let in.
+constexpr std::chrono::milliseconds call_max{3000};
+
+awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials,
+                                           Identity self, Identity peer) {
+  std::unique_ptr<Link> link =
+      co_await with_deadline(call_max, dial_and_greet(address, credentials, self, peer));
+  co_return link;
+}
+
+/// Between one attempt to reach a peer and the next.
+constexpr std::chrono::milliseconds redial_interval{50};
+
+/// The node's links to its peers: made here, carried by a network that comes and goes.
+class Neighbours {
+ public:
+  Neighbours(const asio::any_io_executor& executor, const Credentials& credentials,
+             const Identity& self)
+      : credentials_{credentials}, self_{self}, changed_{executor} {}
+
+  void join(Ports* network, const FrameLimits& limits) {
+    network_ = network;
+    limits_ = limits;
   }
-  reception.forget_path();  // over a Unix socket nobody else can call from now on
-  co_return links;
+  void meet(const wire::Peer& peer, Reception& reception) {
+    if (peer.dial())
+      dialled_[peer.name()] = peer;
+    else
+      reception.expect({peer.name(), peer.generation()});
+    changed_.notify();
+  }
+  void dial() {
+    dials_ = true;
+    changed_.notify();
+  }
+  void arrived(std::unique_ptr<Link> link) {
+    if (network_ == nullptr) return;
+    link->set_limits(limits_);
+    network_->attach(std::move(link));
+  }
+  /// Dials whoever is to be dialled and has no link. Never ends by itself.
+  awaitable<void> run(const std::function<void(const std::string&)>& log) {
+    std::map<std::string, std::string> last_failure;
+    for (;;) {
+      if (network_ == nullptr || !dials_) {
+        co_await changed_.wait();
+        continue;
+      }
+      for (const auto& [name, peer] : std::map(dialled_)) {
+        if (network_ == nullptr || !network_->wants_link(name)) continue;
+        std::string failure;
+        const Identity called{name, peer.generation()};
+        try {
+          std::unique_ptr<Link> link =
+              co_await call_peer(peer.address(), credentials_, self_, called);
+          if (dialled_[name].generation() != called.generation) continue;  // replaced meanwhile
+          arrived(std::move(link));
+          log("linked to " + name);
+        } catch (const system_error& error) {
+          if (error.code() == asio::error::operation_aborted) throw;
+          failure = describe(error);
+        }
+        if (!failure.empty() && failure != last_failure[name]) log(failure);
+        last_failure[name] = failure;
+      }
+      co_await sleep_for(redial_interval);
+    }
+  }
+
+ private:
+  Credentials credentials_;
+  Identity self_;
+  Changed changed_;
+  Ports* network_ = nullptr;
+  FrameLimits limits_{};
+  bool dials_ = false;
+  std::map<std::string, wire::Peer> dialled_;
+};
+
+/// Dials the coordinator whenever there is no link to it. Where nobody listens any more, or another
+/// has our place, there is no point in trying again.
+awaitable<void> keep_reporting(Ports& control, std::string address, Credentials credentials,
+                               Identity self) {
+  const Identity coordinator{coordinator_name, 0};
+  for (;;) {
+    co_await control.until_unlinked(coordinator_name);
+    try {
+      std::unique_ptr<Link> link = co_await call_peer(address, credentials, self, coordinator);
+      link->set_limits({header_bytes_max, control_body_bytes_max});
+      control.attach(std::move(link));
+    } catch (const system_error& error) {
+      if (error.code() == asio::error::operation_aborted) throw;
+      const bool gone = error.code() == asio::error::connection_refused ||
+                        error.code() == TransportError::refused ||
+                        error.code() == boost::system::errc::no_such_file_or_directory;
+      if (gone) control.close(coordinator_name, describe(error));
+    }
+    co_await sleep_for(redial_interval);
+  }
 }
 
 awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& code) {
   auto executor = co_await asio::this_coro::executor;
-  const auto log = [](const std::string& line) { std::cerr << one_line(line) << std::endl; };
-  Reception reception{executor, call.listen, credentials, call.name, log};
-  std::unique_ptr<Link> control =
-      co_await call_peer(call.coordinator, credentials, call.name, coordinator_name);
+  const std::function<void(const std::string&)> log = [](const std::string& line) {
+    std::cerr << one_line(line) << std::endl;
+  };
+  const Identity self{call.name, call.generation};
+  Neighbours neighbours{executor, credentials, self};
+  Reception reception{executor, call.listen, credentials, self, log,
+                      [&](const Identity& peer, std::unique_ptr<Link> link) {
+                        log("linked to " + peer.name);
+                        neighbours.arrived(std::move(link));
+                      }};
+  Ports control{executor, {.relinks = true, .acknowledges = true}};
+  control.add(coordinator_name, Stream(true));
+  {
+    // The first call says best what is wrong, if something is.
+    const Identity coordinator{coordinator_name, 0};
+    std::unique_ptr<Link> link =
+        co_await call_peer(call.coordinator, credentials, self, coordinator);
+    link->set_limits({header_bytes_max, control_body_bytes_max});
+    control.attach(std::move(link));
+  }
   NodeSetting setting;
   setting.name = call.name;
   setting.digest = credentials.configuration_digest;
   setting.listening_address = reception.address();
   setting.log = log;
-  setting.expect = [&reception](const wire::Assignment& assignment) {
-    for (const wire::Peer& peer : assignment.peers())
-      if (!peer.dial()) reception.expect(peer.name());
+  setting.join = [&](Ports* network, const FrameLimits& limits) {
+    neighbours.join(network, limits);
   };
-  setting.connect = [&reception, credentials,
-                     self = call.name](const wire::Assignment& assignment) {
-    return connect_peers(assignment, reception, credentials, self);
-  };
+  setting.meet = [&](const wire::Peer& peer) { neighbours.meet(peer, reception); };
+  setting.dial = [&] { neighbours.dial(); };
   std::vector<awaitable<void>> tasks;
   tasks.push_back(reception.run());
-  tasks.push_back([](std::unique_ptr<Link> link, NodeSetting s, ExitCode& c) -> awaitable<void> {
-    c = co_await node_life(std::move(link), std::move(s));
-  }(std::move(control), std::move(setting), code));
+  tasks.push_back(neighbours.run(log));
+  tasks.push_back(keep_reporting(control, call.coordinator, credentials, self));
+  tasks.push_back([](Ports& ports, NodeSetting s, ExitCode& c) -> awaitable<void> {
+    c = co_await node_life(ports, std::move(s));
+  }(control, std::move(setting), code));
   co_await run_until_first_ends(std::move(tasks));
 }
 

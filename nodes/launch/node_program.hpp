@@ -1,6 +1,7 @@
 // The program of one node process, which any launcher can start.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "nodes/failure.hpp"
@@ -9,6 +10,7 @@ namespace lateral {
 
 struct NodeCall {
   std::string name;
+  std::uint32_t generation = 0;  ///< how many of this name came before it
   std::string coordinator;  ///< address
   std::string digest_hex;   ///< of the configuration it expects
   std::string secret_file;

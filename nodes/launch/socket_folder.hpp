@@ -1,7 +1,11 @@
 // SocketFolder: a folder for the Unix sockets of a run that only this user can enter.
 #pragma once
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -12,7 +16,7 @@
 
 namespace lateral {
 
-/// Removed by remove(), as soon as nobody needs it, or with the object.
+/// Removed with the object. One whose owner was killed is removed by the next one's.
 class SocketFolder {
  public:
   SocketFolder() {
@@ -24,19 +28,39 @@ class SocketFolder {
     if (::mkdtemp(pattern.data()) == nullptr)
       throw UserError(pattern + ": cannot make a folder for sockets: " + std::strerror(errno));
     path_ = pattern;
+    lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ::flock(lock_, LOCK_EX | LOCK_NB);
+    remove_orphans();
   }
-  ~SocketFolder() { remove(); }
+  ~SocketFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+    if (lock_ >= 0) ::close(lock_);
+  }
   SocketFolder(const SocketFolder&) = delete;
   SocketFolder& operator=(const SocketFolder&) = delete;
-  void remove() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-    path_.clear();
-  }
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  /// The folders beside ours that hold a coordinator's socket and nobody's lock.
+  void remove_orphans() const {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(path_.parent_path(), ignored)) {
+      const std::string name = entry.path().filename();
+      if (!name.starts_with("lateral-") || name.size() != path_.filename().string().size() ||
+          !std::filesystem::exists(entry.path() / "coordinator", ignored))
+        continue;
+      const int folder = ::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      struct stat info {};
+      if (folder >= 0 && ::fstat(folder, &info) == 0 && info.st_uid == ::geteuid() &&
+          ::flock(folder, LOCK_EX | LOCK_NB) == 0)
+        std::filesystem::remove_all(entry.path(), ignored);
+      if (folder >= 0) ::close(folder);
+    }
+  }
+
   std::filesystem::path path_;
+  int lock_ = -1;
 };
 
 }  // namespace lateral

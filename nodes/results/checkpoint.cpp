@@ -173,7 +173,8 @@ void write_checkpoint(const fs::path& path, const fs::path& previous,
   }
 }
 
-Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits) {
+Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
+                           const std::string& layer) {
   hdf5::begin();
   std::error_code missing;
   if (!fs::is_regular_file(path, missing)) throw UserError(path.string() + ": no such checkpoint");
@@ -206,6 +207,7 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits)
                     ": cannot be read, expected an undamaged HDF5 file without links to others");
   std::size_t total = 0;
   for (const std::string& name : names.paths) {
+    if (!layer.empty() && !name.starts_with("layers/" + layer + "/")) continue;
     const Handle object{H5Oopen(file, name.c_str(), H5P_DEFAULT), H5Oclose};
     if (!object.ok()) refuse(path, "/" + name + " cannot be opened", "an undamaged file");
     if (H5Iget_type(object) == H5I_DATASET) {

@@ -44,7 +44,9 @@ struct CheckpointLimits {
 
 /// Any file with this layout; the attributes may be missing (complete_header is false then).
 /// Throws UserError naming the file, the object and what was expected.
-Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits);
+///   layer: only the tensors of this one; empty: all
+Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits,
+                           const std::string& layer = "");
 
 /// SHA-256 over the state, as hexadecimal digits. Order: the tensors as given (layers from the
 /// input to the output, within a layer weight, bias, feedback, decorrelation/…, optimizer/…); of

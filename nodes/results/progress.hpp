@@ -24,6 +24,8 @@ class Progress {
   void step(std::uint64_t step, std::uint64_t epoch, double loss, double accuracy,
             double samples_per_second);
   void epoch_done(const MetricsRow& row);
+  /// So many nodes have been replaced so far.
+  void replaced(std::size_t nodes) { replaced_ = nodes; }
   /// A line of its own between the others.
   void note(const std::string& line);
   /// Leaves the terminal clean.
@@ -40,6 +42,7 @@ class Progress {
   Clock::time_point began_{};
   Clock::time_point drawn_{};
   bool line_open_ = false;
+  std::size_t replaced_ = 0;
 };
 
 }  // namespace lateral

@@ -39,6 +39,16 @@ std::string to_json(const Summary& summary) {
                              {"cpu_seconds", node.cpu_seconds},
                              {"messages_sent", node.messages_sent},
                              {"bytes_sent", node.bytes_sent}});
+  json["restarts"] = nlohmann::ordered_json::array();
+  for (const Restart& restart : summary.restarts) {
+    nlohmann::ordered_json entry{{"node", restart.node},
+                                 {"generation", restart.generation},
+                                 {"step", restart.step},
+                                 {"reason", restart.reason}};
+    entry["seconds"] = restart.seconds ? nlohmann::ordered_json(*restart.seconds)
+                                       : nlohmann::ordered_json(nullptr);
+    json["restarts"].push_back(std::move(entry));
+  }
   return json.dump(2) + "\n";
 }
 

@@ -20,6 +20,15 @@ struct NodeSummary {
   std::uint64_t bytes_sent = 0;
 };
 
+/// A node that was lost and replaced.
+struct Restart {
+  std::string node;
+  std::uint32_t generation = 0;  ///< of the one that took its place
+  std::uint64_t step = 0;        ///< the last that the network had completed
+  std::string reason;
+  std::optional<double> seconds;  ///< from when it was found lost until the network went on
+};
+
 struct Summary {
   std::string name;
   std::uint64_t seed = 0;
@@ -32,6 +41,7 @@ struct Summary {
   double train_samples_per_second = 0;
   std::vector<MetricsRow> epochs;
   std::vector<NodeSummary> nodes;
+  std::vector<Restart> restarts;
 };
 
 /// The fields that the README lists.

@@ -1,0 +1,54 @@
+// Numbers, what is kept, and what is taken.
+#include "transport/stream.hpp"
+
+#include <string>
+
+#include "transport/error.hpp"
+
+namespace lateral {
+
+void Stream::push(Message message) {
+  message.header.set_sequence(++sent_);
+  kept_bytes_ += message.body.bytes();
+  kept_.push_back(std::move(message));
+  while (kept_bytes_ > kept_bytes_max && forgotten_ < handed_ && kept_.size() > 1) drop_first();
+  // What the peer has from a predecessor of ours is kept for a successor of the peer's alone.
+  if (!keeps_ && sent_ <= handed_) drop_first();
+}
+
+Message Stream::next() {
+  ++handed_;
+  Message message = kept_[static_cast<std::size_t>(handed_ - forgotten_ - 1)];
+  if (!keeps_) drop_first();
+  return message;
+}
+
+void Stream::resume(std::uint64_t received) {
+  if (received < forgotten_)
+    throw_transport(TransportError::out_of_sequence,
+                    "the peer has messages up to " + std::to_string(received) +
+                        ", and those up to " + std::to_string(forgotten_) + " are not kept");
+  handed_ = received;
+}
+
+void Stream::forget(std::uint64_t through) {
+  while (!kept_.empty() && forgotten_ < through) drop_first();
+}
+
+void Stream::drop_first() {
+  kept_bytes_ -= kept_.front().body.bytes();
+  kept_.pop_front();
+  ++forgotten_;
+}
+
+bool Stream::accept(std::uint64_t sequence) {
+  if (sequence <= received_) return false;
+  if (sequence != received_ + 1)
+    throw_transport(TransportError::out_of_sequence, "message " + std::to_string(sequence) +
+                                                         " came where " +
+                                                         std::to_string(received_ + 1) + " was due");
+  received_ = sequence;
+  return true;
+}
+
+}  // namespace lateral
