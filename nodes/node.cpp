@@ -14,55 +14,13 @@
 #include "nodes/layer_process.hpp"
 #include "nodes/ports.hpp"
 #include "nodes/readout_process.hpp"
+#include "nodes/router.hpp"
 #include "nodes/source_process.hpp"
 #include "nodes/usage.hpp"
 #include "transport/task.hpp"
 
 namespace lateral {
 namespace {
-
-/// Sends to the coordinator over its own port and to everybody else over the network's; counts what
-/// the process sends and takes up. On the thread that computes.
-class Router final : public Outbox {
- public:
-  Router(Ports& control, Ports& network, const wire::Assignment& assignment)
-      : control_{control}, network_{network}, reports_{assignment.reports()} {
-    for (const wire::Count& count : assignment.counts()) counts_[count.peer()] = count;
-  }
-
-  void send(const std::string& peer, Message message) override {
-    if (peer != coordinator_name) {
-      counts_[peer].set_sent(counts_[peer].sent() + 1);
-      return network_.send(peer, std::move(message));
-    }
-    message.header.set_report(++reports_);
-    if (message.header.has_snapshot_done()) {
-      wire::SnapshotDone& done = *message.header.mutable_snapshot_done();
-      for (auto& [name, count] : counts_) {
-        count.set_peer(name);
-        *done.add_counts() = count;
-      }
-      network_.mark(name_of(done));
-    }
-    control_.send(peer, std::move(message));
-  }
-  void took_from(const std::string& peer) {
-    counts_[peer].set_received(counts_[peer].received() + 1);
-  }
-
-  /// Tells snapshots apart. One at the end of a run may be of the same step as the one before it.
-  template <class Snapshot>
-  static std::string name_of(const Snapshot& snapshot) {
-    return std::to_string(snapshot.step()) + " " + std::to_string(snapshot.epoch()) + " " +
-           std::to_string(static_cast<int>(snapshot.final()));
-  }
-
- private:
-  Ports& control_;
-  Ports& network_;
-  std::map<std::string, wire::Count> counts_;  // by peer
-  std::uint64_t reports_;
-};
 
 std::unique_ptr<Process> make_process(const std::string& name, const Experiment& experiment,
                                       const wire::Assignment& assignment) {
@@ -165,7 +123,7 @@ awaitable<void> obey(Ports& control, Ports& network, Orders& orders, const NodeS
       setting.meet(peer);
       network.detach(peer.name());
     } else if (header.has_durable()) {
-      network.forget_before(Router::name_of(header.durable()));
+      network.forget_before(snapshot_name(header.durable()));
     } else if (header.has_connect()) {
       orders.connect = true;
     } else if (header.has_begin()) {
@@ -249,7 +207,8 @@ awaitable<void> take_part(Process& process, Ports& control, Ports& network, Orde
   setting.log("ready");
   co_await orders.until(&Orders::begin);
 
-  Router router{control, network, assignment};
+  Router router{control, network, assignment,
+                [&network](const std::string& snapshot) { network.mark(snapshot); }};
   co_await serve(process, router, control, network, orders, desk);
   setting.log("finished");
   router.send(coordinator_name,
@@ -276,8 +235,9 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
     throw_transport(TransportError::wrong_configuration, "the assignment of the coordinator");
 
   std::unique_ptr<Process> process;
-  Ports network{executor, {.in_flight = experiment.messages_in_flight(),
-                           .relinks = assignment.recoverable()}};
+  Ports network{
+      executor,
+      {.in_flight = experiment.messages_in_flight(), .relinks = assignment.recoverable()}};
   asio::thread_pool pool{1};  // joined before what it computes on goes
   std::function<void()> make = [&] {
     process = make_process(setting.name, experiment, assignment);
@@ -310,8 +270,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
   std::vector<awaitable<void>> tasks;
   tasks.push_back(network.run());
   tasks.push_back(obey(control, network, orders, setting));
-  tasks.push_back(
-      take_part(*process, control, network, orders, setting, assignment, desk));
+  tasks.push_back(take_part(*process, control, network, orders, setting, assignment, desk));
   std::exception_ptr failure;
   try {
     co_await run_until_first_ends(std::move(tasks));

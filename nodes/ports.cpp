@@ -8,7 +8,7 @@
 namespace lateral {
 
 void Ports::add(const std::string& peer, Stream stream) {
-  ports_[peer] = std::make_shared<Port>(std::move(stream), executor_);
+  ports_[peer] = std::make_shared<Port>(Edge(std::move(stream), params_.acknowledges), executor_);
 }
 
 void Ports::attach(std::unique_ptr<Link> link) {
@@ -37,18 +37,13 @@ void Ports::break_link(Port& port) {
 void Ports::renew(const std::string& peer, Stream stream) {
   detach(peer);
   Port& port = *ports_.at(peer);
-  port.stream = std::move(stream);
+  port.edge = Edge(std::move(stream), params_.acknowledges);
   port.incoming.clear();
-  port.aside.clear();
-  port.acknowledged = 0;
-  port.heartbeat.Clear();
   port.incoming_changed.notify();
   changed_.notify();
 }
 
-void Ports::close(const std::string& peer, const std::string& why) {
-  close(*ports_.at(peer), why);
-}
+void Ports::close(const std::string& peer, const std::string& why) { close(*ports_.at(peer), why); }
 
 awaitable<void> Ports::run() {
   std::vector<awaitable<void>> tasks;
@@ -71,7 +66,9 @@ awaitable<void> Ports::tend(Port& port) {
     }
     drop_link(port);
     const bool replaced = port.next_link != nullptr;
-    if (!params_.relinks || (++port.relinks >= relinks_max && !replaced)) close(port, failure);
+    ++port.relinks;
+    if (!params_.relinks || port.edge.cannot_resume() || (port.relinks >= relinks_max && !replaced))
+      close(port, failure);
     port.why_closed = failure;
     port.incoming_changed.notify();
     changed_.notify();
@@ -97,6 +94,7 @@ awaitable<void> Ports::next_link(Port& port) {
   }
   if (port.closed) co_return;
   port.link = std::move(port.next_link);
+  port.edge.linked();
   port.dropping = false;
   changed_.notify();
 }
@@ -111,41 +109,16 @@ awaitable<void> Ports::carry(Port& port) {
 awaitable<void> Ports::read(Port& port) {
   for (;;) {
     Message message = co_await port.link->receive();
+    // It counts as come when there is room for it, and not if the link breaks before.
+    if (port.edge.is_due(message))
+      while (port.incoming.size() >= incoming_max() && !port.dropping)
+        co_await port.incoming_changed.wait();
     if (port.dropping) co_return;
-    const wire::Header& header = message.header;
-    if (header.has_heartbeat()) {
-      port.heartbeat = header.heartbeat();
-    } else if (header.has_acknowledge()) {
-      port.stream.forget(header.acknowledge().received());
-    } else if (header.has_resume()) {
-      try {
-        port.stream.resume(header.resume().received());
-      } catch (const system_error& error) {
-        close(port, describe(error));
-        co_return;
-      }
-      port.resumed = true;
-      port.outgoing_changed.notify();
-      changed_.notify();
-    } else {
-      if (header.sequence() == 0)
-        throw_transport(TransportError::unexpected_message, "without a number, from a peer");
-      // It counts as come when there is room for it, and not if the link breaks before.
-      if (header.sequence() == port.stream.received() + 1)
-        while (port.incoming.size() >= incoming_max() && !port.dropping)
-          co_await port.incoming_changed.wait();
-      if (port.dropping) co_return;
-      if (!port.stream.accept(header.sequence())) continue;
-      const bool at_once = message.body.bytes() >= acknowledged_at_once_bytes;
-      port.incoming.push_back(std::move(message));
-      if (params_.acknowledges &&
-          (at_once || port.stream.received() >= port.acknowledged + unacknowledged_max)) {
-        port.to_acknowledge = true;
-        port.outgoing_changed.notify();
-      }
-      port.incoming_changed.notify();
-      changed_.notify();
-    }
+    if (std::optional<Message> taken = port.edge.take(std::move(message)))
+      port.incoming.push_back(std::move(*taken));
+    port.incoming_changed.notify();
+    port.outgoing_changed.notify();
+    changed_.notify();
   }
 }
 
@@ -160,26 +133,14 @@ awaitable<void> Ports::write(Port& port) {
 }
 
 awaitable<void> Ports::write_all(Port& port) {
-  Message resume;
-  resume.header.mutable_resume()->set_received(port.stream.received());
-  co_await port.link->send(std::move(resume));
   while (!port.dropping) {
-    Message message;
-    if (port.to_acknowledge) {
-      port.to_acknowledge = false;
-      port.acknowledged = port.stream.received();
-      message.header.mutable_acknowledge()->set_received(port.acknowledged);
-    } else if (!port.aside.empty()) {
-      message = std::move(port.aside.front());
-      port.aside.pop_front();
-    } else if (port.resumed && port.stream.waiting() > 0) {
-      message = port.stream.next();
-      port.sending = 1;
-    } else {
+    std::optional<Message> message = port.edge.next();
+    if (!message) {
       co_await port.outgoing_changed.wait();
       continue;
     }
-    co_await port.link->send(std::move(message));
+    port.sending = 1;
+    co_await port.link->send(std::move(*message));
     port.sending = 0;
     changed_.notify();
   }
@@ -190,7 +151,7 @@ void Ports::drop_link(Port& port) {
   port.messages_sent += port.link->messages_sent();
   port.bytes_sent += port.link->bytes_sent();
   port.link.reset();
-  port.resumed = false;
+  port.edge.unlinked();
   port.sending = 0;
 }
 
@@ -210,7 +171,7 @@ void Ports::send(const std::string& peer, Message message) {
   asio::post(executor_, [to, shared] {
     const std::shared_ptr<Port> port = to.lock();
     if (port == nullptr || port->closed) return;
-    port->stream.push(std::move(*shared));
+    port->edge.push(std::move(*shared));
     port->outgoing_changed.notify();
   });
 }
@@ -218,10 +179,7 @@ void Ports::send(const std::string& peer, Message message) {
 void Ports::send_aside(const std::string& peer, Message message) {
   Port& port = *ports_.at(peer);
   if (!port.link) return;
-  port.aside.push_back(std::move(message));
-  // What has come since is acknowledged along with it.
-  if (params_.acknowledges && port.stream.received() > port.acknowledged)
-    port.to_acknowledge = true;
+  port.edge.push_aside(std::move(message));
   port.outgoing_changed.notify();
 }
 
@@ -263,7 +221,7 @@ awaitable<std::pair<std::string, std::optional<Message>>> Ports::receive_any() {
 awaitable<void> Ports::sent_down_to(std::size_t waiting) {
   const auto above = [&] {
     for (const auto& [peer, port] : ports_)
-      if (!port->closed && port->stream.waiting() + port->sending > waiting) return true;
+      if (!port->closed && port->edge.waiting() + port->sending > waiting) return true;
     return false;
   };
   while (above()) co_await changed_.wait();
@@ -272,7 +230,7 @@ awaitable<void> Ports::sent_down_to(std::size_t waiting) {
 awaitable<void> Ports::all_linked() {
   const auto unlinked = [&] {
     for (const auto& [peer, port] : ports_)
-      if (!port->resumed) return true;
+      if (!port->edge.resumed()) return true;
     return false;
   };
   while (unlinked()) co_await changed_.wait();
@@ -302,7 +260,7 @@ void Ports::mark(const std::string& name) {
   for (const auto& [peer, port] : ports_) {
     const std::weak_ptr<Port> at = port;
     asio::post(executor_, [at, name] {
-      if (const std::shared_ptr<Port> here = at.lock()) here->marks[name] = here->stream.sent();
+      if (const std::shared_ptr<Port> here = at.lock()) here->marks[name] = here->edge.sent();
     });
   }
 }
@@ -312,7 +270,7 @@ void Ports::forget_before(const std::string& name) {
     const auto mark = port->marks.find(name);
     if (mark == port->marks.end()) continue;
     const std::uint64_t through = mark->second;
-    port->stream.forget(through);
+    port->edge.forget(through);
     std::erase_if(port->marks, [&](const auto& other) { return other.second <= through; });
   }
 }

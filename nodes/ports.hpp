@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "nodes/process.hpp"
+#include "transport/edge.hpp"
 #include "transport/link.hpp"
-#include "transport/stream.hpp"
 #include "transport/task.hpp"
 
 namespace lateral {
@@ -26,19 +26,15 @@ inline constexpr std::size_t outgoing_max = 2;
 inline constexpr std::chrono::seconds relink_max{30};
 /// Broken links of one peer until it is given up.
 inline constexpr int relinks_max = 100000;
-/// Where peers acknowledge what has come: at least after so many messages, or so many bytes of one.
-inline constexpr std::uint64_t unacknowledged_max = 64;
-inline constexpr std::size_t acknowledged_at_once_bytes = std::size_t{1} << 20;
-
 struct PortsParams {
   std::size_t in_flight = 0;  ///< messages that a peer may send before the first of them is read
   bool relinks = false;       ///< a broken link may be made again; otherwise its port is closed
   bool acknowledges = false;  ///< tells the peer what has come, so that it need not be kept
 };
 
-/// A port a peer, each with a stream of numbered messages and, most of the time, a link that carries
-/// it. All but send() and mark() belongs to the thread of the executor; those may be called from the
-/// thread that computes.
+/// A port a peer, each with a stream of numbered messages and, most of the time, a link that
+/// carries it. All but send() and mark() belongs to the thread of the executor; those may be called
+/// from the thread that computes.
 ///
 /// Bounded queues in a cycle could lock; these cannot. A message goes back only in answer to one
 /// that was read, a sender waits only before it reads its next message, never inside handle(), and
@@ -90,7 +86,7 @@ class Ports final : public Outbox {
   std::uint64_t heard(const std::string& peer) const;
   /// The last one of this peer.
   const wire::Heartbeat& heartbeat(const std::string& peer) const {
-    return ports_.at(peer)->heartbeat;
+    return ports_.at(peer)->edge.heartbeat();
   }
   /// So much of what it sent waits to be read that its link is not being read.
   bool is_full(const std::string& peer) const {
@@ -110,20 +106,15 @@ class Ports final : public Outbox {
 
  private:
   struct Port {
-    Port(Stream s, const asio::any_io_executor& executor)
-        : stream{std::move(s)}, incoming_changed{executor}, outgoing_changed{executor} {}
-    Stream stream;
+    Port(Edge e, const asio::any_io_executor& executor)
+        : edge{std::move(e)}, incoming_changed{executor}, outgoing_changed{executor} {}
+    Edge edge;
     std::unique_ptr<Link> link, next_link;
     std::deque<Message> incoming;
-    std::deque<Message> aside;  // to be sent without a number
     std::map<std::string, std::uint64_t> marks;
     Changed incoming_changed, outgoing_changed;
-    bool resumed = false;   // the peer has said how far it is, over this link
-    bool dropping = false;  // this link: nothing it still brings counts
+    bool dropping = false;  // nothing that the link still brings counts
     std::size_t sending = 0;
-    std::uint64_t acknowledged = 0;  // told to the peer
-    bool to_acknowledge = false;
-    wire::Heartbeat heartbeat;
     int relinks = 0;
     bool closed = false;
     bool closing_reported = false;

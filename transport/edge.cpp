@@ -1,0 +1,67 @@
+// What an edge says of itself, and what it makes of what it hears.
+#include "transport/edge.hpp"
+
+#include "transport/error.hpp"
+
+namespace lateral {
+
+void Edge::linked() {
+  resumed_ = false;
+  resume_due_ = true;
+}
+
+void Edge::push_aside(Message message) {
+  aside_.push_back(std::move(message));
+  // What has come since is acknowledged along with it.
+  acknowledge_due_ = acknowledges_ && stream_.received() > acknowledged_;
+}
+
+std::optional<Message> Edge::next() {
+  Message message;
+  if (resume_due_) {
+    resume_due_ = false;
+    message.header.mutable_resume()->set_received(stream_.received());
+    return message;
+  }
+  if (acknowledge_due_) {
+    acknowledge_due_ = false;
+    acknowledged_ = stream_.received();
+    message.header.mutable_acknowledge()->set_received(acknowledged_);
+    return message;
+  }
+  if (!aside_.empty()) {
+    message = std::move(aside_.front());
+    aside_.pop_front();
+    return message;
+  }
+  if (resumed_ && stream_.waiting() > 0) return stream_.next();
+  return std::nullopt;
+}
+
+std::optional<Message> Edge::take(Message message) {
+  const wire::Header& header = message.header;
+  if (header.has_heartbeat()) {
+    heartbeat_ = header.heartbeat();
+    return std::nullopt;
+  }
+  if (header.has_acknowledge()) {
+    stream_.forget(header.acknowledge().received());
+    return std::nullopt;
+  }
+  if (header.has_resume()) {
+    cannot_resume_ = true;
+    stream_.resume(header.resume().received());
+    cannot_resume_ = false;
+    resumed_ = true;
+    return std::nullopt;
+  }
+  if (header.sequence() == 0)
+    throw_transport(TransportError::unexpected_message, "without a number, from a peer");
+  if (!stream_.accept(header.sequence())) return std::nullopt;
+  if (acknowledges_ && (message.body.bytes() >= acknowledged_at_once_bytes ||
+                        stream_.received() >= acknowledged_ + unacknowledged_max))
+    acknowledge_due_ = true;
+  return message;
+}
+
+}  // namespace lateral
