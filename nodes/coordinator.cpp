@@ -80,7 +80,7 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
                       header.probe().value()});
       return;
     case wire::Header::kRecorded:
-      if (recording_) recording_->append(node, message);
+      if (recording_) write([&] { recording_->append(node, message); });
       return;
     case wire::Header::kTensor:
       return on_tensor(node, std::move(message));
@@ -327,7 +327,7 @@ void Coordinator::on_epoch_result(const wire::EpochResult& result) {
       seconds > 0 ? static_cast<double>(epoch_samples_here_) / seconds : 0;
   train_seconds_ += seconds;
   train_samples_ += epoch_samples_here_;
-  if (metrics_) metrics_->append(row);
+  if (metrics_) write([&] { metrics_->append(row); });
   rows_.push_back(row);
   if (!plan_.evaluate_only) progress_.epoch_done(row);
   epoch_sums_.Clear();
@@ -380,11 +380,13 @@ void Coordinator::write_snapshot(std::map<std::string, Part> parts, Outbox& out)
   }
   snapshot_step_ = done.step();
   if (done.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
-  if (probes_) probes_->flush(done.step());
+  if (probes_) write([&] { probes_->flush(done.step()); });
   if (!plan_.directory) return;
-  write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
-                   checkpoint);
-  if (!recoverable_) return;
+  const bool written = write([&] {
+    write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
+                     checkpoint, *plan_.disk);
+  });
+  if (!written || !recoverable_) return;
   next_line_ = line_of(parts);
   check_cut(*next_line_);
   draw_line(out);
@@ -426,6 +428,17 @@ void Coordinator::draw_line(Outbox& out) {
     out.send(spec.name, std::move(durable));
   }
   write_snapshots(out);
+}
+
+bool Coordinator::write(const std::function<void()>& writing) {
+  try {
+    writing();
+    return true;
+  } catch (const UserError& failure) {
+    if (experiment_.stop_when_unwritable) throw;
+    progress_.note(std::string(failure.what()) + "; the run goes on without it");
+    return false;
+  }
 }
 
 void Coordinator::flush() {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -29,6 +30,7 @@ struct RunPlan {
   bool evaluate_only = false;
   int threads = 0;                        ///< of each layer; 0: one for each processor
   std::optional<RunDirectory> directory;  ///< nothing is written without one
+  Disk* disk = &real_disk();              ///< that its checkpoints are written to
 };
 
 /// How much of a checkpoint of this network is read.
@@ -38,9 +40,9 @@ CheckpointLimits checkpoint_limits(const Experiment& experiment);
 /// any order; nothing that is written depends on it but times.
 ///
 /// A snapshot is a consistent cut: its marker runs through the stream, so what a node had sent to a
-/// peer when it passed, the peer had taken up. Once all parts of one are on disk it is the line from
-/// which a node that is lost begins again: alone, with the messages that its peers have kept since,
-/// and saying again what it said, which everybody who has it drops.
+/// peer when it passed, the peer had taken up. Once all parts of one are on disk it is the line
+/// from which a node that is lost begins again: alone, with the messages that its peers have kept
+/// since, and saying again what it said, which everybody who has it drops.
 class Coordinator {
  public:
   /// All must outlive it.  Throws UserError if a tensor is for a layer that the network lacks.
@@ -72,7 +74,8 @@ class Coordinator {
     int restarts = 0;           // since the line
     std::uint64_t reports = 0;  // of its process, all generations
     std::uint64_t said = 0;     // the last that this generation made
-    bool called = false, assigned = false, prepared = false, connected = false, ready = false, begun = false;
+    bool called = false, assigned = false, prepared = false, connected = false, ready = false,
+         begun = false;
   };
   /// One node's part of a snapshot.
   struct Part {
@@ -119,6 +122,8 @@ class Coordinator {
   void check_cut(const Line& line) const;
   /// Makes the snapshot that was written last the line, once no node is still before it.
   void draw_line(Outbox& out);
+  /// False if that failed and the run is to go on all the same.
+  bool write(const std::function<void()>& writing);
   double wall_seconds() const;
 
   const Experiment& experiment_;

@@ -407,6 +407,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
   experiment.stop_when_unsettled = settings.decorrelation().unsettled() == proto::Unsettled::stop;
   experiment.probe_interval = settings.recording().probe_interval();
   experiment.checkpoint_interval = settings.recording().checkpoint_interval();
+  experiment.stop_when_unwritable = settings.recording().unwritable() == proto::Unwritable::stop;
 
   const proto::Execution& execution = settings.execution();
   experiment.compute.product = find_entry(product_table(), execution.product());
@@ -448,6 +449,18 @@ Experiment to_experiment(const proto::Experiment& settings) {
   }
   experiment.layers.back().params.is_output = true;
   return experiment;
+}
+
+/// Steps between checkpoints, so that what nodes keep for each other stays bounded.
+std::uint32_t default_interval(const Experiment& experiment) {
+  constexpr double kept_bytes = 256e6;
+  constexpr double interval_max = 1000;
+  if (experiment.restarts_max == 0 || experiment.steps_in_flight > 1) return 0;
+  auto most = static_cast<double>(experiment.image.pixels());  // that the source sends of a sample
+  for (const LayerSpec& layer : experiment.layers)
+    most = std::max(most, static_cast<double>(layer.params.inputs + layer.params.units));
+  const double step_bytes = most * experiment.batches.batch_size * sizeof(float);
+  return static_cast<std::uint32_t>(std::clamp(kept_bytes / step_bytes, 1.0, interval_max));
 }
 
 }  // namespace
@@ -537,6 +550,10 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   if (!settings.values().execution().has_product())
     settings.values().mutable_execution()->set_product(default_product());
   check_network(settings, image_of(settings.values()));
+  if (!settings.values().recording().has_checkpoint_interval()) {
+    const Experiment sized = to_experiment(settings.values());
+    settings.values().mutable_recording()->set_checkpoint_interval(default_interval(sized));
+  }
 
   Experiment experiment = to_experiment(settings.values());
   experiment.records = read_records(settings, experiment);

@@ -54,6 +54,7 @@ struct Experiment {
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
   std::uint64_t checkpoint_interval = 0;
+  bool stop_when_unwritable = true;
   std::vector<Record> records;
   double recording_bytes_max = 0;  ///< of recording.h5
 

@@ -45,31 +45,7 @@ std::string data_directory(const RunOptions& options) {
   return folder == nullptr ? "" : folder;
 }
 
-/// The newest checkpoint of a run that is whole; says so if it is the one before the last.
-Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits) {
-  const auto read = [&](const fs::path& path) {
-    Checkpoint checkpoint = read_checkpoint(path, limits);
-    if (!checkpoint.complete_header)
-      throw UserError(
-          path.string() +
-          ": does not say where its run stopped, expected a checkpoint written by lateral");
-    return checkpoint;
-  };
-  try {
-    return read(directory.checkpoint());
-  } catch (const UserError& damage) {
-    if (!fs::exists(directory.previous_checkpoint())) throw;
-    try {
-      Checkpoint previous = read(directory.previous_checkpoint());
-      std::cerr << "lateral: " << damage.what() << "; taking "
-                << directory.previous_checkpoint().string() << ", of step " << previous.step
-                << std::endl;
-      return previous;
-    } catch (const UserError&) {
-      throw damage;
-    }
-  }
-}
+void warn(const std::string& line) { std::cerr << "lateral: " << line << std::endl; }
 
 /// The first line in which two effective configurations differ.
 std::string first_difference(const std::string& ours, const std::string& theirs) {
@@ -95,7 +71,7 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
     const fs::path settings = plan.directory->experiment();
     Experiment experiment = load_experiment(
         options.experiment.empty() ? settings : fs::path(options.experiment), options.sets);
-    plan.start = newest_checkpoint(*plan.directory, checkpoint_limits(experiment));
+    plan.start = newest_checkpoint(*plan.directory, checkpoint_limits(experiment), warn, true);
     if (!differs_only_in_epochs(experiment.text, plan.start.experiment,
                                 plan.directory->checkpoint().string()))
       throw UserError("--resume " + options.resume + ": this experiment is not that run's: " +
@@ -156,7 +132,7 @@ int evaluate(const RunOptions& options) {
   plan.threads = options.threads;
   plan.data_directory = data_directory(options);
   plan.evaluate_only = true;
-  plan.start = newest_checkpoint(directory, checkpoint_limits(experiment));
+  plan.start = newest_checkpoint(directory, checkpoint_limits(experiment), warn);
   Progress progress{Progress::Style::quiet, 1};
   const Outcome outcome = launch(experiment, plan, placement(options), progress);
   if (outcome.summary && !outcome.summary->epochs.empty()) {

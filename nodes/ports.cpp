@@ -260,19 +260,13 @@ void Ports::mark(const std::string& name) {
   for (const auto& [peer, port] : ports_) {
     const std::weak_ptr<Port> at = port;
     asio::post(executor_, [at, name] {
-      if (const std::shared_ptr<Port> here = at.lock()) here->marks[name] = here->edge.sent();
+      if (const std::shared_ptr<Port> here = at.lock()) here->edge.mark(name);
     });
   }
 }
 
 void Ports::forget_before(const std::string& name) {
-  for (const auto& [peer, port] : ports_) {
-    const auto mark = port->marks.find(name);
-    if (mark == port->marks.end()) continue;
-    const std::uint64_t through = mark->second;
-    port->edge.forget(through);
-    std::erase_if(port->marks, [&](const auto& other) { return other.second <= through; });
-  }
+  for (const auto& [peer, port] : ports_) port->edge.forget_before(name);
 }
 
 std::uint64_t Ports::heard(const std::string& peer) const {

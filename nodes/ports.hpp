@@ -111,7 +111,6 @@ class Ports final : public Outbox {
     Edge edge;
     std::unique_ptr<Link> link, next_link;
     std::deque<Message> incoming;
-    std::map<std::string, std::uint64_t> marks;
     Changed incoming_changed, outgoing_changed;
     bool dropping = false;  // nothing that the link still brings counts
     std::size_t sending = 0;

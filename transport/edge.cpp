@@ -38,6 +38,14 @@ std::optional<Message> Edge::next() {
   return std::nullopt;
 }
 
+void Edge::forget_before(const std::string& name) {
+  const auto mark = marks_.find(name);
+  if (mark == marks_.end()) return;
+  const std::uint64_t through = mark->second;
+  stream_.forget(through);
+  std::erase_if(marks_, [&](const auto& other) { return other.second <= through; });
+}
+
 std::optional<Message> Edge::take(Message message) {
   const wire::Header& header = message.header;
   if (header.has_heartbeat()) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
+#include <string>
 
 #include "transport/stream.hpp"
 
@@ -35,8 +37,10 @@ class Edge {
   std::optional<Message> next();
   /// Messages pushed that no link has been given yet.
   std::size_t waiting() const { return stream_.waiting(); }
-  void forget(std::uint64_t through) { stream_.forget(through); }
-  std::uint64_t sent() const { return stream_.sent(); }
+  /// Remembers by this name how much has been pushed so far.
+  void mark(const std::string& name) { marks_[name] = stream_.sent(); }
+  /// What was pushed before that mark need not be kept.
+  void forget_before(const std::string& name);
 
   /// Whether this message, from the link, is one to make room for.
   bool is_due(const Message& message) const {
@@ -60,6 +64,7 @@ class Edge {
   bool acknowledge_due_ = false;
   std::uint64_t acknowledged_ = 0;
   wire::Heartbeat heartbeat_;
+  std::map<std::string, std::uint64_t> marks_;
 };
 
 }  // namespace lateral

@@ -144,28 +144,18 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   return tensor;
 }
 
-/// Gives the file at `path`, if there is one, the name `previous` too. Where the file system knows
-/// no second names, the file is moved: for a moment there is only `previous`, which readers take.
-void keep(const fs::path& path, const fs::path& previous) {
-  const fs::path second = previous.string() + ".tmp";
-  std::error_code failure;
-  if (!fs::exists(path, failure)) return;
-  fs::remove(second, failure);
-  fs::create_hard_link(path, second, failure);
-  fs::rename(failure ? path : second, previous, failure);
-  if (failure) throw UserError(previous.string() + ": cannot be written: " + failure.message());
-}
-
 }  // namespace
 
-void write_checkpoint(const fs::path& path, const fs::path& previous,
-                      const Checkpoint& checkpoint) {
+void write_checkpoint(const fs::path& path, const fs::path& previous, const Checkpoint& checkpoint,
+                      Disk& disk) {
   hdf5::begin();
   const fs::path temporary = path.string() + ".tmp";
   try {
     write_all(temporary, checkpoint);
-    keep(path, previous);
-    sync_and_rename(temporary, path);
+    disk.sync(temporary);
+    if (fs::exists(path)) disk.link(path, previous);
+    disk.rename(temporary, path);
+    disk.sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
   } catch (...) {
     std::error_code ignored;
     fs::remove(temporary, ignored);  // what is left of a full disk is needed
@@ -222,6 +212,32 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
   }
   if (checkpoint.tensors.empty()) refuse(path, "no data set", "at least one below /layers");
   return checkpoint;
+}
+
+Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits,
+                             const std::function<void(const std::string&)>& note, bool repair) {
+  const auto read = [&](const fs::path& path) {
+    Checkpoint checkpoint = read_checkpoint(path, limits);
+    if (!checkpoint.complete_header)
+      throw UserError(
+          path.string() +
+          ": does not say where its run stopped, expected a checkpoint written by lateral");
+    return checkpoint;
+  };
+  try {
+    return read(directory.checkpoint());
+  } catch (const UserError& damage) {
+    if (!fs::exists(directory.previous_checkpoint())) throw;
+    try {
+      Checkpoint previous = read(directory.previous_checkpoint());
+      note(damage.what() + ("; taking " + directory.previous_checkpoint().string()) + ", of step " +
+           std::to_string(previous.step));
+      if (repair) real_disk().rename(directory.previous_checkpoint(), directory.checkpoint());
+      return previous;
+    } catch (const UserError&) {
+      throw damage;
+    }
+  }
 }
 
 std::string state_sha256(const std::vector<CheckpointTensor>& tensors) {

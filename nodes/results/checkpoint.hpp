@@ -4,9 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "nodes/results/disk.hpp"
+#include "nodes/results/run_directory.hpp"
 #include "transport/message.hpp"
 
 namespace lateral {
@@ -34,7 +37,7 @@ inline constexpr std::uint32_t checkpoint_format_version = 1;
 /// Atomic: the file is there whole or not at all; the one that was there becomes `previous`.
 /// Throws UserError naming file and reason.
 void write_checkpoint(const std::filesystem::path& path, const std::filesystem::path& previous,
-                      const Checkpoint& checkpoint);
+                      const Checkpoint& checkpoint, Disk& disk = real_disk());
 
 /// What is read of a file, checked before anything is allocated for it.
 struct CheckpointLimits {
@@ -47,6 +50,13 @@ struct CheckpointLimits {
 ///   layer: only the tensors of this one; empty: all
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits,
                            const std::string& layer = "");
+
+/// The newer of a run's two checkpoints that is whole. If that is the older one, `note` is told
+/// why, and with `repair` it takes the place of the damaged one, which would be kept beside the
+/// next. Throws UserError if neither is.
+Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits,
+                             const std::function<void(const std::string&)>& note,
+                             bool repair = false);
 
 /// SHA-256 over the state, as hexadecimal digits. Order: the tensors as given (layers from the
 /// input to the output, within a layer weight, bias, feedback, decorrelation/…, optimizer/…); of

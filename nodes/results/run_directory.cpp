@@ -89,26 +89,10 @@ void RunDirectory::discard() const {
   }
 }
 
-namespace {
-
-[[noreturn]] void cannot_write(const fs::path& path) {
-  throw UserError(path.string() + ": cannot be written: " + std::strerror(errno));
-}
-
-void sync(const fs::path& path, int flags) {
-  const int file = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (file < 0) cannot_write(path);
-  const int result = ::fsync(file);
-  ::close(file);
-  if (result != 0) cannot_write(path);
-}
-
-}  // namespace
-
-void sync_and_rename(const fs::path& temporary, const fs::path& path) {
-  sync(temporary, O_RDONLY);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) cannot_write(path);
-  sync(path.has_parent_path() ? path.parent_path() : fs::path("."), O_RDONLY | O_DIRECTORY);
+void sync_and_rename(const fs::path& temporary, const fs::path& path, Disk& disk) {
+  disk.sync(temporary);
+  disk.rename(temporary, path);
+  disk.sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
 void write_atomically(const fs::path& path, const std::string& content) {
@@ -120,11 +104,10 @@ void write_atomically(const fs::path& path, const std::string& content) {
       const int reason = errno;
       std::error_code ignored;
       fs::remove(temporary, ignored);
-      errno = reason;
-      cannot_write(temporary);
+      throw UserError(temporary.string() + ": cannot be written: " + std::strerror(reason));
     }
   }
-  sync_and_rename(temporary, path);
+  sync_and_rename(temporary, path, real_disk());
 }
 
 }  // namespace lateral

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "nodes/results/disk.hpp"
+
 namespace lateral {
 
 class RunDirectory {
@@ -50,6 +52,7 @@ class RunDirectory {
 /// Throws UserError naming the file and the system's reason.
 void write_atomically(const std::filesystem::path& path, const std::string& content);
 /// The last two steps of that, for a temporary file that somebody else has written.
-void sync_and_rename(const std::filesystem::path& temporary, const std::filesystem::path& path);
+void sync_and_rename(const std::filesystem::path& temporary, const std::filesystem::path& path,
+                     Disk& disk);
 
 }  // namespace lateral

@@ -1,0 +1,53 @@
+// The system calls behind a Disk.
+#include "nodes/results/disk.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "nodes/failure.hpp"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void cannot_write(const fs::path& path) {
+  throw UserError(path.string() + ": cannot be written: " + std::strerror(errno));
+}
+
+void sync_path(const fs::path& path, int flags) {
+  const int file = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (file < 0) cannot_write(path);
+  const int result = ::fsync(file);
+  ::close(file);
+  if (result != 0) cannot_write(path);
+}
+
+}  // namespace
+
+void Disk::sync(const fs::path& file) { sync_path(file, O_RDONLY); }
+
+void Disk::rename(const fs::path& from, const fs::path& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0) cannot_write(to);
+}
+
+void Disk::link(const fs::path& from, const fs::path& to) {
+  const fs::path second = to.string() + ".tmp";
+  std::error_code failure;
+  fs::remove(second, failure);
+  fs::create_hard_link(from, second, failure);
+  rename(failure ? from : second, to);
+}
+
+void Disk::sync_folder(const fs::path& folder) { sync_path(folder, O_RDONLY | O_DIRECTORY); }
+
+Disk& real_disk() {
+  static Disk disk;
+  return disk;
+}
+
+}  // namespace lateral

@@ -1,0 +1,615 @@
+// A whole run in one thread on virtual time, with everything that can go wrong with processes,
+// links and disks, drawn from a seed.
+#pragma once
+
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <queue>
+#include <set>
+
+#include "nodes/coordinator.hpp"
+#include "nodes/failure.hpp"
+#include "nodes/router.hpp"
+#include "tests/support/network.hpp"
+#include "tests/support/simulated_disk.hpp"
+#include "transport/edge.hpp"
+
+namespace lateral {
+
+/// What a simulated run came to.
+struct SimulatedRun {
+  bool ended = false;
+  std::map<std::string, int> faults;  // by kind
+  std::uint64_t trace = 0;            ///< of every event, in order: the same seed gives the same
+  std::uint64_t virtual_us = 0;
+  Summary summary;
+  std::string probes;
+};
+
+/// Nodes, their links and the coordinator with their real decisions (processes, Router, Edge,
+/// Coordinator, checkpoint files); what only waits in the program (sockets, timers, children) is
+/// played here.
+class FaultyNetwork {
+ public:
+  /// `faults`: how many happen before everything works.
+  FaultyNetwork(const Experiment& experiment, const DataSet& data, std::uint64_t seed, int faults)
+      : experiment_{experiment}, data_{data}, random_{seed}, disk_{seed}, faults_left_{faults} {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("lateral-simulation-" + std::to_string(getpid()) + "-" + std::to_string(seed));
+    if (std::filesystem::is_directory("/dev/shm")) folder_ = "/dev/shm" / folder_.filename();
+    std::filesystem::remove_all(folder_);
+  }
+  ~FaultyNetwork() {
+    for (const NodePtr& node : all_nodes_) {  // which their links hold, and they their links
+      node->control.connection.reset();
+      for (auto& [peer, end] : node->ends) end.connection.reset();
+    }
+    coordinator_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  FaultyNetwork(const FaultyNetwork&) = delete;
+  FaultyNetwork& operator=(const FaultyNetwork&) = delete;
+
+  SimulatedRun run() {
+    start_session();
+    if (faults_left_ > 0) after(between_faults(), [this] { fault(); });
+    for (std::uint64_t events = 0; !over_ && !events_.empty() && events < events_max; ++events) {
+      const Event event = events_.top();
+      events_.pop();
+      now_ = event.time;
+      run_.trace = (run_.trace ^ now_) * 1099511628211u;
+      event.what();
+    }
+    run_.ended = over_;
+    run_.virtual_us = now_;
+    return std::move(run_);
+  }
+
+ private:
+  using Time = std::uint64_t;  // µs
+  static constexpr Time ms = 1000;
+  static constexpr Time silence_max = 1500 * ms, redial_interval = 50 * ms;
+  static constexpr std::uint64_t events_max = 1000000;
+  static constexpr std::size_t on_their_way_max = 3;
+
+  struct Event {
+    Time time;
+    std::uint64_t number;
+    std::function<void()> what;
+    bool operator<(const Event& other) const {
+      return std::pair(time, number) > std::pair(other.time, other.number);
+    }
+  };
+
+  struct Connection;
+  struct Node;
+  using NodePtr = std::shared_ptr<Node>;
+
+  /// One end of an edge, of a node or of the coordinator.
+  struct End {
+    Edge edge;
+    std::deque<Message> incoming;
+    std::size_t incoming_max = incoming_spare_;
+    std::shared_ptr<Connection> connection;  // that it believes in
+    int side = 0;
+  };
+  static constexpr std::size_t incoming_spare_ = 2;
+
+  struct Connection {
+    End* end[2] = {nullptr, nullptr};
+    NodePtr holder[2];  // none: the coordinator
+    std::deque<Message> towards[2];
+    Time last[2] = {0, 0};
+    bool broken = false;
+  };
+
+  struct Node final : Outbox {
+    std::string name;
+    std::uint32_t generation = 0;
+    bool alive = true;
+    Time paused_until = 0;
+    Time slowness = 1;
+    End control;
+    std::map<std::string, End> ends;  // by peer
+    std::map<std::string, wire::Peer> peers;
+    wire::Assignment assignment;
+    std::uint32_t tensors_left = 0;
+    bool connect = false, ready = false, begin = false, busy = false, finished = false;
+    std::unique_ptr<Process> process;
+    struct ToCoordinator final : Outbox {
+      End* control = nullptr;
+      void send(const std::string&, Message message) override {
+        control->edge.push(std::move(message));
+      }
+    } to_coordinator;
+    std::unique_ptr<Router> router;
+
+    void send(const std::string& peer, Message message) override {
+      ends.at(peer).edge.push(std::move(message));
+    }
+  };
+
+  /// Where the coordinator's messages go.
+  struct Desk final : Outbox {
+    std::map<std::string, End> ends;  // by node
+    void send(const std::string& node, Message message) override {
+      ends.at(node).edge.push(std::move(message));
+    }
+  };
+
+  // ---- Time and chance
+
+  void after(Time delay, std::function<void()> what) {
+    events_.push({now_ + delay, ++event_number_, std::move(what)});
+  }
+  Time between(Time low, Time high) { return low + random_() % (high - low + 1); }
+  Time between_faults() { return between(500, 8 * ms); }
+  bool awake(const Node& node) const { return node.alive && node.paused_until <= now_; }
+  /// As soon as the node is awake, if it lives.
+  void when_awake(const NodePtr& node, std::function<void()> what) {
+    if (!node->alive) return;
+    if (awake(*node)) return what();
+    after(node->paused_until - now_, [this, node, what] { when_awake(node, what); });
+  }
+
+  // ---- Sessions: from the start or a resume to the end or a crash
+
+  void start_session() {
+    plan_ = std::make_unique<RunPlan>();
+    plan_->disk = &disk_;
+    try {
+      plan_->directory = RunDirectory::reopen(folder_);
+      plan_->start = newest_checkpoint(
+          *plan_->directory, checkpoint_limits(experiment_), [](const std::string&) {}, true);
+      plan_->resumed = true;
+    } catch (const UserError&) {
+      // One checkpoint may be torn; a second must be there.
+      if (std::filesystem::exists(folder_ / "checkpoint.previous.h5")) throw;
+      plan_->directory.reset();
+      std::filesystem::remove_all(folder_);
+      plan_->directory = RunDirectory::create(folder_);
+    }
+    coordinator_ = std::make_unique<Coordinator>(experiment_, *plan_, progress_, true);
+    finished_.clear();
+    for (const NodeSpec& spec : network_nodes(experiment_)) {
+      End& end = desk_.ends[spec.name];  // stays in its place: old links may point to it
+      end.connection.reset();
+      end.incoming.clear();
+      end.edge = Edge(Stream(true), true);
+      start_node(spec.name, 0);
+    }
+  }
+
+  void start_node(const std::string& name, std::uint32_t generation) {
+    auto node = std::make_shared<Node>();
+    node->name = name;
+    node->generation = generation;
+    node->control.edge = Edge(Stream(true), true);
+    node->to_coordinator.control = &node->control;
+    nodes_[name] = node;
+    all_nodes_.push_back(node);
+    after(between(2 * ms, 20 * ms), [this, node] {
+      Message listening;
+      listening.header.mutable_listening()->set_address("simulated");
+      node->control.edge.push(std::move(listening));
+      call_coordinator(node);
+    });
+  }
+
+  /// The machine loses its power; later it is told to go on.
+  void crash() {
+    for (auto& [name, node] : nodes_) end_of(node);
+    for (const NodePtr& node : zombies_) end_of(node);
+    nodes_.clear();
+    zombies_.clear();
+    coordinator_.reset();
+    plan_.reset();  // sets its folder free
+    disk_.crash(folder_);
+    after(5 * ms, [this] { start_session(); });
+  }
+
+  void end_of(const NodePtr& node) {
+    node->alive = false;
+    cut(node->control);
+    for (auto& [peer, end] : node->ends) cut(end);
+  }
+
+  void replace(const std::string& name, std::uint32_t generation, const std::string& reason) {
+    if (!coordinator_ || !nodes_.contains(name) || nodes_[name]->generation != generation) return;
+    const std::optional<std::uint32_t> next = coordinator_->replace(name, reason);
+    if (!next) throw std::logic_error("a node was not replaced");
+    const NodePtr old = nodes_[name];
+    if (old->alive && between(0, 1) == 0)
+      end_of(old);
+    else if (old->alive)
+      zombies_.push_back(old);  // it could not be killed, and wakes
+    End& end = desk_.ends[name];
+    detach(end);
+    end.edge = Edge(Stream(true), true);
+    end.incoming.clear();
+    start_node(name, *next);
+    pump_desk();
+  }
+
+  // ---- Links
+
+  void link(End& a, const NodePtr& holder_a, End& b, const NodePtr& holder_b) {
+    detach(a);
+    detach(b);
+    auto connection = std::make_shared<Connection>();
+    connection->end[0] = &a;
+    connection->end[1] = &b;
+    connection->holder[0] = holder_a;
+    connection->holder[1] = holder_b;
+    for (const int side : {0, 1}) {
+      End& end = *connection->end[side];
+      end.connection = connection;
+      end.side = side;
+      end.edge.linked();
+    }
+    pump(a);
+    pump(b);
+  }
+
+  /// This side lets go of its link; the other finds out.
+  void detach(End& end) {
+    if (!end.connection) return;
+    const auto connection = std::exchange(end.connection, nullptr);
+    end.edge.unlinked();
+    cut(connection);
+  }
+  void cut(End& end) {
+    if (end.connection) cut(end.connection);
+  }
+  /// What is on its way is lost. Each side finds out in its own time.
+  void cut(const std::shared_ptr<Connection>& connection) {
+    if (std::exchange(connection->broken, true)) return;
+    for (const int side : {0, 1})
+      after(between(0, 60 * ms), [this, connection, side] { find_out(connection, side); });
+  }
+
+  void find_out(const std::shared_ptr<Connection>& connection, int side) {
+    const NodePtr& node = connection->holder[side];
+    if (!node) {
+      if (!coordinator_) return;  // its ends are gone
+      End& end = *connection->end[side];
+      if (end.connection != connection) return;
+      end.connection.reset();
+      return end.edge.unlinked();
+    }
+    when_awake(node, [this, connection, side, node] {
+      End& end = *connection->end[side];
+      if (end.connection == connection) {
+        end.connection.reset();
+        end.edge.unlinked();
+      }
+      if (&end == &node->control) return call_coordinator(node);
+      for (auto& [peer, candidate] : node->ends)
+        if (&candidate == &end) return dial(node, peer);
+    });
+  }
+
+  void call_coordinator(const NodePtr& node) {
+    when_awake(node, [this, node] {
+      if (node->control.connection) return;
+      const auto current = nodes_.find(node->name);
+      // What Reception does: another generation is refused, and ends.
+      if (!coordinator_ || current == nodes_.end() || current->second != node) {
+        node->alive = false;
+        for (auto& [peer, end] : node->ends) cut(end);
+        return;
+      }
+      link(node->control, node, desk_.ends.at(node->name), nullptr);
+    });
+  }
+
+  void dial(const NodePtr& node, const std::string& name) {
+    when_awake(node, [this, node, name] {
+      const wire::Peer& peer = node->peers[name];
+      if (!node->connect || !peer.dial() || node->ends.at(name).connection) return;
+      const auto target = nodes_.find(name);
+      // What the handshake and Reception do: both sides must mean this generation of the other.
+      const bool welcome = target != nodes_.end() && awake(*target->second) &&
+                           target->second->generation == peer.generation() &&
+                           target->second->ends.contains(node->name) &&
+                           target->second->peers[node->name].generation() == node->generation;
+      if (!welcome) return after(redial_interval, [this, node, name] { dial(node, name); });
+      link(node->ends.at(name), node, target->second->ends.at(node->name), target->second);
+    });
+  }
+
+  /// Gives the link what it takes.
+  void pump(End& end) {
+    while (end.connection) {
+      const std::shared_ptr<Connection> connection = end.connection;
+      const int to = 1 - end.side;
+      if (connection->towards[to].size() >= on_their_way_max) return;
+      std::optional<Message> message = end.edge.next();
+      if (!message) return;
+      if (connection->broken) continue;  // it does not know yet
+      connection->towards[to].push_back(std::move(*message));
+      connection->last[to] = std::max(connection->last[to], now_ + between(20, 800));
+      after(connection->last[to] - now_, [this, connection, to] { arrive(connection, to); });
+    }
+  }
+
+  void arrive(const std::shared_ptr<Connection>& connection, int side) {
+    if (connection->broken) return;
+    const NodePtr& node = connection->holder[side];
+    const auto later = [&](Time delay) {
+      after(delay, [this, connection, side] { arrive(connection, side); });
+    };
+    if (node && !node->alive) return;
+    if (node && !awake(*node)) return later(node->paused_until - now_);
+    End& end = *connection->end[side];
+    std::deque<Message>& queue = connection->towards[side];
+    if (end.edge.is_due(queue.front()) && end.incoming.size() >= end.incoming_max)
+      return later(200);
+    const Message message = std::move(queue.front());
+    queue.pop_front();
+    const bool twice = duplicates_ > 0 && message.header.sequence() > 0;
+    if (twice) --duplicates_;
+    for (int times = twice ? 2 : 1; times > 0; --times)
+      if (std::optional<Message> taken = end.edge.take(message))
+        end.incoming.push_back(std::move(*taken));
+    pump(end);
+    if (node)
+      step(node);
+    else
+      after(between(20, 200), [this] { converse(); });
+    // The other side has room again.
+    const NodePtr& from = connection->holder[1 - side];
+    End& sender = *connection->end[1 - side];
+    if (connection->broken || sender.connection != connection) return;
+    if (!from) return pump(sender);
+    when_awake(from, [this, connection, from, side] {
+      End& other = *connection->end[1 - side];
+      if (other.connection == connection) pump(other);
+      step(from);
+    });
+  }
+
+  // ---- The coordinator
+
+  void pump_desk() {
+    for (auto& [name, end] : desk_.ends) pump(end);
+  }
+
+  void converse() {
+    if (!coordinator_) return;
+    for (auto& [name, end] : desk_.ends) {
+      if (end.incoming.empty()) continue;
+      Message message = std::move(end.incoming.front());
+      end.incoming.pop_front();
+      const bool finished = message.header.has_finished();
+      coordinator_->handle(name, std::move(message), desk_);
+      if (finished) finished_.insert(name);
+      pump_desk();
+      after(between(20, 200), [this] { converse(); });
+      break;
+    }
+    if (finished_.size() < desk_.ends.size() || over_) return;
+    coordinator_->flush();
+    run_.summary = coordinator_->conclude({});
+    std::ifstream probes{folder_ / "probes.csv"};
+    run_.probes.assign(std::istreambuf_iterator<char>{probes}, {});
+    over_ = true;
+  }
+
+  // ---- A node
+
+  void step(const NodePtr& node) {
+    if (!awake(*node)) return;
+    while (!node->control.incoming.empty()) {
+      const Message order = std::move(node->control.incoming.front());
+      node->control.incoming.pop_front();
+      obey(node, order);
+    }
+    turn(node);
+  }
+
+  void say(const NodePtr& node, Message message) {
+    node->control.edge.push(std::move(message));
+    pump(node->control);
+  }
+
+  void obey(const NodePtr& node, const Message& order) {
+    const wire::Header& header = order.header;
+    if (header.has_assignment()) {
+      node->assignment = header.assignment();
+      node->tensors_left = node->assignment.tensors();
+      make_process(*node);
+      if (node->tensors_left == 0) prepare(node);
+    } else if (header.has_tensor()) {
+      node->process->restore(header.tensor().name(), copy_of(order));
+      if (--node->tensors_left == 0) prepare(node);
+    } else if (header.has_connect()) {
+      node->connect = true;
+      for (const auto& [name, peer] : std::map(node->peers)) dial(node, name);
+    } else if (header.has_begin()) {
+      node->begin = true;
+    } else if (header.has_durable()) {
+      for (auto& [peer, end] : node->ends) end.edge.forget_before(snapshot_name(header.durable()));
+    } else if (header.has_replaced()) {
+      const wire::Peer& peer = header.replaced().peer();
+      node->peers[peer.name()] = peer;
+      detach(node->ends.at(peer.name()));
+      dial(node, peer.name());
+    }
+  }
+
+  void make_process(Node& node) {
+    const wire::Assignment& assignment = node.assignment;
+    if (node.name == source_name)
+      node.process = std::make_unique<SourceProcess>(
+          experiment_, data_,
+          Position{assignment.first_step(), assignment.first_epoch(), false,
+                   assignment.after_snapshot(), assignment.ended()});
+    else if (node.name == readout_name)
+      node.process = std::make_unique<ReadoutProcess>(experiment_, assignment.train());
+    for (std::size_t i = 0; i < experiment_.layers.size(); ++i)
+      if (experiment_.layers[i].name == node.name)
+        node.process = std::make_unique<LayerProcess>(experiment_, i);
+  }
+
+  void prepare(const NodePtr& node) {
+    node->process->restored();
+    std::map<std::string, wire::Count> counts;
+    for (const wire::Count& count : node->assignment.counts()) counts[count.peer()] = count;
+    for (const wire::Peer& peer : node->assignment.peers()) {
+      const wire::Count& before = counts[peer.name()];
+      End& end = node->ends[peer.name()];
+      end.edge = Edge(Stream(true, before.sent(), before.received()));
+      end.incoming_max = incoming_spare_ + experiment_.messages_in_flight();
+      node->peers[peer.name()] = peer;
+    }
+    Node* const raw = node.get();
+    node->router = std::make_unique<Router>(node->to_coordinator, *node, node->assignment,
+                                            [raw](const std::string& snapshot) {
+                                              for (auto& [peer, end] : raw->ends)
+                                                end.edge.mark(snapshot);
+                                            });
+    Message prepared;
+    prepared.header.mutable_prepared();
+    say(node, std::move(prepared));
+  }
+
+  bool has_sent(const Node& node, std::size_t waiting) const {
+    return std::all_of(node.ends.begin(), node.ends.end(),
+                       [&](const auto& entry) { return entry.second.edge.waiting() <= waiting; });
+  }
+
+  void turn(const NodePtr& node) {
+    if (node->connect && !node->ready &&
+        std::all_of(node->ends.begin(), node->ends.end(),
+                    [](const auto& entry) { return entry.second.edge.resumed(); })) {
+      node->ready = true;
+      Message ready;
+      node->process->describe(*ready.header.mutable_ready());
+      say(node, std::move(ready));
+    }
+    if (!node->begin || node->busy || node->finished || !has_sent(*node, 2) ||
+        node->control.edge.waiting() > 2)
+      return;
+    const Next next = node->process->next();
+    if (next.kind == Next::Kind::finished) {
+      if (!has_sent(*node, 0)) return;
+      node->finished = true;
+      Message finished;
+      finished.header.mutable_finished();
+      node->router->send(coordinator_name, std::move(finished));
+      return pump(node->control);
+    }
+    auto message = std::make_shared<Message>();
+    if (next.kind == Next::Kind::receive) {
+      End& end = node->ends.at(next.peer);
+      if (end.incoming.empty()) return;
+      *message = std::move(end.incoming.front());
+      end.incoming.pop_front();
+    }
+    node->busy = true;
+    after(between(50, 500) * node->slowness, [this, node, next, message] {
+      when_awake(node, [this, node, next, message] {
+        if (next.kind == Next::Kind::produce) {
+          node->process->produce(false, *node->router);
+        } else {
+          node->router->took_from(next.peer);
+          node->process->handle(next.peer, std::move(*message), *node->router);
+        }
+        node->busy = false;
+        for (auto& [peer, end] : node->ends) pump(end);
+        pump(node->control);
+        step(node);
+      });
+    });
+  }
+
+  // ---- Faults
+
+  void fault() {
+    if (faults_left_ == 0) return;
+    after(between_faults(), [this] { fault(); });
+    if (!coordinator_) return;  // between two sessions
+    --faults_left_;
+    const std::uint64_t kind = random_() % 100;
+    if (kind < 25) {
+      ++run_.faults["kill"];
+      kill(random_node());
+    } else if (kind < 33) {
+      ++run_.faults["kill of two neighbours"];
+      const auto links = network_links(experiment_);
+      const auto [first, second] = links[random_() % links.size()];
+      kill(nodes_[first]);
+      kill(nodes_[second]);
+    } else if (kind < 61) {
+      ++run_.faults["cut"];
+      const NodePtr node = random_node();
+      const std::size_t which = random_() % (node->ends.size() + 1);
+      cut(which == node->ends.size() ? node->control
+                                     : std::next(node->ends.begin(), long(which))->second);
+    } else if (kind < 73) {
+      ++run_.faults["short pause"];
+      pause(random_node(), between(1 * ms, 500 * ms));
+    } else if (kind < 80) {
+      ++run_.faults["long pause"];
+      pause(random_node(), between(1600 * ms, 4000 * ms));
+    } else if (kind < 90) {
+      ++run_.faults["duplicates"];
+      duplicates_ += 5;
+    } else if (kind < 94) {
+      ++run_.faults["slow node"];
+      random_node()->slowness = 100;
+    } else if (kind < 97) {
+      ++run_.faults["lost syncs"];
+      disk_.lose_syncs(2);
+    } else {
+      ++run_.faults["crash"];
+      crash();
+    }
+  }
+
+  NodePtr random_node() {
+    return std::next(nodes_.begin(), static_cast<long>(random_() % nodes_.size()))->second;
+  }
+
+  void kill(const NodePtr& node) {
+    end_of(node);
+    after(between(1 * ms, 5 * ms),
+          [this, node] { replace(node->name, node->generation, "was killed"); });
+  }
+
+  void pause(const NodePtr& node, Time time) {
+    node->paused_until = std::max(node->paused_until, now_ + time);
+    after(silence_max, [this, node] {
+      if (node->alive && node->paused_until > now_)
+        replace(node->name, node->generation, "has been silent");
+    });
+    when_awake(node, [this, node] { step(node); });
+  }
+
+  const Experiment& experiment_;
+  const DataSet& data_;
+  std::mt19937_64 random_;
+  SimulatedDisk disk_;
+  Progress progress_{Progress::Style::quiet, 1};
+  std::filesystem::path folder_;
+  int faults_left_;
+  std::uint64_t duplicates_ = 0;
+  Time now_ = 0;
+  std::uint64_t event_number_ = 0;
+  std::priority_queue<Event> events_;
+  std::unique_ptr<RunPlan> plan_;
+  std::unique_ptr<Coordinator> coordinator_;
+  Desk desk_;
+  std::map<std::string, NodePtr> nodes_;
+  std::vector<NodePtr> zombies_, all_nodes_;
+  std::set<std::string> finished_;
+  bool over_ = false;
+  SimulatedRun run_;
+};
+
+}  // namespace lateral
