@@ -55,6 +55,7 @@ struct Watch {
   std::map<std::string, std::uint32_t> generation;  // by node
   std::deque<Evidence> lost;                        // not yet dealt with
   std::vector<Evidence> evidence;                   // that the run is to end
+  std::function<void(const std::string&)> log = [](const std::string&) {};
   int signal = 0;
   bool give_up = false;  // a second signal, or a stop that takes too long
   // Here from the start, so that none is missed whoever waits for them.
@@ -143,7 +144,7 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
                              const StartNode& start) {
   for (;;) {
     while (watch.lost.empty()) co_await watch.changed.wait();
-    const Evidence item = std::move(watch.lost.front());
+    Evidence item = std::move(watch.lost.front());
     watch.lost.pop_front();
     std::optional<std::uint32_t> generation;
     // Where a source was told to stop, only it knows; the run can be resumed.
@@ -153,11 +154,15 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
     };
     co_await compute_on(pool, std::move(decide));
     if (!generation) {
+      if (may_be && watch.coordinator.restarts() > 0)
+        item.detail += "; it has been replaced as often as execution.restarts_max allows";
       watch.evidence.push_back(item);
       watch.changed.notify();
       continue;
     }
     watch.generation[item.node] = *generation;
+    watch.log("node '" + item.node + "' " + item.detail + "; it is replaced by its generation " +
+              std::to_string(*generation));
     std::erase_if(watch.lost, [&](const Evidence& other) { return other.node == item.node; });
     ports.renew(item.node, Stream(true));
     start(item.node, *generation);
@@ -278,22 +283,20 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
   const std::vector<NodeSpec> nodes = network_nodes(experiment);
   SocketFolder folder;
   const Credentials credentials{make_secret(), experiment.digest};
-  const auto log = file_log(plan, coordinator_name);
+  watch.log = file_log(plan, coordinator_name);
   const FrameLimits limits{header_bytes_max, experiment.report_bytes_max()};
   Ports ports{executor, {.relinks = true, .acknowledges = true}};
   Reception reception{executor,
                       node_address(placement, folder.path(), coordinator_name),
                       credentials,
                       {coordinator_name, 0},
-                      log,
+                      watch.log,
                       [&](const Identity&, std::unique_ptr<Link> link) {
                         link->set_limits(limits);
                         ports.attach(std::move(link));
                       }};
   const StartNode start = [&](const std::string& name, std::uint32_t generation) {
     children.forsake(name);
-    if (generation > 0)
-      log("node '" + name + "' is replaced by its generation " + std::to_string(generation));
     reception.expect({name, generation});
     children.start(name,
                    {"node", "--name", name, "--generation", std::to_string(generation),
