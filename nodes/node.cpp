@@ -260,7 +260,8 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
   for (const wire::Count& count : assignment.counts()) counts[count.peer()] = count;
   for (const wire::Peer& peer : assignment.peers()) {
     const wire::Count& before = counts[peer.name()];
-    network.add(peer.name(), Stream(assignment.recoverable(), before.sent(), before.received()));
+    network.add(peer.name(), Stream(assignment.recoverable(), before.sent(), before.received()),
+                process->refill());
   }
   Orders orders{executor};
   Desk desk{pool, setting.own_process};

@@ -7,7 +7,8 @@
 
 namespace lateral {
 
-void Ports::add(const std::string& peer, Stream stream) {
+void Ports::add(const std::string& peer, Stream stream, Refill refill) {
+  stream.refill_by(std::move(refill));
   ports_[peer] = std::make_shared<Port>(Edge(std::move(stream), params_.acknowledges), executor_);
 }
 

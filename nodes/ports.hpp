@@ -45,8 +45,9 @@ class Ports final : public Outbox {
   explicit Ports(const asio::any_io_executor& executor, const PortsParams& params = {})
       : executor_{executor}, params_{params}, changed_{executor} {}
 
-  /// Before run(): a peer, and where its stream begins.
-  void add(const std::string& peer, Stream stream);
+  /// Before run(): a peer, and where its stream begins; what makes bodies again that need not be
+  /// kept.
+  void add(const std::string& peer, Stream stream, Refill refill = {});
   /// A link to a peer that was added, in the place of the one it had.
   void attach(std::unique_ptr<Link> link);
   /// Another process has taken the peer's place, over whose links the same stream goes on.

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/tensor.hpp"
-#include "transport/message.hpp"
+#include "transport/stream.hpp"
 
 namespace lateral {
 
@@ -43,6 +43,9 @@ class Process {
   virtual void restore(const std::string& name, Message tensor);
   /// All pieces have been restored.
   virtual void restored() {}
+  /// Makes the body of a message that it has sent again, so that it need not be kept; nothing where
+  /// it must be. To be called from any thread, and not after the process is gone.
+  virtual Refill refill() { return {}; }
   /// What the coordinator should know before the run begins.
   virtual void describe(wire::Ready&) const {}
 };

@@ -70,7 +70,7 @@ void SourceProcess::produce(bool stop, Outbox& out) {
       return send_snapshot(false, out);
     }
     drained_ = false;
-    batches_.train(epoch, train_index_++, values_, labels_);
+    load(wire::train, epoch, train_index_++);
     send_batch(wire::train, ++done_.step, epoch, out);
     const std::uint64_t interval = experiment_.checkpoint_interval;
     checkpoint_due_ = interval > 0 && done_.step % interval == 0;
@@ -78,7 +78,7 @@ void SourceProcess::produce(bool stop, Outbox& out) {
   }
   if (!drained_) return send_drain(out);
   if (evaluate_index_ < batches_.evaluate_steps()) {
-    batches_.evaluate(evaluate_index_++, values_, labels_);
+    load(wire::evaluate, epoch, evaluate_index_++);
     return send_batch(wire::evaluate, static_cast<std::uint64_t>(evaluate_index_), epoch, out);
   }
   wire::Header marker;
@@ -100,12 +100,56 @@ void SourceProcess::describe(wire::Ready& ready) const {
   ready.set_train_steps_per_epoch(static_cast<std::uint64_t>(batches_.train_steps_per_epoch()));
 }
 
+void SourceProcess::load(wire::Pass pass, std::uint64_t epoch, int index) {
+  const std::lock_guard lock{batches_mutex_};
+  if (pass == wire::train)
+    batches_.train(epoch, index, values_, labels_);
+  else
+    batches_.evaluate(index, values_, labels_);
+}
+
+Matrix SourceProcess::answers_to(const Matrix& values) const {
+  return experiment_.target == Target::teacher ? Matrix(teacher_ * values) : Matrix();
+}
+
+Refill SourceProcess::refill() {
+  return [this](const wire::Header& header) { return body_again(header); };
+}
+
+Block SourceProcess::body_again(const wire::Header& header) {
+  const auto values_of = [&](wire::Pass pass, std::uint64_t step, std::uint64_t epoch) {
+    Matrix values;
+    std::vector<std::uint32_t> labels;
+    const std::lock_guard lock{batches_mutex_};
+    const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
+    if (pass == wire::train)
+      batches_.train(epoch, static_cast<int>(step - 1 - (epoch - 1) * steps), values, labels);
+    else
+      batches_.evaluate(static_cast<int>(step - 1), values, labels);
+    return values;
+  };
+  Matrix values;
+  Index first = 0;
+  if (header.has_activity()) {
+    const wire::Activity& sent = header.activity();
+    values = values_of(sent.pass(), sent.step(), sent.epoch());
+    first = static_cast<Index>(sent.first_sample());
+  } else {
+    const wire::Target& sent = header.target();
+    values = values_of(sent.pass(), sent.step(), sent.epoch());
+    if (experiment_.target == Target::teacher) values = answers_to(values);
+    first = static_cast<Index>(sent.first_sample());
+  }
+  return batch_message(values.middleCols(first, static_cast<Index>(header.shape(0))), source_name,
+                       "body made again")
+      .body;
+}
+
 void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch,
                                Outbox& out) {
   const Index batch = values_.cols();
   const Index piece = pass == wire::train ? experiment_.micro_batch(batch) : batch;
-  // All at once: a product's bits depend on how many samples it takes.
-  if (experiment_.target == Target::teacher) answers_ = teacher_ * values_;
+  answers_ = answers_to(values_);
   for (Index first = 0; first < batch; first += piece)
     send_piece(pass, step, epoch, first, std::min(piece, batch - first), out);
 }

@@ -1,6 +1,8 @@
 // SourceProcess: gives the network its batches and says when an epoch, a snapshot or the run ends.
 #pragma once
 
+#include <mutex>
+
 #include "nodes/data/batches.hpp"
 #include "nodes/experiment.hpp"
 #include "nodes/process.hpp"
@@ -29,18 +31,26 @@ class SourceProcess final : public Process {
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
   void produce(bool stop, Outbox& out) override;
+  Refill refill() override;
   void describe(wire::Ready& ready) const override;
 
  private:
+  /// values_ ← batch `index` of a pass, labels_ with it.
+  void load(wire::Pass pass, std::uint64_t epoch, int index);
   void send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out);
   void send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Index first,
                   Index samples, Outbox& out);
+  /// The values of a target for the inputs of a whole batch: a product's bits depend on how many
+  /// samples it takes.
+  Matrix answers_to(const Matrix& values) const;
+  Block body_again(const wire::Header& header);
   void send_marker(const wire::Header& header, Outbox& out) const;
   void send_drain(Outbox& out);
   void send_snapshot(bool final, Outbox& out);
   void send_end(Outbox& out);
 
   const Experiment& experiment_;
+  std::mutex batches_mutex_;  // which body_again() asks too
   Batches batches_;
   std::string first_layer_;
   Position done_;

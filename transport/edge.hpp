@@ -39,6 +39,7 @@ class Edge {
   std::size_t waiting() const { return stream_.waiting(); }
   /// Remembers by this name how much has been pushed so far.
   void mark(const std::string& name) { marks_[name] = stream_.sent(); }
+  void refill_by(Refill refill) { stream_.refill_by(std::move(refill)); }
   /// What was pushed before that mark need not be kept.
   void forget_before(const std::string& name);
 

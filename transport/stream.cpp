@@ -13,13 +13,23 @@ void Stream::push(Message message) {
   kept_.push_back(std::move(message));
   while (kept_bytes_ > kept_bytes_max && forgotten_ < handed_ && kept_.size() > 1) drop_first();
   // What the peer has from a predecessor of ours is kept for a successor of the peer's alone.
-  if (!keeps_ && sent_ <= handed_) drop_first();
+  if (sent_ > handed_) return;
+  if (!keeps_)
+    drop_first();
+  else if (refill_)
+    drop_body(kept_.back());
 }
 
 Message Stream::next() {
   ++handed_;
-  Message message = kept_[static_cast<std::size_t>(handed_ - forgotten_ - 1)];
-  if (!keeps_) drop_first();
+  Message& kept = kept_[static_cast<std::size_t>(handed_ - forgotten_ - 1)];
+  Message message = kept;
+  if (refill_ && message.body.size() == 0 && message.header.shape_size() > 0)
+    message.body = refill_(message.header);
+  if (!keeps_)
+    drop_first();
+  else if (refill_)
+    drop_body(kept);
   return message;
 }
 
@@ -35,6 +45,11 @@ void Stream::forget(std::uint64_t through) {
   while (!kept_.empty() && forgotten_ < through) drop_first();
 }
 
+void Stream::drop_body(Message& kept) {
+  kept_bytes_ -= kept.body.bytes();
+  kept.body = Block();
+}
+
 void Stream::drop_first() {
   kept_bytes_ -= kept_.front().body.bytes();
   kept_.pop_front();
@@ -44,9 +59,9 @@ void Stream::drop_first() {
 bool Stream::accept(std::uint64_t sequence) {
   if (sequence <= received_) return false;
   if (sequence != received_ + 1)
-    throw_transport(TransportError::out_of_sequence, "message " + std::to_string(sequence) +
-                                                         " came where " +
-                                                         std::to_string(received_ + 1) + " was due");
+    throw_transport(TransportError::out_of_sequence,
+                    "message " + std::to_string(sequence) + " came where " +
+                        std::to_string(received_ + 1) + " was due");
   received_ = sequence;
   return true;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 
 #include "transport/message.hpp"
 
@@ -12,6 +13,9 @@ namespace lateral {
 /// Bytes that one stream keeps of what has left; the oldest go first, and with them the chance that
 /// the peer be brought up to date.
 inline constexpr std::size_t kept_bytes_max = std::size_t{1} << 30;
+
+/// Makes the body of a message again, from its header.
+using Refill = std::function<Block(const wire::Header&)>;
 
 /// One node's end, without any input or output. What it has sent it keeps, if `keeps`, until it is
 /// told to forget it: so a new connection, or a peer that begins again from an earlier point, is
@@ -23,6 +27,8 @@ class Stream {
       : keeps_{keeps}, sent_{sent}, handed_{sent}, forgotten_{sent}, received_{received} {}
 
   // ---- Sending
+  /// From now on bodies are not kept, but made again when they are needed.
+  void refill_by(Refill refill) { refill_ = std::move(refill); }
   /// Gives the message the next number.
   void push(Message message);
   /// Messages that no connection has been given yet.
@@ -47,6 +53,7 @@ class Stream {
 
  private:
   void drop_first();
+  void drop_body(Message& kept);
 
   bool keeps_;
   std::uint64_t sent_;       // number of the last message pushed
@@ -55,6 +62,7 @@ class Stream {
   std::uint64_t received_;
   std::deque<Message> kept_;  // forgotten_ + 1 … sent_
   std::size_t kept_bytes_ = 0;
+  Refill refill_;
 };
 
 }  // namespace lateral

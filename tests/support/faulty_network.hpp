@@ -464,6 +464,7 @@ class FaultyNetwork {
       const wire::Count& before = counts[peer.name()];
       End& end = node->ends[peer.name()];
       end.edge = Edge(Stream(true, before.sent(), before.received()));
+      end.edge.refill_by(node->process->refill());
       end.incoming_max = incoming_spare_ + experiment_.messages_in_flight();
       node->peers[peer.name()] = peer;
     }
