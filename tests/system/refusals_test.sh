@@ -77,7 +77,7 @@ wild="$small --set learning.optimizer=sgd --set learning.learning_rate=10 --set 
 fresh; $lateral run $wild --out "$dir" 2>"$err"; rc=$?
 check "divergence: exit 4 (is $rc), layer, quantity and step: $(cat "$err")" \
   sh -c "[ $rc = 4 ] && grep -q '\(hidden[12]\|output\): .* at step [0-9]* is not finite' $err"
-refuse "unknown policy" "learning.diverging is .*expected" $small --set learning.diverging=ignore
+refuse "unknown policy" "expected one of stop, skip, shorten" $small --set learning.diverging=ignore
 fresh; $lateral run $wild --set learning.diverging=shorten --set learning.change_max=0.1 --out "$dir" 2>"$err"; rc=$?
 check "shortened: exit 0 (is $rc): $(cat "$err")" test $rc = 0
 check "shortened: probes.csv says so" grep -q ',hidden1,shortened_step,1$' "$dir/probes.csv"
