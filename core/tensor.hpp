@@ -18,6 +18,8 @@ struct TensorView {
 
 /// Called once per tensor, in a fixed order: the order of the state digest.
 using TensorVisitor = std::function<void(const TensorView&)>;
+/// Shows all tensors of a state, in the same order each time; they may have moved in between.
+using VisitTensors = std::function<void(const TensorVisitor&)>;
 
 inline void visit_matrix(const TensorVisitor& visit, std::string name, Matrix& matrix) {
   visit({std::move(name), matrix.data(), matrix.rows(), matrix.cols(), false});

@@ -6,11 +6,6 @@
 
 namespace lateral {
 
-bool all_finite(ConstMatrixRef values) {
-  // 0 · v is 0 for every finite v and NaN otherwise; unlike allFinite(), this vectorises.
-  return (values.array() * Scalar{0}).sum() == Scalar{0};
-}
-
 std::string shape_text(const wire::Header& header) {
   std::string text;
   for (const std::uint32_t extent : header.shape())
@@ -19,11 +14,7 @@ std::string shape_text(const wire::Header& header) {
 }
 
 Message batch_message(ConstMatrixRef batch, const std::string& who, const std::string& what) {
-  if (!all_finite(batch))
-    throw NumericsError(
-        who + ": " + what +
-        " is not finite: the network has diverged; expected finite numbers (learning_rate, "
-        "decorrelation.learning_rate, decorrelation.gain and learning.sigma are where to look)");
+  if (!all_finite(batch)) throw_diverged(who + ": " + what + " is not finite");
   Message message;
   message.header.add_shape(static_cast<std::uint32_t>(batch.cols()));
   message.header.add_shape(static_cast<std::uint32_t>(batch.rows()));

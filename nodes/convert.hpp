@@ -4,6 +4,7 @@
 #include <Eigen/Core>
 #include <string>
 
+#include "core/finite.hpp"
 #include "core/types.hpp"
 #include "transport/message.hpp"
 
@@ -24,8 +25,5 @@ BatchView batch_view(const Message& message, const std::string& peer, Index n, I
 
 /// "(256, 1000)"
 std::string shape_text(const wire::Header& header);
-
-/// True if no value is infinite or NaN.
-bool all_finite(ConstMatrixRef values);
 
 }  // namespace lateral

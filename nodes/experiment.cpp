@@ -310,6 +310,18 @@ Gain to_gain(proto::Gain::Kind kind) {
   throw std::logic_error("gain");
 }
 
+Diverging to_diverging(proto::Diverging::Kind kind) {
+  switch (kind) {
+    case proto::Diverging::stop:
+      return Diverging::stop;
+    case proto::Diverging::skip:
+      return Diverging::skip;
+    case proto::Diverging::shorten:
+      return Diverging::shorten;
+  }
+  throw std::logic_error("diverging");
+}
+
 Demean to_demean(proto::Demean::Kind kind) {
   switch (kind) {
     case proto::Demean::batch:
@@ -441,6 +453,8 @@ Experiment to_experiment(const proto::Experiment& settings) {
                                .beta1 = learning.beta1(),
                                .beta2 = learning.beta2(),
                                .epsilon = learning.epsilon()};
+    params.diverging = to_diverging(learning.diverging());
+    params.change_max = learning.change_max();
     params.decorrelator = to_decorrelator(settings.decorrelation(), rule_of(settings, layer));
     params.decorrelator.batch = learning.batch_size();
     params.decorrelator.steps_in_flight = experiment.steps_in_flight;

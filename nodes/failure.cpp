@@ -9,6 +9,13 @@
 
 namespace lateral {
 
+void throw_diverged(const std::string& what) {
+  throw NumericsError(
+      what +
+      ": the network has diverged; expected finite numbers (learning_rate, "
+      "decorrelation.learning_rate, decorrelation.gain and learning.sigma are where to look)");
+}
+
 Failure describe_failure(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);

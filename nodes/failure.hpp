@@ -23,6 +23,8 @@ struct UserError : std::runtime_error {
 struct NumericsError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+/// NumericsError of a quantity that is not finite: what it is, and where to look.
+[[noreturn]] void throw_diverged(const std::string& what);
 struct NetworkError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -131,6 +131,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   if (activity.pass() == wire::evaluate) {
     if (!in_flight_.empty()) throw_unexpected(peer);
     const Matrix& y = layer_.respond_evaluate(z);
+    check_finite();
     check_settled(layer_.evaluate_settled(), "evaluating");
     Message up = batch_message(y, name_, "activity in evaluation");
     *up.header.mutable_activity() = activity;
@@ -152,6 +153,7 @@ void LayerProcess::on_activity(const std::string& peer, const Message& message, 
   if (first_ == 0) recorder_.begin(at_.step, at_.batch, layer_);
   const Matrix& y = layer_.respond_train(z, {at_.step, first_, at_.batch});
   recorder_.see(z, y, first_);
+  check_finite();
   check_settled(layer_.report().forward_settled, "activity");
   Message up = batch_message(y, name_, "activity at " + at_step());
   *up.header.mutable_activity() = activity;
@@ -208,7 +210,10 @@ void LayerProcess::end_forward_piece(Outbox& out) {
   awaiting_ = Awaiting::activity;
   if (!end_piece()) return;
   recorder_.send(layer_, out);
-  if (experiment_.steps_in_flight > 1) layer_.learn_decorrelation();
+  if (experiment_.steps_in_flight > 1) {
+    layer_.learn_decorrelation();
+    check_finite();
+  }
   choose_next();
 }
 
@@ -315,11 +320,13 @@ void LayerProcess::learn(Outbox& out) {
     for (const auto& [probe, value] : layer_.measures()) send_probe(probe, value, out);
   layer_.measure_update(probed);
   layer_.learn();
+  check_finite();
   for (Message& message : late_) out.send(upstream_, std::move(message));
   late_.clear();
   const DenseLayer::StepReport& report = layer_.report();
-  if (report.decorrelation.shortened)
-    send_probe("shortened_step", 1, out);  // rare and worth knowing: reported whenever it happens
+  // Rare and worth knowing: reported whenever it happens.
+  if (report.decorrelation.shortened || report.shortened) send_probe("shortened_step", 1, out);
+  if (report.skipped) send_probe("skipped_step", 1, out);
   for (const auto* settled : {&report.forward_settled, &report.backward_settled})
     if (*settled && !(*settled)->converged)
       send_probe("unsettled_residual", (*settled)->residual, out);
@@ -401,6 +408,15 @@ void LayerProcess::send_probe(const std::string& probe, double value, Outbox& ou
   fields.set_probe(probe);
   fields.set_value(value);
   out.send(coordinator_name, std::move(message));
+}
+
+void LayerProcess::check_finite() const {
+  if (const std::optional<Divergence>& diverged = layer_.diverged()) {
+    std::ostringstream line;
+    line << name_ << ": " << diverged->quantity << " at step " << diverged->step
+         << " is not finite (" << diverged->value << ")";
+    throw_diverged(line.str());
+  }
 }
 
 void LayerProcess::check_settled(const std::optional<Settled>& settled,

@@ -81,6 +81,8 @@ class LayerProcess final : public Process {
   /// One at a time, so that no more than that is held twice.
   void send_next_tensor(Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out) const;
+  /// What is not finite ends the run, with the quantity and the step that made it.
+  void check_finite() const;
   /// What did not settle ends the run, unless the experiment says that it is only reported.
   void check_settled(const std::optional<Settled>& settled, const std::string& what) const;
   std::string at_step() const;

@@ -166,13 +166,15 @@ int check(const RunOptions& options) {
           name == "decorrelation/M")
         parameters += values;
     }
-    // Beside its state a layer holds its gradient and, for a batch, what it needs until it learns:
-    // about eight matrices a step in flight as wide as its input and eight as wide as its output.
+    // Beside its state, and a copy to put back, a layer holds its gradient and, for a batch, what
+    // it needs until it learns: about eight matrices a step in flight as wide as its input and
+    // eight as wide as its output.
     const auto b = static_cast<std::uint64_t>(experiment.batches.batch_size);
     const auto inputs = static_cast<std::uint64_t>(spec.params.inputs);
     const auto units = static_cast<std::uint64_t>(spec.params.units);
     const auto steps = static_cast<std::uint64_t>(experiment.steps_in_flight);
-    const std::uint64_t values = state + inputs * units + 8 * steps * b * (inputs + units);
+    const std::uint64_t kept = spec.params.diverging == Diverging::stop ? 0 : state;
+    const std::uint64_t values = state + kept + inputs * units + 8 * steps * b * (inputs + units);
     std::printf("%-16s  %-8s  %-22s  %12llu  %7.1f MB\n", spec.name.c_str(), "layer",
                 (std::to_string(inputs) + " -> " + std::to_string(units)).c_str(),
                 static_cast<unsigned long long>(parameters),

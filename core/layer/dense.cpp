@@ -2,6 +2,8 @@
 #include "core/layer/dense.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 
 #include "core/check.hpp"
@@ -13,6 +15,19 @@ namespace {
 
 /// Columns of a block of the weight gradient: with 1000 units half a megabyte.
 constexpr Index gradient_columns = 128;
+/// Columns of W that are looked at while they and their moments are still in cache.
+constexpr Index checked_columns = 16;
+
+bool columns_finite(const TensorView& tensor, Index first, Index columns) {
+  return all_finite(
+      Eigen::Map<const Matrix>(tensor.data, tensor.rows, tensor.cols).middleCols(first, columns));
+}
+
+bool columns_finite(const std::vector<TensorView>& tensors, Index first, Index columns) {
+  return std::all_of(tensors.begin(), tensors.end(), [&](const TensorView& tensor) {
+    return columns_finite(tensor, first, columns);
+  });
+}
 
 }  // namespace
 
@@ -62,10 +77,13 @@ const Matrix& DenseLayer::respond_train(ConstMatrixRef z, const Part& part) {
   y_.resize(params_.units, z.cols());
   auto a = step.a.middleCols(part.first, z.cols());
   compute().apply({weight_}, step.x.middleCols(part.first, z.cols()), a);
+  std::atomic<bool> finite = true;
   compute().pass(z.cols(), a.size(), [&](Index first, Index columns) {
     a.middleCols(first, columns).colwise() += bias_;
+    if (!all_finite(a.middleCols(first, columns))) finite = false;
     activation_->apply(a.middleCols(first, columns), y_.middleCols(first, columns));
   });
+  check_response(finite, step.report.forward_settled, a, part.step - 1, "activity");
   return y_;
 }
 
@@ -80,8 +98,18 @@ const Matrix& DenseLayer::respond_evaluate(ConstMatrixRef z) {
   evaluate_y_.resize(params_.units, z.cols());
   compute().apply({weight_}, evaluate_x_, evaluate_y_);
   evaluate_y_.colwise() += bias_;
+  check_response(all_finite(evaluate_y_), decorrelator_.evaluate_settled(), evaluate_y_, part_.step,
+                 "activity in evaluation");
   activation_->apply(evaluate_y_, evaluate_y_);
   return evaluate_y_;
+}
+
+void DenseLayer::check_response(bool a_is_finite, const std::optional<Settled>& settled,
+                                ConstMatrixRef a, std::uint64_t before,
+                                const std::string& quantity) {
+  if (a_is_finite && (!settled || std::isfinite(settled->residual))) return;
+  diverged_ = divergence_of(whole_state(), before);
+  if (!diverged_) diverged_ = divergence_of(a, quantity, part_.step);
 }
 
 void DenseLayer::propagate_difference(ConstMatrixRef dz) {
@@ -192,6 +220,57 @@ const Matrix& DenseLayer::pass_back() {
 }
 
 void DenseLayer::learn() {
+  change_state([this] {
+    change_weights();
+    if (!diverged_) change_decorrelation();
+  });
+}
+
+void DenseLayer::learn_decorrelation() {
+  change_state([this] { change_decorrelation(); });
+}
+
+void DenseLayer::change_state(const std::function<void()>& change) {
+  if (params_.diverging == Diverging::stop) return change();
+  StepReport& report = step().report;
+  const bool shortened = report.shortened;
+  kept_.keep(whole_state(), compute());
+  change();
+  if (!diverged_) diverged_ = divergence_of(whole_state(), part_.step);
+  if (!diverged_) return;
+  kept_.put_back(whole_state(), compute());
+  state_loaded();
+  diverged_.reset();
+  report.decorrelation = {};
+  report.weight_update_norm = 0;
+  report.shortened = shortened;
+  report.skipped = true;
+}
+
+void DenseLayer::shorten_change(Names limited, std::string_view along) {
+  const auto is_limited = [&](const TensorView& tensor) {
+    return std::find(limited.begin(), limited.end(), tensor.name) != limited.end();
+  };
+  double largest = 0;
+  visit_state([&](const TensorView& tensor) {
+    if (is_limited(tensor)) largest = std::max(largest, kept_.relative_change(tensor));
+  });
+  int halvings = 0;
+  while (halvings <= halvings_max && std::ldexp(largest, -halvings) > params_.change_max)
+    ++halvings;
+  if (halvings == 0) return;
+  if (halvings > halvings_max) {
+    diverged_ = {"change of " + std::string(*limited.begin()), part_.step, largest};
+    return;
+  }
+  const auto factor = static_cast<Scalar>(std::ldexp(1.0, -halvings));
+  visit_state([&](const TensorView& tensor) {
+    if (is_limited(tensor) || tensor.name == along) kept_.shorten(tensor, factor);
+  });
+  step().report.shortened = true;
+}
+
+void DenseLayer::change_weights() {
   Step& step = this->step();
   if (shakes_weights()) {
     bias_gradient_.resize(params_.units);
@@ -205,39 +284,57 @@ void DenseLayer::learn() {
   }
   const Operand delta = compute().prepared(scaled_delta_, rounded_delta_);
   if (measure_update_) weight_before_ = weight_;
+  std::vector<TensorView> wide, small;  // W and its moments; the rest
+  visit_matrix([&](const TensorView& tensor) { wide.push_back(tensor); }, "weight", weight_);
+  weight_optimizer_->visit_state("", [&](const TensorView& tensor) {
+    (tensor.cols == params_.inputs ? wide : small).push_back(tensor);
+  });
+  std::atomic<bool> finite = true;
   weight_optimizer_->begin_step();
   if (preconditioner_->changes_gradient()) {
     learn_preconditioned(delta);
+    finite = columns_finite(wide, 0, params_.inputs) && !divergence_of(curvature(), part_.step);
   } else {
     // Each block of the gradient is used up while it is still in cache.
-    compute().for_columns(
-        params_.inputs, gradient_columns, gradient_operations(), [&](Index first, Index columns) {
-          thread_local Matrix gradient;
-          gradient.resize(params_.units, columns);
-          if (shakes_weights())
-            shaken_gradient(first, columns, gradient);
-          else
-            weight_gradient(delta, first, columns, gradient);
-          weight_optimizer_->update(first, gradient, weight_.middleCols(first, columns));
-        });
+    compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
+                          [&](Index first, Index columns) {
+                            thread_local Matrix gradient;
+                            gradient.resize(params_.units, columns);
+                            if (shakes_weights())
+                              shaken_gradient(first, columns, gradient);
+                            else
+                              weight_gradient(delta, first, columns, gradient);
+                            for (Index i = 0; i < columns; i += checked_columns) {
+                              const Index n = std::min(checked_columns, columns - i);
+                              weight_optimizer_->update(first + i, gradient.middleCols(i, n),
+                                                        weight_.middleCols(first + i, n));
+                              if (!columns_finite(wide, first + i, n)) finite = false;
+                            }
+                          });
   }
   bias_optimizer_->step(bias_gradient_, bias_);
+  bias_optimizer_->visit_state("", [&](const TensorView& tensor) { small.push_back(tensor); });
+  for (const TensorView& tensor : small)
+    if (!columns_finite(tensor, 0, tensor.cols)) finite = false;
+  if (!finite || !all_finite(bias_)) return find_diverged_weights(delta);
+  if (params_.diverging == Diverging::shorten) shorten_change({"weight"}, "bias");
   if (measure_update_)
     step.report.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
-  learn_decorrelation();
+}
+
+void DenseLayer::find_diverged_weights(const Operand& scaled_delta) {
+  gradient_.resize(params_.units, params_.inputs);
+  whole_gradient(scaled_delta, gradient_);
+  diverged_ = divergence_of(gradient_, "gradient of W", part_.step);
+  if (!diverged_) diverged_ = divergence_of(curvature(), part_.step);
+  if (!diverged_) diverged_ = divergence_of(bias_gradient_, "gradient of b", part_.step);
+  if (!diverged_) diverged_ = divergence_of(whole_state(), part_.step);
 }
 
 void DenseLayer::learn_preconditioned(const Operand& scaled_delta) {
   const Step& step = this->step();
   gradient_.resize(params_.units, params_.inputs + 1);
-  compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
-                        [&](Index first, Index columns) {
-                          auto gradient = gradient_.middleCols(first, columns);
-                          if (shakes_weights())
-                            shaken_gradient(first, columns, gradient);
-                          else
-                            weight_gradient(scaled_delta, first, columns, gradient);
-                        });
+  whole_gradient(scaled_delta, gradient_.leftCols(params_.inputs));
   gradient_.rightCols(1) = bias_gradient_;
   preconditioner_->apply(
       {part_.step, step.x, step.delta,
@@ -247,7 +344,18 @@ void DenseLayer::learn_preconditioned(const Operand& scaled_delta) {
   bias_gradient_ = gradient_.rightCols(1);
 }
 
-void DenseLayer::learn_decorrelation() {
+void DenseLayer::whole_gradient(const Operand& scaled_delta, MatrixRef gradient) const {
+  compute().for_columns(params_.inputs, gradient_columns, gradient_operations(),
+                        [&](Index first, Index columns) {
+                          auto block = gradient.middleCols(first, columns);
+                          if (shakes_weights())
+                            shaken_gradient(first, columns, block);
+                          else
+                            weight_gradient(scaled_delta, first, columns, block);
+                        });
+}
+
+void DenseLayer::change_decorrelation() {
   Step& step = this->step();
   if (step.decorrelation_learned) return;
   step.report.decorrelation = decorrelator_.learn();
@@ -256,6 +364,10 @@ void DenseLayer::learn_decorrelation() {
     weight_before_ = weight_;
     weight_.setZero();
     compute().add_product(1, {weight_before_}, *factor, weight_);
+    if (!all_finite(weight_)) diverged_ = divergence_of(whole_state(), part_.step);
+  } else if (params_.diverging == Diverging::shorten) {
+    shorten_change({"decorrelation/R", "decorrelation/M"}, "decorrelation/threshold");
+    if (step.report.shortened) state_loaded();
   }
 }
 
@@ -379,7 +491,7 @@ void DenseLayer::visit_state(const TensorVisitor& visit) {
   visit_vector(visit, "bias", bias_);
   if (feedback_.size() > 0) visit_matrix(visit, "feedback", feedback_);
   decorrelator_.visit_state(visit);
-  preconditioner_->visit_state("preconditioner/", visit);
+  curvature()(visit);
   weight_optimizer_->visit_state("optimizer/weight", visit);
   bias_optimizer_->visit_state("optimizer/bias", visit);
 }

@@ -9,10 +9,22 @@
 #include "core/activation/activation.hpp"
 #include "core/credit/credit.hpp"
 #include "core/decorrelation/decorrelator.hpp"
+#include "core/finite.hpp"
+#include "core/layer/kept_state.hpp"
 #include "core/optimizer/optimizer.hpp"
 #include "core/preconditioner/preconditioner.hpp"
 
 namespace lateral {
+
+/// What becomes of a training step whose change of the layer's state is not finite, or too large.
+enum class Diverging {
+  stop,  ///< diverged() says what it was
+  skip,  ///< all of the state stays as it was before the step
+  shorten,  ///< not finite: skip. ‖ΔW‖_F > change_max ‖W‖_F: the change of W and b is halved until
+            ///< it is not, halvings_max times at most, else skip. So is that of R, M and threshold,
+            ///< unless the rule turns W along with R.
+};
+inline constexpr int halvings_max = 10;
 
 struct DenseLayerParams {
   Index inputs = 0;
@@ -29,6 +41,8 @@ struct DenseLayerParams {
   PreconditionerParams preconditioner_params;
   MakeOptimizer* optimizer = nullptr;
   OptimizerParams optimizer_params;
+  Diverging diverging = Diverging::stop;
+  double change_max = 1;            ///< of W, R and M, relative to themselves; shorten
   DecorrelatorParams decorrelator;  ///< its compute and steps_in_flight are the whole layer's
 };
 
@@ -98,6 +112,8 @@ class DenseLayer {
     DecorrelationUpdate decorrelation;
     std::optional<Settled> forward_settled, backward_settled;
     double weight_update_norm = 0;  ///< ‖ΔW‖_F, if measured
+    bool skipped = false;           ///< the state stayed as it was (Diverging::skip, shorten)
+    bool shortened = false;         ///< (Diverging::shorten)
   };
   /// Of the last step, as far as it has come: each part is there once its call has been made.
   /// measure_update(true) makes learn() also measure ‖ΔW‖_F.
@@ -107,6 +123,13 @@ class DenseLayer {
     return decorrelator_.evaluate_settled();
   }
   void measure_update(bool on) { measure_update_ = on; }
+  /// What was found not to be finite by respond_train, respond_evaluate or learn…; the layer is of
+  /// no use after that. To respond looks at a = W x + b, to learn at W, b and their moments while
+  /// they are in cache. R and M are too large to be looked at after each change: what is wrong with
+  /// them shows in the next a, and is then named with the step that made it. With Diverging::skip
+  /// or shorten, learning looks at all of the state and mends it; what is left is an a that
+  /// overflows, which has no step to leave out.
+  const std::optional<Divergence>& diverged() const { return diverged_; }
   /// What a probe sees of the step before learn(): correlations, ranks and norms of its input
   /// before and after decorrelation, dead units, the spectrum of M, how W is aligned with B, and
   /// angles to the natural gradient; each only where it is defined, over the first
@@ -145,12 +168,37 @@ class DenseLayer {
   bool shakes_weights() const { return credit_->perturbed_pass() == PerturbedPass::all_weights; }
   /// da_ ← W R dz, or 0 where dz is empty.
   void propagate_difference(ConstMatrixRef dz);
+  /// Names what is not finite in a response: state that was last changed in step `before`, or a.
+  void check_response(bool a_is_finite, const std::optional<Settled>& settled, ConstMatrixRef a,
+                      std::uint64_t before, const std::string& quantity);
+  /// Does `change` to the state, or what params().diverging says instead.
+  void change_state(const std::function<void()>& change);
+  VisitTensors whole_state() {
+    return [this](const TensorVisitor& visit) { visit_state(visit); };
+  }
+  /// What the preconditioner keeps.
+  VisitTensors curvature() {
+    return [this](const TensorVisitor& visit) {
+      preconditioner_->visit_state("preconditioner/", visit);
+    };
+  }
+  void change_weights();
+  /// Names what is not finite after change_weights().
+  void find_diverged_weights(const Operand& scaled_delta);
+  /// R or M and the means, once a step.
+  void change_decorrelation();
+  using Names = std::initializer_list<std::string_view>;
+  /// Halves the change of all these tensors until none of `limited` has changed by more than
+  /// change_max.
+  void shorten_change(Names limited, std::string_view along);
   /// dy_ from da_.
   const Matrix& difference_of_activity();
   /// The error at z for errors delta at a, through W as it is.
   const Matrix& pass_back_by_weight(ConstMatrixRef delta);
   /// The whole gradient at once, preconditioned; then the optimizer.
   void learn_preconditioned(const Operand& scaled_delta);
+  /// The gradient as the credit rule gives it, for all columns of W.
+  void whole_gradient(const Operand& scaled_delta, MatrixRef gradient) const;
   /// gradient ← (1/b) δ xᵀ for the columns [first, first + columns) of W.
   ///   scaled_delta: δ / b
   void weight_gradient(const Operand& scaled_delta, Index first, Index columns,
@@ -182,6 +230,8 @@ class DenseLayer {
   std::vector<std::uint16_t> rounded_delta_;
   Matrix evaluate_x_, evaluate_y_;
   bool measure_update_ = false;
+  KeptState kept_;
+  std::optional<Divergence> diverged_;
 };
 
 }  // namespace lateral

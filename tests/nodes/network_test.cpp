@@ -134,6 +134,73 @@ TEST_CASE("a network told to stop hands over its state and, resumed there, ends 
   }
 }
 
+/// A tensor of a layer as a checkpoint would have it: value · I, or value in every place.
+Message constant_tensor(Index rows, Index cols, float value, bool identity) {
+  Message message;
+  message.header.add_shape(static_cast<std::uint32_t>(rows));
+  message.header.add_shape(static_cast<std::uint32_t>(cols));
+  message.body = Block(static_cast<std::size_t>(rows * cols));
+  Eigen::Map<Matrix> values(message.body.data(), cols, rows);
+  if (identity)
+    values = value * Matrix::Identity(cols, rows);
+  else
+    values.setConstant(value);
+  return message;
+}
+
+/// hidden1 responds as usual, but x is so large that neither the gradient of W nor C is finite.
+void overstretch(SimulatedNetwork& network) {
+  network.process("hidden1").restore("decorrelation/R", constant_tensor(36, 36, 1e25f, true));
+  network.process("hidden1").restore("weight", constant_tensor(12, 36, 1e-26f, false));
+  network.process("output").restore("weight", constant_tensor(10, 8, 1e17f, false));
+  network.process("hidden1").restored();
+}
+
+TEST_CASE("a gradient that is not finite is named in the layer that made it, with its step") {
+  const Experiment experiment = small_experiment();
+  const DataSet data = data_of(experiment);
+  for (std::uint64_t seed = 1; seed < 4; ++seed) {
+    SimulatedNetwork network{experiment, data, {}, seed};
+    overstretch(network);
+    try {
+      network.run();
+      FAIL("went on");
+    } catch (const NumericsError& e) {
+      CAPTURE(e.what());
+      CHECK(std::string(e.what()).find("hidden1: gradient of W at step 1 is not finite") == 0);
+    }
+  }
+}
+
+TEST_CASE("learning.diverging: skip leaves such a layer as it was, says so, and the rest goes on") {
+  State reference;
+  for (std::uint64_t seed = 1; seed < 4; ++seed)
+    for (const char* policy : {"skip", "shorten"}) {
+      CAPTURE(policy);
+      const Experiment experiment = small_experiment(
+          {std::string("learning.diverging=") + policy, "learning.change_max=1000"});
+      SimulatedNetwork network{experiment, data_of(experiment), {}, seed};
+      overstretch(network);
+      CHECK(network.run());
+      const Ran result = ran(network, experiment);
+      CHECK(result.steps.size() == 8);
+      const auto skipped = [&](const std::string& layer) {
+        const auto& told = network.told_by(layer);
+        return std::count_if(told.begin(), told.end(), [](const Message& message) {
+          return message.header.probe().probe() == "skipped_step";
+        });
+      };
+      CHECK(skipped("hidden1") == 8);
+      CHECK(skipped("hidden2") == 0);
+      const std::vector<float>& R = result.state.at("hidden1/decorrelation/R");
+      CHECK(R.front() == 1e25f);
+      CHECK(result.state.at("hidden1/weight") == std::vector<float>(12 * 36, 1e-26f));
+      CHECK(result.state.at("hidden1/decorrelation/mean") == std::vector<float>(36, 0));
+      if (reference.empty()) reference = result.state;
+      CHECK(result.state == reference);
+    }
+}
+
 TEST_CASE("evaluating alone sends no snapshot") {
   const Experiment experiment = small_experiment();
   SimulatedNetwork network{experiment, data_of(experiment), {.evaluate_only = true}, 1};

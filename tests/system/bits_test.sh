@@ -32,6 +32,18 @@ for demean in running none; do
   done
 done
 
+# What is skipped or shortened depends on neither process nor thread.
+wild="$small --set learning.optimizer=sgd --set learning.learning_rate=1e3 --set learning.loss=squared_error --set learning.diverging=shorten --set learning.change_max=0.05 --set decorrelation.rule=ahmad2024"
+reference=
+for how in "" "--in-process" "--threads 3"; do
+  fresh; $lateral run $wild $how --out "$dir"
+  digest=$(value "$dir" state_sha256)
+  reference=${reference:-$digest}
+  check "shortened, $how: same bits" equal "$digest" "$reference"
+done
+check "some steps were shortened and some skipped" \
+  sh -c "grep -q ',shortened_step,' $dir/probes.csv && grep -q ',skipped_step,' $dir/probes.csv"
+
 # Epochs of one step: snapshots follow each other as closely as they can.
 tiny="$small --set data.generated.train_samples=200 --set learning.epochs=60 --set recording.probe_interval=1"
 fresh; $lateral run $tiny --out "$dir"; rc=$?; first=$dir

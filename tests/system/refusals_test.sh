@@ -73,6 +73,14 @@ check "a network larger than this machine is checked at once" timeout 5 sh -c "$
 fresh; $lateral run $small --set learning.optimizer=sgd --set learning.learning_rate=1e5 --set layer.hidden1.activation=identity \
   --set learning.loss=squared_error --out "$dir" 2>"$err"; rc=$?
 check "divergence: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && [ \$(grep -c . $err) = 1 ]"
+wild="$small --set learning.optimizer=sgd --set learning.learning_rate=10 --set layer.hidden1.activation=identity --set learning.loss=squared_error"
+fresh; $lateral run $wild --out "$dir" 2>"$err"; rc=$?
+check "divergence: exit 4 (is $rc), layer, quantity and step: $(cat "$err")" \
+  sh -c "[ $rc = 4 ] && grep -q '\(hidden[12]\|output\): .* at step [0-9]* is not finite' $err"
+refuse "unknown policy" "expected one of stop, skip, shorten" $small --set learning.diverging=ignore
+fresh; $lateral run $wild --set learning.diverging=shorten --set learning.change_max=0.1 --out "$dir" 2>"$err"; rc=$?
+check "shortened: exit 0 (is $rc): $(cat "$err")" test $rc = 0
+check "shortened: probes.csv says so" grep -q ',hidden1,shortened_step,1$' "$dir/probes.csv"
 fresh; $lateral run $small --set decorrelation.rule=ahmad2024 --set decorrelation.mode=settled --set decorrelation.max_steps=1 \
   --set decorrelation.step=0.5 --out "$dir" 2>"$err"; rc=$?
 check "what does not settle: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && grep -q 'hidden1: activity at step 1 has not settled' $err"
