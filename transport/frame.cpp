@@ -1,6 +1,9 @@
 // Encoding and checking of frames.
 #include "transport/frame.hpp"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include <bit>
 #include <cstring>
 
@@ -8,6 +11,26 @@ namespace lateral {
 
 // Bodies and prefixes are copied as they lie in memory.
 static_assert(std::endian::native == std::endian::little, "the wire format is little-endian");
+
+namespace {
+
+// Whether every field is one of the handshake, before anything is made of it: others repeat, and so
+// can take far more memory than bytes.
+bool is_of_handshake(std::span<const std::uint8_t> bytes) {
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::CodedInputStream fields{bytes.data(), static_cast<int>(bytes.size())};
+  while (const std::uint32_t tag = fields.ReadTag()) {
+    const int field = WireFormatLite::GetTagFieldNumber(tag);
+    std::uint32_t length = 0;
+    if (field < wire::Header::kHelloFieldNumber || field > wire::Header::kRefusalFieldNumber ||
+        WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+        !fields.ReadVarint32(&length) || !fields.Skip(static_cast<int>(length)))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 std::string encode_head(const Message& message) {
   const std::size_t header_bytes = message.header.ByteSizeLong();
@@ -41,7 +64,9 @@ FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> byte
 }
 
 wire::Header decode_header(std::span<const std::uint8_t> bytes, std::size_t body_bytes,
-                           const std::string& peer) {
+                           const FrameLimits& limits, const std::string& peer) {
+  if (limits.handshake_only && !is_of_handshake(bytes))
+    throw_transport(TransportError::unexpected_message, peer);
   wire::Header header;
   if (!header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     throw_transport(TransportError::malformed_header, peer);

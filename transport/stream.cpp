@@ -44,9 +44,9 @@ void Stream::drop_first() {
 bool Stream::accept(std::uint64_t sequence) {
   if (sequence <= received_) return false;
   if (sequence != received_ + 1)
-    throw_transport(TransportError::out_of_sequence, "message " + std::to_string(sequence) +
-                                                         " came where " +
-                                                         std::to_string(received_ + 1) + " was due");
+    throw_transport(TransportError::out_of_sequence,
+                    "message " + std::to_string(sequence) + " came where " +
+                        std::to_string(received_ + 1) + " was due");
   received_ = sequence;
   return true;
 }
