@@ -14,18 +14,30 @@ static_assert(std::endian::native == std::endian::little, "the wire format is li
 
 namespace {
 
-// Whether every field is one of the handshake, before anything is made of it: others repeat, and so
-// can take far more memory than bytes.
+/// Fields that the messages of a handshake have in all: twice as many as ours.
+constexpr int handshake_fields_max = 16;
+
+// Whether these are messages of the handshake, before anything is made of them: what repeats, and
+// what is unknown, takes far more memory than bytes.
 bool is_of_handshake(std::span<const std::uint8_t> bytes) {
   using google::protobuf::internal::WireFormatLite;
   google::protobuf::io::CodedInputStream fields{bytes.data(), static_cast<int>(bytes.size())};
-  while (const std::uint32_t tag = fields.ReadTag()) {
-    const int field = WireFormatLite::GetTagFieldNumber(tag);
+  int n_fields = 0;
+  while (const std::uint32_t message_tag = fields.ReadTag()) {
+    const int message = WireFormatLite::GetTagFieldNumber(message_tag);
     std::uint32_t length = 0;
-    if (field < wire::Header::kHelloFieldNumber || field > wire::Header::kRefusalFieldNumber ||
-        WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
-        !fields.ReadVarint32(&length) || !fields.Skip(static_cast<int>(length)))
+    if (message < wire::Header::kHelloFieldNumber || message > wire::Header::kRefusalFieldNumber ||
+        WireFormatLite::GetTagWireType(message_tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+        !fields.ReadVarint32(&length) || length > bytes.size())
       return false;
+    const auto rest = fields.PushLimit(static_cast<int>(length));
+    while (const std::uint32_t tag = fields.ReadTag()) {
+      if (++n_fields > handshake_fields_max ||
+          WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_START_GROUP ||
+          !WireFormatLite::SkipField(&fields, tag))
+        return false;
+    }
+    fields.PopLimit(rest);
   }
   return true;
 }

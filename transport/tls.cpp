@@ -110,8 +110,6 @@ class TlsLink final : public FrameLink<TlsStream> {
 TlsStream open(SSL_CTX* context, Socket socket) {
   SSL* const ssl = ::SSL_new(context);
   check(ssl != nullptr, "out of memory");
-  // A dialled side that does not take the key can only come with a certificate: we know of none.
-  ::SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
   return {std::move(socket), ssl};
 }
 
@@ -148,6 +146,8 @@ Tls::Tls(const Secret& secret) : context_{::SSL_CTX_new(::TLS_method()), ::SSL_C
 
 awaitable<std::unique_ptr<Link>> Tls::dial(Socket socket, std::string peer) const {
   TlsStream stream = open(context_.get(), std::move(socket));
+  // Who does not take the key can only come with a certificate, and we know of none.
+  ::SSL_set_verify(stream.native_handle(), SSL_VERIFY_PEER, nullptr);
   error_code failure;
   co_await stream.async_handshake(asio::ssl::stream_base::client,
                                   asio::redirect_error(use_awaitable, failure));
