@@ -1,6 +1,7 @@
 // Parsing of addresses and the two kinds of stream sockets behind them.
 #include "transport/endpoint.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,15 +41,23 @@ Tcp::endpoint tcp_endpoint(const std::string& address) {
                   "'" + address + "', expected unix:PATH or tcp:NUMERIC_HOST:PORT");
 }
 
+// A process that is started later must not hold our connections open, nor take our calls.
+template <class AnySocket>
+AnySocket not_inherited(AnySocket socket) {
+  ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+  return socket;
+}
+
 std::variant<Unix::acceptor, Tcp::acceptor> open_acceptor(const asio::any_io_executor& executor,
                                                           const std::string& address) {
-  if (const auto path = unix_path(address)) return Unix::acceptor{executor, Unix::endpoint{*path}};
+  if (const auto path = unix_path(address))
+    return not_inherited(Unix::acceptor{executor, Unix::endpoint{*path}});
   const Tcp::endpoint endpoint = tcp_endpoint(address);
   if (endpoint.address().is_unspecified())
     throw_transport(
         TransportError::bad_address,
         "'" + address + "' is no address that peers can dial, expected one of this machine's own");
-  return Tcp::acceptor{executor, endpoint};
+  return not_inherited(Tcp::acceptor{executor, endpoint});
 }
 
 /// One end of a TCP connection; IPv4 in its own notation also where IPv6 carries it.
@@ -70,7 +79,7 @@ bool is_tcp(const Socket& socket) {
 Socket without_delay(Tcp::socket socket) {
   error_code gone;  // whoever reads next is told
   socket.set_option(Tcp::no_delay{true}, gone);
-  return Socket{std::move(socket)};
+  return Socket{not_inherited(std::move(socket))};
 }
 
 }  // namespace
@@ -81,7 +90,7 @@ awaitable<Socket> dial(std::string address) {
     Unix::socket socket{executor};
     const Unix::endpoint endpoint{*path};
     co_await socket.async_connect(endpoint, use_awaitable);
-    co_return Socket{std::move(socket)};
+    co_return Socket{not_inherited(std::move(socket))};
   }
   Tcp::socket socket{executor};
   const Tcp::endpoint endpoint = tcp_endpoint(address);
@@ -124,7 +133,7 @@ Listener::~Listener() { forget_path(); }
 awaitable<Socket> Listener::accept() {
   if (auto* local = std::get_if<Unix::acceptor>(&acceptor_)) {
     Unix::socket socket = co_await local->async_accept(use_awaitable);
-    co_return Socket{std::move(socket)};
+    co_return Socket{not_inherited(std::move(socket))};
   }
   Tcp::socket socket = co_await std::get<Tcp::acceptor>(acceptor_).async_accept(use_awaitable);
   co_return without_delay(std::move(socket));

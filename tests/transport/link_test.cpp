@@ -2,6 +2,8 @@
 #include "transport/link.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <functional>
@@ -28,6 +30,18 @@ awaitable<void> dial_into(std::string address, std::unique_ptr<Link>& link) {
 }
 
 const Secret secret{1, 2, 3};
+
+/// Sockets that a program which this one started would have.
+int inherited() {
+  int count = 0;
+  for (int descriptor = 0; descriptor < 256; ++descriptor) {
+    const int flags = ::fcntl(descriptor, F_GETFD);
+    struct stat info {};
+    count += flags >= 0 && (flags & FD_CLOEXEC) == 0 && ::fstat(descriptor, &info) == 0 &&
+             S_ISSOCK(info.st_mode);
+  }
+  return count;
+}
 
 awaitable<void> both(awaitable<void> first, awaitable<void> second) {
   auto executor = co_await asio::this_coro::executor;
@@ -218,6 +232,19 @@ TEST_CASE(
     CHECK(sent);
     CHECK_FALSE(failure);
   });
+}
+
+TEST_CASE("no process that is started later inherits a socket") {
+  for (const char* address : {"unix:/tmp/lateral-inherited-test", "tcp:127.0.0.1:0"}) {
+    CAPTURE(address);
+    asio::io_context io{1};
+    const auto before = inherited();
+    Listener listener{io.get_executor(), address};
+    std::unique_ptr<Link> first, second;
+    run(io, dial_into(listener.address(), first));
+    run(io, accept_into(listener, second));
+    CHECK(inherited() == before);
+  }
 }
 
 TEST_CASE("an address that is none is refused") {
