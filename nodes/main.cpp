@@ -29,6 +29,8 @@ struct RunOptions {
   std::vector<std::string> sets;
   std::string data, out, init, resume;
   std::string transport = "unix";
+  std::string listen;
+  bool plain_tcp = false;
   bool in_process = false;
   int threads = 0;
   bool quiet = false;
@@ -37,6 +39,15 @@ struct RunOptions {
 Placement placement(const RunOptions& options) {
   if (options.in_process) return Placement::in_process;
   return options.transport == "tcp" ? Placement::tcp_sockets : Placement::unix_sockets;
+}
+
+/// Says so where something is not as safe as one may expect.
+TcpParams tcp_params(const RunOptions& options) {
+  if (options.listen.empty() && !options.plain_tcp) return {};
+  if (options.in_process || options.transport != "tcp")
+    throw UserError("--listen and --plain-tcp are for --transport tcp");
+  if (options.plain_tcp) std::cerr << "lateral: " << plain_tcp_warning << std::endl;
+  return {options.listen.empty() ? TcpParams{}.host : options.listen, options.plain_tcp};
 }
 
 std::string data_directory(const RunOptions& options) {
@@ -113,7 +124,8 @@ int run(const RunOptions& options) {
                     static_cast<std::uint64_t>(experiment.epochs)};
   const std::string folder = plan.directory->path().string();
   progress.note("lateral " + version() + ": " + experiment.name + " in " + folder);
-  const Outcome outcome = launch(experiment, plan, placement(options), progress);
+  const Outcome outcome =
+      launch(experiment, plan, placement(options), tcp_params(options), progress);
   if (!outcome.began && !plan.resumed) plan.directory->discard();
   if (outcome.summary && !options.quiet) {
     if (!outcome.summary->complete)
@@ -134,7 +146,8 @@ int evaluate(const RunOptions& options) {
   plan.evaluate_only = true;
   plan.start = newest_checkpoint(directory, checkpoint_limits(experiment), warn);
   Progress progress{Progress::Style::quiet, 1};
-  const Outcome outcome = launch(experiment, plan, placement(options), progress);
+  const Outcome outcome =
+      launch(experiment, plan, placement(options), tcp_params(options), progress);
   if (outcome.summary && !outcome.summary->epochs.empty()) {
     const MetricsRow& row = outcome.summary->epochs.back();
     std::printf("%s loss %.6f  accuracy %s\n", outcome.summary->evaluated_on.c_str(), row.test_loss,
@@ -243,6 +256,13 @@ int main_throwing(int argc, char** argv) {
         ->check(CLI::IsMember({"unix", "tcp"}))
         ->option_text("unix|tcp");
     command
+        ->add_option("--listen", options.listen,
+                     "With --transport tcp: the address of this machine on which coordinator and "
+                     "nodes listen (default: 127.0.0.1); beyond loopback they speak TLS")
+        ->check(not_empty)
+        ->type_name("HOST");
+    command->add_flag("--plain-tcp", options.plain_tcp, "Without TLS, also beyond loopback");
+    command
         ->add_option("--threads", options.threads,
                      "Threads that a layer computes with (default: the processors it may use); "
                      "same bits")
@@ -338,6 +358,8 @@ int main_throwing(int argc, char** argv) {
   node_command
       ->add_option("--listen", call.listen, "Where its peers can dial: unix:PATH or tcp:HOST:PORT")
       ->required();
+  node_command->add_flag("--plain-tcp", call.plain_tcp,
+                         "No TLS, also beyond loopback; the same for all nodes of a run");
 
   try {
     app.parse(argc, argv);

@@ -1,9 +1,14 @@
 // Parsing of addresses and the two kinds of stream sockets behind them.
 #include "transport/endpoint.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
@@ -36,16 +41,45 @@ Tcp::endpoint tcp_endpoint(const std::string& address) {
                   "'" + address + "', expected unix:PATH or tcp:NUMERIC_HOST:PORT");
 }
 
+// A process that is started later must not hold our connections open, nor take our calls.
+template <class AnySocket>
+AnySocket not_inherited(AnySocket socket) {
+  ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+  return socket;
+}
+
 std::variant<Unix::acceptor, Tcp::acceptor> open_acceptor(const asio::any_io_executor& executor,
                                                           const std::string& address) {
-  if (const auto path = unix_path(address)) return Unix::acceptor{executor, Unix::endpoint{*path}};
-  return Tcp::acceptor{executor, tcp_endpoint(address)};
+  if (const auto path = unix_path(address))
+    return not_inherited(Unix::acceptor{executor, Unix::endpoint{*path}});
+  const Tcp::endpoint endpoint = tcp_endpoint(address);
+  if (endpoint.address().is_unspecified())
+    throw_transport(
+        TransportError::bad_address,
+        "'" + address + "' is no address that peers can dial, expected one of this machine's own");
+  return not_inherited(Tcp::acceptor{executor, endpoint});
+}
+
+/// One end of a TCP connection; IPv4 in its own notation also where IPv6 carries it.
+asio::ip::address host_at(const Socket::endpoint_type& end) {
+  Tcp::endpoint endpoint;
+  std::memcpy(endpoint.data(), end.data(), std::min(end.size(), endpoint.capacity()));
+  const asio::ip::address host = endpoint.address();
+  if (host.is_v6() && host.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, host.to_v6());
+  return host;
+}
+
+bool is_tcp(const Socket& socket) {
+  const int family = socket.local_endpoint().data()->sa_family;
+  return family == AF_INET || family == AF_INET6;
 }
 
 // Small messages must not wait for more to come.
 Socket without_delay(Tcp::socket socket) {
-  socket.set_option(Tcp::no_delay{true});
-  return Socket{std::move(socket)};
+  error_code gone;  // whoever reads next is told
+  socket.set_option(Tcp::no_delay{true}, gone);
+  return Socket{not_inherited(std::move(socket))};
 }
 
 }  // namespace
@@ -56,12 +90,33 @@ awaitable<Socket> dial(std::string address) {
     Unix::socket socket{executor};
     const Unix::endpoint endpoint{*path};
     co_await socket.async_connect(endpoint, use_awaitable);
-    co_return Socket{std::move(socket)};
+    co_return Socket{not_inherited(std::move(socket))};
   }
   Tcp::socket socket{executor};
   const Tcp::endpoint endpoint = tcp_endpoint(address);
   co_await socket.async_connect(endpoint, use_awaitable);
   co_return without_delay(std::move(socket));
+}
+
+bool leaves_machine(const Socket& socket) {
+  return is_tcp(socket) && !(host_at(socket.local_endpoint()).is_loopback() &&
+                             host_at(socket.remote_endpoint()).is_loopback());
+}
+
+void check_user(const Socket& socket, const std::string& peer) {
+  if (is_tcp(socket)) return;
+  ucred user{};
+  socklen_t length = sizeof user;
+  const int descriptor = const_cast<Socket&>(socket).native_handle();
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &user, &length) != 0)
+    throw system_error(error_code(errno, boost::system::system_category()), peer);
+  if (user.uid != ::geteuid())
+    throw_transport(TransportError::wrong_user, peer + ": uid " + std::to_string(user.uid) +
+                                                    ", expected " + std::to_string(::geteuid()));
+}
+
+std::string host_of(const Socket& socket) {
+  return is_tcp(socket) ? host_at(socket.remote_endpoint()).to_string() : "this machine";
 }
 
 Listener::Listener(const asio::any_io_executor& executor, const std::string& address)
@@ -78,7 +133,7 @@ Listener::~Listener() { forget_path(); }
 awaitable<Socket> Listener::accept() {
   if (auto* local = std::get_if<Unix::acceptor>(&acceptor_)) {
     Unix::socket socket = co_await local->async_accept(use_awaitable);
-    co_return Socket{std::move(socket)};
+    co_return Socket{not_inherited(std::move(socket))};
   }
   Tcp::socket socket = co_await std::get<Tcp::acceptor>(acceptor_).async_accept(use_awaitable);
   co_return without_delay(std::move(socket));

@@ -13,10 +13,20 @@ namespace lateral {
 /// Connects. Throws system_error.
 awaitable<Socket> dial(std::string address);
 
+/// Whether this is TCP and not from loopback address to loopback address. Both ends see that alike.
+/// Throws system_error if the socket is not connected any more.
+bool leaves_machine(const Socket& socket);
+/// Throws TransportError::wrong_user if the other end of a Unix socket is not held by a process of
+/// our own (effective) user; root is no exception. TCP knows no users.
+void check_user(const Socket& socket, const std::string& peer);
+/// The host at the other end; "this machine" over a Unix socket.  Throws as leaves_machine().
+std::string host_of(const Socket& socket);
+
 /// A listening socket. A Unix socket's file is removed with it, or earlier by forget_path().
 class Listener {
  public:
-  /// `address` as above; tcp port 0 takes a free one.
+  /// `address` as above; tcp port 0 takes a free one. A host must be one that others can dial, not
+  /// all of them (0.0.0.0, ::): TransportError::bad_address.
   Listener(const asio::any_io_executor& executor, const std::string& address);
   ~Listener();
   Listener(const Listener&) = delete;

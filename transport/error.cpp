@@ -35,6 +35,10 @@ class Category final : public boost::system::error_category {
         return "bad address";
       case TransportError::out_of_sequence:
         return "a message is missing";
+      case TransportError::wrong_user:
+        return "a process of another user";
+      case TransportError::wrong_tls:
+        return "no TLS 1.3 under the secret of this run";
     }
     return "unknown transport error";
   }

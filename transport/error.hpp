@@ -22,6 +22,8 @@ enum class TransportError {
   unexpected_message,   ///< a message that does not belong here
   bad_address,          ///< an address that cannot be parsed
   out_of_sequence,      ///< a message is missing
+  wrong_user,           ///< a process of another user of this machine
+  wrong_tls,            ///< no TLS 1.3 under the secret of the run
 };
 
 const boost::system::error_category& transport_category();

@@ -1,6 +1,9 @@
 // Encoding and checking of frames.
 #include "transport/frame.hpp"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include <bit>
 #include <cstring>
 
@@ -8,6 +11,38 @@ namespace lateral {
 
 // Bodies and prefixes are copied as they lie in memory.
 static_assert(std::endian::native == std::endian::little, "the wire format is little-endian");
+
+namespace {
+
+/// Fields that the messages of a handshake have in all: twice as many as ours.
+constexpr int handshake_fields_max = 16;
+
+// Whether these are messages of the handshake, before anything is made of them: what repeats, and
+// what is unknown, takes far more memory than bytes.
+bool is_of_handshake(std::span<const std::uint8_t> bytes) {
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::CodedInputStream fields{bytes.data(), static_cast<int>(bytes.size())};
+  int n_fields = 0;
+  while (const std::uint32_t message_tag = fields.ReadTag()) {
+    const int message = WireFormatLite::GetTagFieldNumber(message_tag);
+    std::uint32_t length = 0;
+    if (message < wire::Header::kHelloFieldNumber || message > wire::Header::kRefusalFieldNumber ||
+        WireFormatLite::GetTagWireType(message_tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+        !fields.ReadVarint32(&length) || length > bytes.size())
+      return false;
+    const auto rest = fields.PushLimit(static_cast<int>(length));
+    while (const std::uint32_t tag = fields.ReadTag()) {
+      if (++n_fields > handshake_fields_max ||
+          WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_START_GROUP ||
+          !WireFormatLite::SkipField(&fields, tag))
+        return false;
+    }
+    fields.PopLimit(rest);
+  }
+  return true;
+}
+
+}  // namespace
 
 std::string encode_head(const Message& message) {
   const std::size_t header_bytes = message.header.ByteSizeLong();
@@ -41,7 +76,9 @@ FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> byte
 }
 
 wire::Header decode_header(std::span<const std::uint8_t> bytes, std::size_t body_bytes,
-                           const std::string& peer) {
+                           const FrameLimits& limits, const std::string& peer) {
+  if (limits.handshake_only && !is_of_handshake(bytes))
+    throw_transport(TransportError::unexpected_message, peer);
   wire::Header header;
   if (!header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     throw_transport(TransportError::malformed_header, peer);

@@ -21,9 +21,11 @@ inline constexpr std::array<std::uint8_t, 4> frame_magic = {'L', 'A', 'T', '1'};
 struct FrameLimits {
   std::size_t header_bytes_max;
   std::size_t body_bytes_max;
+  bool handshake_only = false;  ///< only messages of the handshake
 };
-/// Before a peer has proved that it belongs to the run.
-inline constexpr FrameLimits handshake_limits{1024, 0};
+/// Before a peer has proved that it belongs to the run: a Hello with the longest names has 212
+/// bytes. With what parsing makes of them a stranger can have us allocate less than 4 KiB.
+inline constexpr FrameLimits handshake_limits{256, 0, true};
 /// Headers of authenticated peers: the largest holds an experiment file and the peers' addresses.
 inline constexpr std::size_t header_bytes_max = std::size_t{1} << 20;
 
@@ -37,8 +39,9 @@ std::string encode_head(const Message& message);
 /// Throws TransportError::bad_magic, header_too_large, body_too_large.
 FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> bytes,
                           const FrameLimits& limits, const std::string& peer);
-/// Throws TransportError::malformed_header, or shape_mismatch unless prod(shape)·4 == body_bytes.
+/// Throws TransportError::malformed_header, shape_mismatch unless prod(shape)·4 == body_bytes, or
+/// unexpected_message for what is not of the handshake where the limits allow nothing else.
 wire::Header decode_header(std::span<const std::uint8_t> bytes, std::size_t body_bytes,
-                           const std::string& peer);
+                           const FrameLimits& limits, const std::string& peer);
 
 }  // namespace lateral

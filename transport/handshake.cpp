@@ -8,8 +8,6 @@
 
 #include <stdexcept>
 
-#include "transport/task.hpp"
-
 namespace lateral {
 namespace {
 
@@ -31,7 +29,7 @@ void append(std::string& transcript, std::string_view field) {
 }
 
 std::string proof(const Secret& secret, std::string_view role, const wire::Hello& hello,
-                  const wire::Challenge& challenge) {
+                  const wire::Challenge& challenge, const std::string& channel_binding) {
   std::string transcript;
   append(transcript, role);
   append(transcript, std::to_string(hello.protocol_version()));
@@ -42,13 +40,8 @@ std::string proof(const Secret& secret, std::string_view role, const wire::Hello
   append(transcript, std::to_string(hello.generation()));
   append(transcript, std::to_string(challenge.generation()));
   append(transcript, challenge.nonce());
-  std::string mac(EVP_MAX_MD_SIZE, '\0');
-  unsigned int length = 0;
-  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-       reinterpret_cast<const unsigned char*>(transcript.data()), transcript.size(),
-       reinterpret_cast<unsigned char*>(mac.data()), &length);
-  mac.resize(length);
-  return mac;
+  append(transcript, channel_binding);
+  return hmac_sha256(secret, transcript);
 }
 constexpr std::string_view dialler_role = "lateral dialler";
 constexpr std::string_view dialled_role = "lateral dialled";
@@ -76,7 +69,42 @@ awaitable<Message> expect_answer(Link& link) {
   co_return answer;
 }
 
-awaitable<void> dialler(Link& link, Credentials credentials, Identity from, Identity to) {
+}  // namespace
+
+Secret make_secret() {
+  const std::string bytes = random_bytes(secret_bytes);
+  Secret secret;
+  std::copy(bytes.begin(), bytes.end(), secret.begin());
+  return secret;
+}
+
+std::string sha256(std::string_view bytes) {
+  std::string digest(32, '\0');
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
+             EVP_sha256(), nullptr);
+  return digest;
+}
+
+std::string hmac_sha256(const Secret& secret, std::string_view bytes) {
+  std::string mac(32, '\0');
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+       reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+       reinterpret_cast<unsigned char*>(mac.data()), nullptr);
+  return mac;
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  for (const char byte : bytes) {
+    hex += digits[static_cast<unsigned char>(byte) >> 4];
+    hex += digits[static_cast<unsigned char>(byte) & 15];
+  }
+  return hex;
+}
+
+awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,
+                                     Identity to) {
   Message first;
   wire::Hello& hello = *first.header.mutable_hello();
   hello.set_protocol_version(protocol_version);
@@ -86,6 +114,7 @@ awaitable<void> dialler(Link& link, Credentials credentials, Identity from, Iden
   hello.set_to(to.name);
   hello.set_nonce(random_bytes(nonce_bytes));
   const wire::Hello said = hello;
+  const std::string binding = link.channel_binding();
   co_await link.send(std::move(first));
 
   Message answer = co_await expect_answer(link);
@@ -93,24 +122,24 @@ awaitable<void> dialler(Link& link, Credentials credentials, Identity from, Iden
     throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Challenge& challenge = answer.header.challenge();
   if (!equal_in_constant_time(challenge.proof(),
-                              proof(credentials.secret, dialled_role, said, challenge)))
+                              proof(credentials.secret, dialled_role, said, challenge, binding)))
     throw_transport(TransportError::wrong_secret, link.peer());
   if (challenge.generation() != to.generation)
-    throw_transport(TransportError::wrong_peer,
-                    to.name + " of generation " + std::to_string(challenge.generation()) +
-                        ", expected " + std::to_string(to.generation));
+    throw_transport(TransportError::wrong_peer, to.name + " of generation " +
+                                                    std::to_string(challenge.generation()) +
+                                                    ", expected " + std::to_string(to.generation));
 
   Message last;
   last.header.mutable_proof()->set_proof(
-      proof(credentials.secret, dialler_role, said, challenge));
+      proof(credentials.secret, dialler_role, said, challenge, binding));
   co_await link.send(std::move(last));
   Message welcome = co_await expect_answer(link);
   if (!welcome.header.has_welcome())
     throw_transport(TransportError::unexpected_message, link.peer());
 }
 
-awaitable<Identity> dialled(Link& link, Credentials credentials, Identity self,
-                            std::function<bool(const Identity&)> expects) {
+awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Identity self,
+                                         std::function<bool(const Identity&)> expects) {
   const Message first = co_await link.receive();
   if (!first.header.has_hello()) throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Hello& hello = first.header.hello();
@@ -128,10 +157,11 @@ awaitable<Identity> dialled(Link& link, Credentials credentials, Identity self,
   if (hello.to() != self.name || !expects(peer))
     co_await refuse(link, TransportError::wrong_peer, who);
 
+  const std::string binding = link.channel_binding();
   wire::Challenge challenge;
   challenge.set_nonce(random_bytes(nonce_bytes));
   challenge.set_generation(self.generation);
-  challenge.set_proof(proof(credentials.secret, dialled_role, hello, challenge));
+  challenge.set_proof(proof(credentials.secret, dialled_role, hello, challenge, binding));
   Message answer;
   *answer.header.mutable_challenge() = challenge;
   co_await link.send(std::move(answer));
@@ -139,50 +169,11 @@ awaitable<Identity> dialled(Link& link, Credentials credentials, Identity self,
   const Message last = co_await link.receive();
   if (!last.header.has_proof() ||
       !equal_in_constant_time(last.header.proof().proof(),
-                              proof(credentials.secret, dialler_role, hello, challenge)))
+                              proof(credentials.secret, dialler_role, hello, challenge, binding)))
     co_await refuse(link, TransportError::wrong_secret, who);
   Message welcome;
   welcome.header.mutable_welcome();
   co_await link.send(std::move(welcome));
-  co_return peer;
-}
-
-}  // namespace
-
-Secret make_secret() {
-  const std::string bytes = random_bytes(secret_bytes);
-  Secret secret;
-  std::copy(bytes.begin(), bytes.end(), secret.begin());
-  return secret;
-}
-
-std::string sha256(std::string_view bytes) {
-  std::string digest(32, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_sha256(), nullptr);
-  return digest;
-}
-
-std::string to_hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string hex;
-  for (const char byte : bytes) {
-    hex += digits[static_cast<unsigned char>(byte) >> 4];
-    hex += digits[static_cast<unsigned char>(byte) & 15];
-  }
-  return hex;
-}
-
-awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,
-                                     Identity to) {
-  co_await with_deadline(handshake_max,
-                         dialler(link, std::move(credentials), std::move(from), std::move(to)));
-}
-
-awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Identity self,
-                                         std::function<bool(const Identity&)> expects) {
-  Identity peer = co_await with_deadline(
-      handshake_max, dialled(link, std::move(credentials), std::move(self), std::move(expects)));
   co_return peer;
 }
 

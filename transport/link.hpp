@@ -27,6 +27,9 @@ class Link {
   virtual void close() = 0;
   /// What receive() accepts from now on.
   virtual void set_limits(const FrameLimits& limits) = 0;
+  /// What both ends of a TLS connection share and nobody between them can give another one; empty
+  /// without TLS.
+  virtual std::string channel_binding() const { return {}; }
 
   const std::string& peer() const { return peer_; }
   void set_peer(std::string name) { peer_ = std::move(name); }

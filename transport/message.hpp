@@ -11,9 +11,9 @@
 
 namespace lateral {
 
-/// An uninitialised, 64-byte aligned array of float32: the body of a message, filled in place by the
-/// sender's arithmetic or by the receiver's socket, and not written to any more from then on: copies
-/// share it.
+/// An uninitialised, 64-byte aligned array of float32: the body of a message, filled in place by
+/// the sender's arithmetic or by the receiver's socket, and not written to any more from then on:
+/// copies share it.
 class Block {
  public:
   Block() = default;

@@ -271,23 +271,24 @@ awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpe
 
 // ---- A process a node
 
-std::string node_address(Placement placement, const fs::path& folder, const std::string& name) {
+std::string node_address(Placement placement, const TcpParams& tcp, const fs::path& folder,
+                         const std::string& name) {
   return placement == Placement::unix_sockets ? "unix:" + (folder / name).string()
-                                              : "tcp:127.0.0.1:0";
+                                              : "tcp:" + tcp.host + ":0";
 }
 
 awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
-                              Placement placement, Watch& watch, Children& children,
-                              Outcome& outcome) {
+                              Placement placement, const TcpParams& tcp, Watch& watch,
+                              Children& children, Outcome& outcome) {
   auto executor = co_await asio::this_coro::executor;
   const std::vector<NodeSpec> nodes = network_nodes(experiment);
   SocketFolder folder;
-  const Credentials credentials{make_secret(), experiment.digest};
+  const Credentials credentials{make_secret(), experiment.digest, tcp.plain};
   watch.log = file_log(plan, coordinator_name);
   const FrameLimits limits{header_bytes_max, experiment.report_bytes_max()};
   Ports ports{executor, {.relinks = true, .acknowledges = true}};
   Reception reception{executor,
-                      node_address(placement, folder.path(), coordinator_name),
+                      node_address(placement, tcp, folder.path(), coordinator_name),
                       credentials,
                       {coordinator_name, 0},
                       watch.log,
@@ -298,12 +299,23 @@ awaitable<void> run_processes(const Experiment& experiment, const RunPlan& plan,
   const StartNode start = [&](const std::string& name, std::uint32_t generation) {
     children.forsake(name);
     reception.expect({name, generation});
-    children.start(name,
-                   {"node", "--name", name, "--generation", std::to_string(generation),
-                    "--coordinator", reception.address(), "--digest", to_hex(experiment.digest),
-                    "--secret", secret_path, "--listen",
-                    node_address(placement, folder.path(),
-                                 name + (generation > 0 ? "." + std::to_string(generation) : ""))},
+    std::vector<std::string> arguments{
+        "node",
+        "--name",
+        name,
+        "--generation",
+        std::to_string(generation),
+        "--coordinator",
+        reception.address(),
+        "--digest",
+        to_hex(experiment.digest),
+        "--secret",
+        secret_path,
+        "--listen",
+        node_address(placement, tcp, folder.path(),
+                     name + (generation > 0 ? "." + std::to_string(generation) : ""))};
+    if (tcp.plain) arguments.emplace_back("--plain-tcp");
+    children.start(name, arguments,
                    plan.directory ? plan.directory->log(name) : fs::path("/dev/null"),
                    credentials.secret);
   };
@@ -384,7 +396,7 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
 }  // namespace
 
 Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
-               Progress& progress) {
+               const TcpParams& tcp, Progress& progress) {
   Outcome outcome;
   Children children;  // outlives everything that waits for its children
   try {
@@ -398,7 +410,7 @@ Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement plac
     asio::co_spawn(io,
                    placement == Placement::in_process
                        ? run_in_process(experiment, plan, watch, outcome)
-                       : run_processes(experiment, plan, placement, watch, children, outcome),
+                       : run_processes(experiment, plan, placement, tcp, watch, children, outcome),
                    [&](const std::exception_ptr& thrown) {
                      failure = thrown;
                      io.stop();

@@ -12,8 +12,14 @@ namespace lateral {
 
 enum class Placement {
   unix_sockets,  ///< a process a node, Unix-domain sockets
-  tcp_sockets,   ///< a process a node, TCP on the loopback interface
+  tcp_sockets,   ///< a process a node, TCP
   in_process,    ///< all nodes in this process
+};
+
+/// Where nodes and coordinator listen, with TCP.
+struct TcpParams {
+  std::string host = "127.0.0.1";  ///< an address of this machine
+  bool plain = false;              ///< without TLS, also if it is not a loopback address
 };
 
 /// Time for nodes to leave when all is done.
@@ -45,6 +51,6 @@ struct Outcome {
 
 /// Writes what the plan says; never throws for what can go wrong with a network.
 Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
-               Progress& progress);
+               const TcpParams& tcp, Progress& progress);
 
 }  // namespace lateral

@@ -53,8 +53,7 @@ awaitable<Socket> dial_named(std::string address, std::string peer) {
 awaitable<std::unique_ptr<Link>> dial_and_greet(std::string address, Credentials credentials,
                                                 Identity self, Identity peer) {
   Socket socket = co_await dial_named(address, peer.name);
-  std::unique_ptr<Link> link = make_socket_link(std::move(socket), peer.name);
-  co_await handshake_as_dialler(*link, credentials, self, peer);
+  std::unique_ptr<Link> link = co_await introduce(std::move(socket), credentials, self, peer);
   co_return link;
 }
 
@@ -70,6 +69,28 @@ awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials cred
 
 /// Between one attempt to reach a peer and the next.
 constexpr std::chrono::milliseconds redial_interval{50};
+
+/// First calls that may be cut off, by somebody who floods the coordinator with calls, before the
+/// node gives up.
+constexpr int first_calls_max = 20;
+
+/// The first call of the coordinator says best what is wrong, if something is.
+awaitable<std::unique_ptr<Link>> call_first(std::string address, Credentials credentials,
+                                            Identity self, Identity coordinator) {
+  for (int calls = 1;; ++calls) {
+    try {
+      std::unique_ptr<Link> link = co_await call_peer(address, credentials, self, coordinator);
+      co_return link;
+    } catch (const system_error& error) {
+      const bool cut_off = error.code() == asio::error::eof ||
+                           error.code() == asio::error::connection_reset ||
+                           error.code() == asio::error::broken_pipe ||
+                           error.code() == TransportError::wrong_tls;
+      if (!cut_off || calls >= first_calls_max) throw;
+    }
+    co_await sleep_for(redial_interval);
+  }
+}
 
 /// The node's links to its peers: made here, carried by a network that comes and goes.
 class Neighbours {
@@ -166,7 +187,11 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
   };
   const Identity self{call.name, call.generation};
   Neighbours neighbours{executor, credentials, self};
-  Reception reception{executor, call.listen, credentials, self, log,
+  Reception reception{executor,
+                      call.listen,
+                      credentials,
+                      self,
+                      log,
                       [&](const Identity& peer, std::unique_ptr<Link> link) {
                         log("linked to " + peer.name);
                         neighbours.arrived(std::move(link));
@@ -174,10 +199,9 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
   Ports control{executor, {.relinks = true, .acknowledges = true}};
   control.add(coordinator_name, Stream(true));
   {
-    // The first call says best what is wrong, if something is.
     const Identity coordinator{coordinator_name, 0};
     std::unique_ptr<Link> link =
-        co_await call_peer(call.coordinator, credentials, self, coordinator);
+        co_await call_first(call.coordinator, credentials, self, coordinator);
     link->set_limits({header_bytes_max, control_body_bytes_max});
     control.attach(std::move(link));
   }
@@ -207,7 +231,9 @@ ExitCode run_node(const NodeCall& call) {
   ExitCode code = ExitCode::our_bug;
   constexpr std::size_t digest_bytes = 32;
   const Credentials credentials{read_secret(call.secret_file),
-                                from_hex(call.digest_hex, digest_bytes, "--digest")};
+                                from_hex(call.digest_hex, digest_bytes, "--digest"),
+                                call.plain_tcp};
+  if (call.plain_tcp) std::cerr << "lateral: " << plain_tcp_warning << std::endl;
   asio::io_context io{1};
   std::exception_ptr failure;
   asio::co_spawn(io, live(call, credentials, code), [&](const std::exception_ptr& thrown) {

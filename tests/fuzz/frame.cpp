@@ -23,7 +23,10 @@ std::vector<std::string> seeds() {
   target.header.mutable_target()->add_labels(300);
   assignment.header.mutable_assignment()->set_experiment("name: 'x'");
   assignment.header.mutable_assignment()->add_peers()->set_address("unix:/tmp/x");
-  return {frame(activity), frame(target) + frame(activity), frame(assignment)};
+  Message hello;
+  hello.header.mutable_hello()->set_from("hidden1");
+  hello.header.mutable_hello()->set_nonce(std::string(32, 'n'));
+  return {frame(hello), frame(activity), frame(target) + frame(activity), frame(assignment)};
 }
 
 }  // namespace lateral::fuzz
@@ -31,6 +34,12 @@ std::vector<std::string> seeds() {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   std::span<const std::uint8_t> rest{data, size};
+  fuzz::accepts([&] {  // the same of somebody who may be a stranger
+    const auto header = rest.subspan(std::min(size, frame_prefix_bytes));
+    if (header.size() > handshake_limits.header_bytes_max) return;
+    const wire::Header made = decode_header(header, 0, handshake_limits, "stranger");
+    fuzz::law(header.size() + made.SpaceUsedLong() <= 4096, "a stranger takes at most 4 KiB");
+  });
   fuzz::accepts([&] {
     while (rest.size() >= frame_prefix_bytes) {
       const FramePrefix prefix =
@@ -41,7 +50,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       rest = rest.subspan(frame_prefix_bytes);
       if (rest.size() < prefix.header_bytes) return;
       Message message;
-      message.header = decode_header(rest.first(prefix.header_bytes), prefix.body_bytes, "peer");
+      message.header =
+          decode_header(rest.first(prefix.header_bytes), prefix.body_bytes, fuzz::limits, "peer");
       std::size_t values = message.header.shape_size() == 0 ? 0 : 1;
       for (const std::uint32_t extent : message.header.shape()) values *= extent;
       message.body = Block(values);
@@ -52,7 +62,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       const std::span<const std::uint8_t> again{reinterpret_cast<const std::uint8_t*>(head.data()),
                                                 head.size()};
       decode_prefix(again.first<frame_prefix_bytes>(), fuzz::limits, "us");
-      message.header = decode_header(again.subspan(frame_prefix_bytes), message.body.bytes(), "us");
+      message.header = decode_header(again.subspan(frame_prefix_bytes), message.body.bytes(),
+                                     fuzz::limits, "us");
       fuzz::law(encode_head(message) == head, "what is sent is read and sent again the same");
 
       rest = rest.subspan(prefix.header_bytes);

@@ -17,14 +17,18 @@ constexpr std::size_t bytes_max = std::size_t{1} << 16;
 
 const Credentials credentials{Secret{1, 2, 3}, std::string(32, 'd')};
 
+const Identity hidden1{"hidden1", 0}, source{"source", 0};
+
 awaitable<void> dialled(Link& link) {
-  const auto expects = [](const std::string& name) { return name == "hidden1"; };
-  const std::string name = co_await handshake_as_dialled(link, credentials, "source", expects);
-  law(name.empty(), "a stranger is not let in");
+  const std::function<bool(const Identity&)> expects = [](const Identity& peer) {
+    return peer.name == hidden1.name && peer.generation == hidden1.generation;
+  };
+  co_await handshake_as_dialled(link, credentials, source, expects);
+  law(false, "a stranger is not let in");
 }
 
 awaitable<void> dialler(Link& link) {
-  co_await handshake_as_dialler(link, credentials, "hidden1", "source");
+  co_await handshake_as_dialler(link, credentials, hidden1, source);
   law(false, "a stranger is not believed");
 }
 

@@ -33,6 +33,8 @@ wait_for() {
   local end=$((SECONDS + $1)); shift
   until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.05; done
 }
+# The first IPv4 address of this machine that is not loopback; nothing if it has none.
+outside_address() { hostname -I 2>/dev/null | tr ' ' '\n' | grep -m1 -E '^[0-9]+\.'; }
 finish() { echo "$((checks - failed)) of $checks hold"; [ "$failed" = 0 ]; exit; }
 
 # A small experiment on built-in data, seconds long.

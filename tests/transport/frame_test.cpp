@@ -43,7 +43,7 @@ TEST_CASE("a message keeps header, shape and values through its frame") {
     const FramePrefix prefix = prefix_of(head);
     CHECK(prefix.header_bytes == head.size() - frame_prefix_bytes);
     CHECK(prefix.body_bytes == std::size_t{rows} * cols * 4);
-    const wire::Header header = decode_header(header_of(head), prefix.body_bytes, "peer");
+    const wire::Header header = decode_header(header_of(head), prefix.body_bytes, limits, "peer");
     CHECK(header.SerializeAsString() == message.header.SerializeAsString());
   }
 }
@@ -96,7 +96,7 @@ TEST_CASE(
     const std::string bytes = header.SerializeAsString();
     return code_of([&] {
       decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, body_bytes,
-                    "peer");
+                    limits, "peer");
     });
   };
   CHECK(decode({2, 3}, 24) == error_code{});
@@ -110,6 +110,46 @@ TEST_CASE(
   CHECK(decode({0x80000000, 0x80000000, 4}, 0) ==
         TransportError::shape_mismatch);  // 2^64: 0 if it wrapped
   CHECK(decode(std::vector<std::uint32_t>(70, 2), 4) == TransportError::shape_mismatch);
+}
+
+// A header as a stranger may send it, and the bytes that it takes in memory.
+std::size_t bytes_made_of(const std::string& header) {
+  const std::span<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(header.data()),
+                                            header.size()};
+  return bytes.size() + decode_header(bytes, 0, handshake_limits, "stranger").SpaceUsedLong();
+}
+
+TEST_CASE("before the handshake is over no header makes us allocate more than 4 KiB") {
+  const std::size_t most = handshake_limits.header_bytes_max;
+  using namespace std::string_literals;
+  const auto filled_with = [&](const std::string& piece, std::size_t times) {
+    std::string header;
+    while (header.size() + piece.size() <= most - 3 && times-- > 0) header += piece;
+    return header;
+  };
+  const auto hello_of = [&](const std::string& fields) {  // field 2, its length in two bytes
+    return std::string{'\x12', static_cast<char>(0x80 | (fields.size() & 0x7f)),
+                       static_cast<char>(fields.size() >> 7)} +
+           fields;
+  };
+  const std::string number = "\x78\x01", no_text = "\x7a\x00"s, text = "\x7a\x0dsome text her";
+  for (const std::string& header :
+       {hello_of("\x1a\xf0\x01" + std::string(240, 'x')), hello_of(filled_with(number, 16)),
+        hello_of(filled_with(no_text, 16)), hello_of(filled_with(text, 16)),
+        filled_with("\x12\x00\x1a\x00"s, most)}) {
+    REQUIRE(header.size() <= most);
+    CHECK(bytes_made_of(header) <= 4096);
+  }
+  // These can take many bytes each: refused before anything is made of them.
+  wire::Header peers, shape, unknown;
+  for (int i = 0; i < 50; ++i) peers.mutable_assignment()->add_peers();
+  shape.mutable_shape()->Resize(200, 0);
+  unknown.GetReflection()->MutableUnknownFields(&unknown)->AddVarint(15, 1);
+  for (const std::string& header :
+       {peers.SerializeAsString(), shape.SerializeAsString(), unknown.SerializeAsString(),
+        hello_of(filled_with(number, 17)), hello_of(filled_with(no_text, most)),
+        hello_of(std::string(100, '\x7b') + std::string(100, '\x7c'))})
+    CHECK(code_of([&] { bytes_made_of(header); }) == TransportError::unexpected_message);
 }
 
 TEST_CASE("random and damaged headers are refused or read, and never crash") {
@@ -126,7 +166,7 @@ TEST_CASE("random and damaged headers are refused or read, and never crash") {
       bytes.resize(bits() % (bytes.size() + 1));
     }
     try {
-      decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, 64,
+      decode_header({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, 64, limits,
                     "peer");
     } catch (const system_error&) {
     }

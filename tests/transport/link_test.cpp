@@ -1,7 +1,9 @@
-// One contract for every kind of link: in memory, over Unix-domain sockets, over TCP.
+// One contract for every kind of link: in memory, over Unix-domain sockets, over TCP, over TLS.
 #include "transport/link.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <functional>
@@ -10,6 +12,7 @@
 #include "transport/endpoint.hpp"
 #include "transport/memory_link.hpp"
 #include "transport/task.hpp"
+#include "transport/tls.hpp"
 
 namespace lateral {
 namespace {
@@ -26,6 +29,42 @@ awaitable<void> dial_into(std::string address, std::unique_ptr<Link>& link) {
   link = make_socket_link(std::move(socket), "b");
 }
 
+const Secret secret{1, 2, 3};
+
+/// Sockets that a program which this one started would have.
+int inherited() {
+  int count = 0;
+  for (int descriptor = 0; descriptor < 256; ++descriptor) {
+    const int flags = ::fcntl(descriptor, F_GETFD);
+    struct stat info {};
+    count += flags >= 0 && (flags & FD_CLOEXEC) == 0 && ::fstat(descriptor, &info) == 0 &&
+             S_ISSOCK(info.st_mode);
+  }
+  return count;
+}
+
+awaitable<void> both(awaitable<void> first, awaitable<void> second) {
+  auto executor = co_await asio::this_coro::executor;
+  auto [order, failure_a, failure_b] =
+      co_await asio::experimental::make_parallel_group(
+          asio::co_spawn(executor, std::move(first), asio::deferred),
+          asio::co_spawn(executor, std::move(second), asio::deferred))
+          .async_wait(asio::experimental::wait_for_all(), use_awaitable);
+  if (failure_a) std::rethrow_exception(failure_a);
+  if (failure_b) std::rethrow_exception(failure_b);
+}
+
+awaitable<void> accept_tls(Listener& listener, std::unique_ptr<Link>& link) {
+  const Tls tls{secret};
+  Socket socket = co_await listener.accept();
+  link = co_await tls.answer(std::move(socket), "a");
+}
+awaitable<void> dial_tls(std::string address, std::unique_ptr<Link>& link) {
+  const Tls tls{secret};
+  Socket socket = co_await dial(address);
+  link = co_await tls.dial(std::move(socket), "b");
+}
+
 Links make_links(asio::io_context& io, const std::string& kind) {
   Links links;
   if (kind == "memory") {
@@ -35,6 +74,12 @@ Links make_links(asio::io_context& io, const std::string& kind) {
                                     ? "unix:/tmp/lateral-link-test-" + std::to_string(getpid())
                                     : "tcp:127.0.0.1:0";
     Listener listener{io.get_executor(), address};
+    if (kind == "tls") {
+      run(io, both(dial_tls(listener.address(), links.first), accept_tls(listener, links.second)));
+      links.first->set_limits(wide);
+      links.second->set_limits(wide);
+      return links;
+    }
     run(io, dial_into(listener.address(), links.first));
     run(io, accept_into(listener, links.second));
   }
@@ -45,7 +90,7 @@ Links make_links(asio::io_context& io, const std::string& kind) {
 
 /// Calls `test` once for each kind of link.
 void for_each_kind(const std::function<void(asio::io_context&, Links)>& test) {
-  for (const char* kind : {"memory", "unix", "tcp"}) {
+  for (const char* kind : {"memory", "unix", "tcp", "tls"}) {
     CAPTURE(kind);
     asio::io_context io{1};
     test(io, make_links(io, kind));
@@ -77,16 +122,6 @@ awaitable<void> receive_all(Link& link, int count, std::size_t values, int& rece
                      expected.body.values().begin(), expected.body.values().end()));
     ++received;
   }
-}
-awaitable<void> both(awaitable<void> first, awaitable<void> second) {
-  auto executor = co_await asio::this_coro::executor;
-  auto [order, failure_a, failure_b] =
-      co_await asio::experimental::make_parallel_group(
-          asio::co_spawn(executor, std::move(first), asio::deferred),
-          asio::co_spawn(executor, std::move(second), asio::deferred))
-          .async_wait(asio::experimental::wait_for_all(), use_awaitable);
-  if (failure_a) std::rethrow_exception(failure_a);
-  if (failure_b) std::rethrow_exception(failure_b);
 }
 awaitable<void> receive_one(Link& link) { co_await link.receive(); }
 awaitable<void> receive_within(Link& link, Duration limit) {
@@ -199,10 +234,24 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("no process that is started later inherits a socket") {
+  for (const char* address : {"unix:/tmp/lateral-inherited-test", "tcp:127.0.0.1:0"}) {
+    CAPTURE(address);
+    asio::io_context io{1};
+    const auto before = inherited();
+    Listener listener{io.get_executor(), address};
+    std::unique_ptr<Link> first, second;
+    run(io, dial_into(listener.address(), first));
+    run(io, accept_into(listener, second));
+    CHECK(inherited() == before);
+  }
+}
+
 TEST_CASE("an address that is none is refused") {
   asio::io_context io{1};
-  for (const char* address : {"", "tcp:", "tcp:127.0.0.1", "tcp:localhost:80",
-                              "tcp:127.0.0.1:99999", "udp:1.2.3.4:5", "tcp:127.0.0.1:12x"}) {
+  for (const char* address :
+       {"", "tcp:", "tcp:127.0.0.1", "tcp:localhost:80", "tcp:127.0.0.1:99999", "udp:1.2.3.4:5",
+        "tcp:127.0.0.1:12x", "tcp:0.0.0.0:0", "tcp:::0"}) {
     CAPTURE(address);
     CHECK(code_of([&] { Listener(io.get_executor(), address); }) == TransportError::bad_address);
   }

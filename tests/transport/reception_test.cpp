@@ -1,0 +1,468 @@
+// What a stranger can do to a node that listens: be refused, and nothing else.
+#include "transport/reception.hpp"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/write.hpp>
+#include <deque>
+#include <filesystem>
+
+#include "tests/support/run.hpp"
+
+namespace lateral {
+namespace {
+
+const Credentials good{Secret{1, 2, 3}, sha256("experiment")};
+const Identity hidden1{"hidden1", 2}, source{"source", 0};
+
+/// An address of this machine that is not loopback; empty if it has none.
+std::string outside_host() {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return "";
+  std::string found;
+  for (const ifaddrs* at = all; at != nullptr; at = at->ifa_next) {
+    if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != AF_INET ||
+        (at->ifa_flags & IFF_LOOPBACK) != 0 || (at->ifa_flags & IFF_UP) == 0)
+      continue;
+    char text[INET_ADDRSTRLEN];
+    const auto* address = reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
+    found = ::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
+  }
+  ::freeifaddrs(all);
+  return found;
+}
+
+/// The places to listen at that this machine has, over which every test below goes.
+std::vector<std::string> addresses() {
+  std::vector<std::string> found{"unix:/tmp/lateral-reception-test-" + std::to_string(getpid()),
+                                 "tcp:127.0.0.1:0"};
+  if (const std::string host = outside_host(); !host.empty())
+    found.push_back("tcp:" + host + ":0");
+  else
+    MESSAGE("SKIPPED over TLS: this machine has no address but loopback");
+  return found;
+}
+
+/// The node `source`, which expects hidden1 of generation 2.
+struct Node {
+  explicit Node(const std::string& address, const Credentials& credentials = good)
+      : reception{io.get_executor(),
+                  address,
+                  credentials,
+                  source,
+                  [this](const std::string& line) { log.push_back(line); },
+                  [this](const Identity&, std::unique_ptr<Link> link) {
+                    arrived.push_back(std::move(link));
+                  }} {
+    reception.expect(hidden1);
+  }
+  /// Runs `visit` against it.
+  void against(awaitable<void> visit) {
+    std::vector<awaitable<void>> tasks;
+    tasks.push_back(reception.run());
+    tasks.push_back(std::move(visit));
+    lateral::run(io, run_until_first_ends(std::move(tasks)));
+  }
+  bool logged(const std::string& what) const {
+    return std::any_of(log.begin(), log.end(), [&](const std::string& line) {
+      return line.find(what) != std::string::npos;
+    });
+  }
+
+  asio::io_context io{1};
+  std::vector<std::string> log;
+  std::vector<std::unique_ptr<Link>> arrived;
+  Reception reception;
+};
+
+awaitable<void> call(std::string address, Credentials credentials, Identity self,
+                     std::unique_ptr<Link>& link, error_code& failure) {
+  failure = {};
+  try {
+    Socket socket = co_await dial(address);
+    link = co_await introduce(std::move(socket), credentials, self, source);
+  } catch (const system_error& error) {
+    failure = error.code();
+  }
+}
+/// Sends bytes and reads until the other side has had enough.
+awaitable<void> say(std::string address, std::string bytes) {
+  Socket socket = co_await dial(address);
+  error_code ended;
+  co_await asio::async_write(socket, asio::buffer(bytes),
+                             asio::redirect_error(use_awaitable, ended));
+  std::array<char, 4096> answer;
+  const asio::mutable_buffer into = asio::buffer(answer);
+  while (!ended) co_await socket.async_read_some(into, asio::redirect_error(use_awaitable, ended));
+}
+awaitable<void> rest(Duration duration) { co_await sleep_for(duration); }
+
+std::string frame(const std::string& header, std::uint64_t body_bytes = 0) {
+  std::string bytes{"LAT1"};
+  for (std::size_t i = 0; i < 4; ++i) bytes += static_cast<char>(header.size() >> 8 * i);
+  for (std::size_t i = 0; i < 8; ++i) bytes += static_cast<char>(body_bytes >> 8 * i);
+  return bytes + header;
+}
+
+awaitable<void> siege(Node& node, error_code& stranger, error_code& older, error_code& friendly,
+                      error_code& again) {
+  const std::string address = node.reception.address();
+  co_await say(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::unique_ptr<Link> link;
+  Credentials wrong = good;
+  wrong.secret[0] ^= 1;
+  co_await call(address, wrong, hidden1, link, stranger);
+  link.reset();
+  const Identity predecessor{hidden1.name, 1};
+  co_await call(address, good, predecessor, link, older);
+  link.reset();
+  co_await call(address, good, hidden1, link, friendly);
+  std::unique_ptr<Link> second;
+  co_await call(address, good, hidden1, second, again);
+}
+
+TEST_CASE("strangers are refused and logged; the expected peer comes in, also a second time") {
+  for (const std::string& address : addresses()) {
+    CAPTURE(address);
+    Node node{address};
+    error_code stranger, older, friendly, again;
+    node.against(siege(node, stranger, older, friendly, again));
+    const bool tls = node.reception.address().find("tcp:") == 0 && address != "tcp:127.0.0.1:0";
+    CHECK(stranger == (tls ? TransportError::wrong_tls : TransportError::wrong_secret));
+    CHECK(older == TransportError::refused);
+    CHECK_FALSE(friendly);
+    CHECK_FALSE(again);
+    REQUIRE(node.arrived.size() == 2);
+    CHECK(node.arrived[0]->peer() == "hidden1");
+    CHECK(node.arrived[0]->channel_binding().size() == (tls ? 32 : 0));
+    CHECK((node.arrived[0]->channel_binding() != node.arrived[1]->channel_binding()) == tls);
+    REQUIRE(node.log.size() == 3);
+    CHECK(node.log[0].find(tls ? "no ClientHello" : "not a frame of this protocol") !=
+          std::string::npos);
+    CHECK(node.log[2].find("'hidden1' of generation 1: not a node that is expected here") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("each way to be malformed has a refusal of its own, and none is let in") {
+  wire::Header hello;
+  hello.mutable_hello()->set_protocol_version(protocol_version);
+  hello.mutable_hello()->set_configuration_digest(good.configuration_digest);
+  hello.mutable_hello()->set_from(hidden1.name);
+  hello.mutable_hello()->set_generation(hidden1.generation);
+  hello.mutable_hello()->set_to(source.name);
+  hello.mutable_hello()->set_nonce(std::string(32, 'n'));
+  wire::Header assignment, proof;
+  assignment.mutable_assignment();
+  proof.mutable_proof()->set_proof("x");
+  const struct {
+    const char* what;
+    std::string bytes, line;
+  } cases[] = {
+      {"another protocol", "GET / HTTP/1.1\r\n\r\n", "not a frame of this protocol"},
+      {"a header that is too long", frame(std::string(257, 'x')), "header of 257 bytes"},
+      {"a body", frame("\x12", 4), "body of 4 bytes"},
+      {"a body of 2^64 - 1 bytes", frame("", ~std::uint64_t{0}), "at most 0 expected"},
+      {"a header that is none", frame("\x12\x02\x08"), "unexpected message"},
+      {"a hello that is none", frame("\x12\x02\xff\xff"), "malformed header"},
+      {"a message of the run", frame(assignment.SerializeAsString()), "unexpected message"},
+      {"no hello first", frame(proof.SerializeAsString()), "unexpected message"},
+      {"a wrong proof", frame(hello.SerializeAsString()) + frame(proof.SerializeAsString()),
+       "does not know the secret"},
+      {"not a proof", frame(hello.SerializeAsString()) + frame(hello.SerializeAsString()),
+       "does not know the secret"},
+  };
+  Node node{"tcp:127.0.0.1:0"};
+  for (const auto& [what, bytes, line] : cases) {
+    CAPTURE(what);
+    node.log.clear();
+    node.against(say(node.reception.address(), bytes));
+    REQUIRE(node.log.size() == 1);
+    CAPTURE(node.log[0]);
+    CHECK(node.logged(line));
+    CHECK(node.logged("refused caller"));
+  }
+  CHECK(node.arrived.empty());
+}
+
+// ---- Another user
+
+TEST_CASE("over a Unix socket a process of another user is refused, whichever side it is on") {
+  if (::geteuid() != 0) {
+    MESSAGE("SKIPPED: needs root to be somebody else");
+    return;
+  }
+  constexpr uid_t somebody = 65534;
+  char folder[] = "/tmp/lateral-user-test-XXXXXX";
+  REQUIRE(::mkdtemp(folder) != nullptr);
+  REQUIRE(::chmod(folder, 0777) == 0);  // unlike the folder of a run, which nobody can enter
+  const std::string path = std::string(folder) + "/socket";
+  SUBCASE("it dials, and knows the secret") {
+    Node node{"unix:" + path};
+    REQUIRE(::chmod(path.c_str(), 0777) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::setuid(somebody) != 0) ::_exit(2);
+      asio::io_context io{1};
+      std::unique_ptr<Link> link;
+      error_code failure;
+      // Its own check would refuse us: it does without.
+      const auto visit = [&]() -> awaitable<void> {
+        try {
+          Socket socket = co_await dial("unix:" + path);
+          link = make_socket_link(std::move(socket), "source");
+          co_await handshake_as_dialler(*link, good, hidden1, source);
+        } catch (const system_error& error) {
+          failure = error.code();
+        }
+      };
+      lateral::run(io, visit());
+      ::_exit(failure ? 0 : 1);
+    }
+    node.against(rest(std::chrono::milliseconds{500}));
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(node.arrived.empty());
+    CHECK(node.logged("uid 65534, expected 0: a process of another user"));
+  }
+  SUBCASE("it listens in a node's place") {
+    int ready[2];
+    REQUIRE(::pipe(ready) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::setuid(somebody) != 0) ::_exit(2);
+      Node node{"unix:" + path};
+      if (::write(ready[1], "x", 1) != 1) ::_exit(3);
+      node.against(rest(std::chrono::seconds{1}));
+      ::_exit(0);
+    }
+    char byte = 0;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    asio::io_context io{1};
+    std::unique_ptr<Link> link;
+    error_code failure;
+    run(io, call("unix:" + path, good, hidden1, link, failure));
+    CHECK(failure == TransportError::wrong_user);
+    ::waitpid(child, nullptr, 0);
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  std::filesystem::remove_all(folder);
+}
+
+// ---- TLS
+
+TEST_CASE("beyond loopback a peer that speaks plain TCP is refused, and so is its listener") {
+  const std::string host = outside_host();
+  if (host.empty()) {
+    MESSAGE("SKIPPED: this machine has no address but loopback");
+    return;
+  }
+  Credentials plain = good;
+  plain.plain_tcp = true;
+  std::unique_ptr<Link> link;
+  error_code failure;
+  {
+    Node node{"tcp:" + host + ":0"};
+    node.against(call(node.reception.address(), plain, hidden1, link, failure));
+    CHECK(failure);
+    CHECK(node.arrived.empty());
+    CHECK(node.logged("no TLS 1.3 under the secret of this run"));
+  }
+  {
+    Node node{"tcp:" + host + ":0", plain};
+    node.against(call(node.reception.address(), good, hidden1, link, failure));
+    CHECK(failure == TransportError::wrong_tls);
+    CHECK(node.arrived.empty());
+    node.against(call(node.reception.address(), plain, hidden1, link, failure));
+    CHECK_FALSE(failure);
+    CHECK(node.arrived.size() == 1);
+  }
+}
+
+/// Passes on what two say to each other, and keeps what the first says.
+awaitable<void> pass_on(Socket& from, Socket& to, std::string* kept) {
+  std::array<char, 4096> bytes;
+  for (;;) {
+    const asio::mutable_buffer into = asio::buffer(bytes);
+    error_code ended;
+    const std::size_t n =
+        co_await from.async_read_some(into, asio::redirect_error(use_awaitable, ended));
+    if (ended) co_return;
+    if (kept != nullptr) kept->append(bytes.data(), n);
+    const asio::const_buffer piece = asio::buffer(bytes.data(), n);
+    co_await asio::async_write(to, piece, asio::redirect_error(use_awaitable, ended));
+  }
+}
+awaitable<void> relay(Listener& listener, std::string address, std::string& said) {
+  Socket first = co_await listener.accept();
+  Socket second = co_await dial(address);
+  std::vector<awaitable<void>> both;
+  both.push_back(pass_on(first, second, &said));
+  both.push_back(pass_on(second, first, nullptr));
+  co_await run_until_first_ends(std::move(both));
+}
+awaitable<void> call_through(std::string host, std::string address, std::string& said,
+                             error_code& failure) {
+  Listener listener{co_await asio::this_coro::executor, host};
+  std::unique_ptr<Link> link;
+  std::vector<awaitable<void>> both;
+  both.push_back(relay(listener, address, said));
+  both.push_back(call(listener.address(), good, hidden1, link, failure));
+  co_await run_until_first_ends(std::move(both));
+}
+
+TEST_CASE("a recorded handshake that succeeded is refused when it is played again") {
+  for (const std::string& address : addresses()) {
+    if (address.starts_with("unix:")) continue;
+    CAPTURE(address);
+    Node node{address};
+    std::string said;
+    error_code failure;
+    node.against(call_through(address, node.reception.address(), said, failure));
+    CHECK_FALSE(failure);
+    REQUIRE(node.arrived.size() == 1);
+    REQUIRE(said.size() > 100);
+    const bool tls = address != "tcp:127.0.0.1:0";
+    CHECK(said.starts_with(tls ? "\x16\x03" : "LAT1"));
+    CHECK((said.find("hidden1") == std::string::npos) == tls);  // nothing readable passes
+    node.log.clear();
+    node.against(say(node.reception.address(), said));
+    CHECK(node.arrived.size() == 1);
+    CHECK(node.logged(tls ? "no TLS 1.3 under the secret" : "does not know the secret"));
+  }
+}
+
+TEST_CASE("a ClientHello is read whole and bounded, before anything is allocated for TLS") {
+  const std::string host = outside_host();
+  if (host.empty()) {
+    MESSAGE("SKIPPED: this machine has no address but loopback");
+    return;
+  }
+  using namespace std::string_literals;
+  Node node{"tcp:" + host + ":0"};
+  std::string said;
+  error_code failure;
+  node.against(call_through("tcp:" + host + ":0", node.reception.address(), said, failure));
+  REQUIRE_FALSE(failure);
+  const std::size_t hello_bytes =
+      5 + (static_cast<std::size_t>(static_cast<unsigned char>(said[3])) << 8 |
+           static_cast<unsigned char>(said[4]));
+  const std::string hello = said.substr(0, hello_bytes);
+  CHECK(hello.size() < 300);
+  std::string other_share = hello;  // an X25519 share that is called something else
+  const std::size_t share = other_share.find("\x00\x33\x00\x26\x00\x24\x00\x1d"s);
+  REQUIRE(share != std::string::npos);
+  other_share[share + 7] = '\x17';
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"\x16\x03\x01\xff\xff\x01\x00\xff\xfb"s, "no ClientHello"},  // too long
+      {"\x16\x03\x01\x00\x04\x01\x00\x01\x00"s, "no ClientHello"},  // in pieces
+      {"\x16\x03\x01\x00\x24\x02\x00\x00\x20"s, "no ClientHello"},  // a ServerHello
+      {"\x16\x03\x01\x00\x24\x01\x00\x00\x20"s + std::string(32, 'x'), "no TLS 1.3"},
+      {other_share, "no TLS 1.3"},  // would ask for another ClientHello
+      {hello.substr(0, hello.size() - 1) + static_cast<char>(hello.back() ^ 1), "no TLS 1.3"},
+  };
+  for (const auto& [bytes, line] : cases) {
+    CAPTURE(to_hex(bytes));
+    node.log.clear();
+    node.against(say(node.reception.address(), bytes));
+    CHECK(node.logged(line));
+  }
+  CHECK(node.arrived.size() == 1);
+}
+
+// ---- Slots
+
+/// Descriptors that this process holds.
+std::size_t descriptors() {
+  const std::filesystem::directory_iterator all{"/proc/self/fd"};
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST_CASE("a peer that says nothing, or not enough, is left after handshake_max") {
+  for (const std::string& address : addresses()) {
+    CAPTURE(address);
+    for (const std::string bytes : {"", "LAT1", "\x16\x03\x01"}) {
+      Node node{address};
+      const auto before = std::chrono::steady_clock::now();
+      node.against(say(node.reception.address(), bytes));
+      const auto waited = std::chrono::steady_clock::now() - before;
+      if (bytes == "LAT1" && address.find("tcp:") == 0 && address != "tcp:127.0.0.1:0") continue;
+      CHECK(waited >= handshake_max);
+      CHECK(waited < handshake_max + std::chrono::seconds{2});
+      CHECK(node.logged("timed out"));
+    }
+    if (address.starts_with("unix:")) continue;
+  }
+}
+
+/// Connects again and again and says nothing; holds as many connections as it may.
+struct Flood {
+  std::deque<Socket> sockets;
+  std::size_t made = 0, most_descriptors = 0;
+};
+awaitable<void> flood(Flood& flood, std::string address, std::size_t count, Duration pause) {
+  constexpr std::size_t held_max = 200;
+  for (std::size_t i = 0; i < count; ++i, ++flood.made) {
+    Socket socket = co_await dial(address);
+    flood.sockets.push_back(std::move(socket));
+    if (flood.sockets.size() > held_max) flood.sockets.pop_front();
+    flood.most_descriptors = std::max(flood.most_descriptors, descriptors() - flood.sockets.size());
+    if (pause > Duration{0}) co_await sleep_for(pause);
+  }
+  for (;;) co_await sleep_for(std::chrono::seconds{1});
+}
+awaitable<void> call_until_in(std::string address, int& calls) {
+  std::unique_ptr<Link> link;
+  error_code failure = asio::error::try_again;
+  co_await sleep_for(std::chrono::milliseconds{100});
+  for (; failure; ++calls) {
+    link.reset();
+    co_await call(address, good, hidden1, link, failure);
+    if (failure) co_await sleep_for(std::chrono::milliseconds{20});
+  }
+}
+awaitable<void> call_in_flood(Node& node, Flood& strangers, std::size_t count, Duration pause,
+                              int& calls) {
+  const std::string address = node.reception.address();
+  std::vector<awaitable<void>> both;
+  both.push_back(flood(strangers, address, count, pause));
+  both.push_back(call_until_in(address, calls));
+  co_await run_until_first_ends(std::move(both));
+}
+
+TEST_CASE("strangers who hold every slot, or call without a pause, do not keep the peer out") {
+  for (const std::string& address : addresses()) {
+    for (const auto pause : {std::chrono::microseconds{0}, std::chrono::microseconds{500}}) {
+      CAPTURE(address);
+      CAPTURE(pause.count());
+      Node node{address};
+      const std::size_t before = descriptors();
+      Flood strangers;
+      int calls = 0;
+      const auto began = std::chrono::steady_clock::now();
+      node.against(call_in_flood(node, strangers, 1000000, pause, calls));
+      CHECK(node.arrived.size() == 1);
+      CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds{5});
+      MESSAGE(address << ": in at call " << calls << " among " << strangers.made << " strangers");
+      CHECK(strangers.made > handshakes_max);
+      // The slots, the one that waits for a slot, the peer's two ends, and the one that dials.
+      CHECK(strangers.most_descriptors <= before + handshakes_max + 6);
+      CHECK(node.log.size() <= 6 * (refusals_logged_max + 1));
+      CHECK(node.logged("gave way to another"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lateral

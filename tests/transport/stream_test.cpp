@@ -1,0 +1,137 @@
+// Numbered messages: each is taken once and in order, whatever becomes of connections and
+// processes.
+#include "transport/stream.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/run.hpp"
+#include "transport/error.hpp"
+
+namespace lateral {
+namespace {
+
+Message message(std::uint64_t step, std::size_t values = 1) {
+  Message m;
+  m.header.mutable_error()->set_step(step);
+  m.body = Block(values);
+  return m;
+}
+Stream with_sent(std::uint64_t count, bool keeps) {
+  Stream stream{keeps};
+  for (std::uint64_t i = 1; i <= count; ++i) stream.push(message(i));
+  return stream;
+}
+/// The steps of the messages that a connection is given now, which bear the same numbers.
+std::vector<std::uint64_t> take_all(Stream& stream) {
+  std::vector<std::uint64_t> steps;
+  while (stream.waiting() > 0) {
+    const Message m = stream.next();
+    CHECK(m.header.sequence() == m.header.error().step());
+    steps.push_back(m.header.error().step());
+  }
+  return steps;
+}
+using Steps = std::vector<std::uint64_t>;
+
+TEST_CASE("messages are numbered from 1 and handed out once, in order") {
+  for (const bool keeps : {false, true}) {
+    Stream stream = with_sent(3, keeps);
+    CHECK(stream.waiting() == 3);
+    CHECK(take_all(stream) == Steps{1, 2, 3});
+    CHECK(stream.waiting() == 0);
+    stream.push(message(4));
+    CHECK(take_all(stream) == Steps{4});
+    CHECK(stream.sent() == 4);
+    CHECK(stream.kept_bytes() == (keeps ? 4 * sizeof(float) : 0));
+  }
+}
+
+TEST_CASE("numbers go on where a predecessor stopped") {
+  Stream stream{true, 7, 5};
+  stream.push(message(8));
+  CHECK(take_all(stream) == Steps{8});
+  CHECK_FALSE(stream.accept(5));
+  CHECK(stream.accept(6));
+}
+
+TEST_CASE("a message that comes again is dropped, and applied once") {
+  Stream stream;
+  int applied = 0;
+  for (const std::uint64_t sequence : {1, 1, 2, 1, 2, 3, 3}) applied += stream.accept(sequence);
+  CHECK(applied == 3);
+  CHECK(stream.received() == 3);
+}
+
+TEST_CASE("a message that is missing is told at once") {
+  Stream stream;
+  CHECK(stream.accept(1));
+  CHECK(code_of([&] { stream.accept(3); }) == TransportError::out_of_sequence);
+  CHECK(stream.received() == 1);
+  CHECK(stream.accept(2));  // nothing was taken in its place
+}
+
+TEST_CASE("a new connection goes on behind whatever has come, if that is kept") {
+  for (std::uint64_t received = 0; received <= 5; ++received) {
+    Stream stream = with_sent(5, true);
+    take_all(stream);
+    stream.resume(received);
+    Steps expected;
+    for (std::uint64_t i = received + 1; i <= 5; ++i) expected.push_back(i);
+    CHECK(take_all(stream) == expected);
+  }
+  // Without keeping, only what no connection was given.
+  Stream forgetful = with_sent(5, false);
+  forgetful.next();
+  forgetful.next();
+  CHECK(code_of([&] { forgetful.resume(1); }) == TransportError::out_of_sequence);
+  forgetful.resume(2);
+  CHECK(take_all(forgetful) == Steps{3, 4, 5});
+}
+
+TEST_CASE("what a node says again, which its peer has from its predecessor, does not leave") {
+  for (const bool keeps : {false, true}) {
+    Stream stream{keeps};
+    stream.resume(3);
+    for (std::uint64_t i = 1; i <= 5; ++i) stream.push(message(i));
+    CHECK(stream.waiting() == 2);
+    CHECK(take_all(stream) == Steps{4, 5});
+    if (keeps) {  // for a peer that begins again
+      stream.resume(0);
+      CHECK(take_all(stream) == Steps{1, 2, 3, 4, 5});
+    }
+  }
+}
+
+TEST_CASE("what is forgotten cannot be asked for") {
+  Stream stream = with_sent(5, true);
+  take_all(stream);
+  stream.forget(3);
+  CHECK(stream.kept_bytes() == 2 * sizeof(float));
+  stream.resume(3);
+  CHECK(take_all(stream) == Steps{4, 5});
+  CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
+  stream.forget(9);  // more than was sent: no more than that
+  CHECK(stream.kept_bytes() == 0);
+  stream.push(message(6));
+  CHECK(take_all(stream) == Steps{6});
+}
+
+TEST_CASE("beyond kept_bytes_max the oldest go, and with them the chance to begin there") {
+  Stream stream{true};
+  const std::size_t quarter = kept_bytes_max / 4 / sizeof(float);  // never written to: no memory
+  for (std::uint64_t i = 1; i <= 6; ++i) {
+    stream.push(message(i, quarter));
+    take_all(stream);
+    CHECK(stream.kept_bytes() <= kept_bytes_max);
+  }
+  stream.resume(2);
+  CHECK(take_all(stream) == Steps{3, 4, 5, 6});
+  CHECK(code_of([&] { stream.resume(1); }) == TransportError::out_of_sequence);
+  // What has not left yet is not dropped: the process that sends is slowed down elsewhere.
+  Stream waiting{true};
+  for (std::uint64_t i = 1; i <= 6; ++i) waiting.push(message(i, quarter));
+  CHECK(take_all(waiting) == Steps{1, 2, 3, 4, 5, 6});
+}
+
+}  // namespace
+}  // namespace lateral

@@ -1,0 +1,33 @@
+// From a connected socket to a link that is trusted: the peer's user or TLS, then the handshake.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "transport/endpoint.hpp"
+#include "transport/handshake.hpp"
+#include "transport/tls.hpp"
+
+namespace lateral {
+
+/// Time for all of it.
+inline constexpr std::chrono::milliseconds handshake_max{2000};
+
+/// The side that has dialled `peer`.  Throws what handshake_as_dialler() does, and
+/// TransportError::wrong_user, wrong_tls, or asio::error::timed_out after handshake_max.
+awaitable<std::unique_ptr<Link>> introduce(Socket socket, Credentials credentials, Identity self,
+                                           Identity peer);
+
+struct Visitor {
+  Identity identity;
+  std::unique_ptr<Link> link;
+};
+/// The side that was dialled; `who` names the other until it has said who it is. Throws alike.
+///   tls: what is used where the connection leaves the machine; made when it is first needed
+awaitable<Visitor> admit(Socket socket, std::string who, Credentials credentials,
+                         std::optional<Tls>& tls, Identity self,
+                         std::function<bool(const Identity&)> expects);
+
+}  // namespace lateral
