@@ -35,7 +35,7 @@ VARIANTS = {
                              "execution.staleness=3", "recording.checkpoint_interval=40"],
     "micro-batches": SMALL + ["data.generated.train_samples=20000", "learning.epochs=20",
                               "execution.micro_batches=4", "recording.checkpoint_interval=15"],
-    "settled": SMALL + ["learning.epochs=60", "decorrelation.rule=ahmad2024",
+    "settled": SMALL + ["data.generated.size=8", "learning.epochs=100", "decorrelation.rule=ahmad2024",
                         "decorrelation.mode=settled", "decorrelation.warm_start=true",
                         "recording.checkpoint_interval=4"],
     "perturbed": SMALL + ["data.generated.train_samples=20000", "learning.epochs=15",
@@ -169,6 +169,8 @@ def kill_in_checkpoint(run, rng):
 
 KILLS = {"one": kill_one, "two neighbours": kill_neighbours, "in a recovery": kill_in_recovery,
          "in a checkpoint": kill_in_checkpoint}
+# Who is killed more often than it recovers never ends.
+KILLS_A_RUN = 20
 
 
 def kills(setting, n):
@@ -184,7 +186,7 @@ def kills(setting, n):
         setting.references.of(sets)
         run = Run(setting.fresh(), sets, flags=["--transport", transport])
         mine = 0
-        while run.alive():
+        while run.alive() and mine < KILLS_A_RUN:
             time.sleep(rng.choice([rng.uniform(0, 0.1), rng.uniform(0.1, 1)]))
             kind = rng.choice(list(KILLS))
             killed = KILLS[kind](run, rng)
@@ -198,6 +200,9 @@ def kills(setting, n):
         same = setting.tally(f"run {i}, {variant}, {transport}, {mine} kills", run, sets)
         with lock:
             seconds.extend(r["seconds"] for r in restarts if r["seconds"] is not None)
+        for restart in restarts:
+            if "signal 9" not in restart["reason"]:
+                setting.report.line(f"      run {i}, not killed by us: {restart}")
         setting.report.line(f"      run {i}: {variant}, {transport}: {mine} kills, "
                             f"{len(restarts)} restarts, {'same bits' if same else 'SHORT'}")
         return same
