@@ -143,13 +143,14 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
                              const StartNode& start) {
   for (;;) {
     while (watch.lost.empty()) co_await watch.changed.wait();
-    const Evidence item = std::move(watch.lost.front());
+    Evidence item = std::move(watch.lost.front());
     watch.lost.pop_front();
     std::optional<std::uint32_t> generation;
     // Where a source was told to stop, only it knows; the run can be resumed.
     const bool may_be = start && !(watch.signal != 0 && item.node == source_name);
     std::function<void()> decide = [&] {
       if (may_be) generation = watch.coordinator.replace(item.node, item.detail);
+      if (!generation) item.detail += watch.coordinator.limit_reached(item.node);
     };
     co_await compute_on(pool, std::move(decide));
     if (!generation) {
