@@ -215,6 +215,28 @@ def kills(setting, n):
     setting.report.check(f"kills: {sum(counts.values())} kill -9 over {runs} runs: "
                          f"{same.count(False)} of them differ or hang", all(same))
     setting.report.line(f"      {counts} {roles}")
+    setting.report.times("from detection until the network goes on, also over further kills", seconds)
+    kills_apart(setting, max(1, n // 4))
+
+
+def kills_apart(setting, n):
+    """One at a time, and nothing else at once: how long a recovery takes."""
+    sets = SHORT_EPOCHS
+    setting.references.of(sets)
+    seconds, same, made = [], [], 0
+    while made < n:
+        rng = random.Random(setting.seed * 1000003 + 900 + made)
+        run = Run(setting.fresh(), sets)
+        run.wait_for_rows(2)
+        while run.alive() and made < n:
+            made += len(kill_one(run, rng))
+            run.wait_for_rows(run.rows() + 2)
+            time.sleep(rng.uniform(0, 0.2))
+        run.wait()
+        seconds += [r["seconds"] for r in run.restarts() if r["seconds"] is not None]
+        same.append(setting.tally("apart", run, sets))
+    setting.report.check(f"kills apart: {made} over {len(same)} runs: {same.count(False)} of them "
+                         f"differ or hang", all(same))
     setting.report.times("from detection until the network goes on", seconds,
                          "(aims: p50 500, p99 2000)")
 
@@ -275,7 +297,7 @@ def no_cut(rng, _):
 CUTS = {"none, for comparison": no_cut, "ss -K": cut_by_ss, "proxy, reset": cut_by_reset,
         "proxy, stall and close": cut_by_stall, "link down": link_down,
         "link down for long": link_down_for_long}
-NETWORK_NAMESPACE = "LATERAL_FAULTS_NAMESPACE"
+OWN_NAMESPACES = "LATERAL_FAULTS_NAMESPACES"  # set in those
 
 
 def cuts(setting, n):
@@ -488,8 +510,6 @@ def slow(setting, n):
 
 # ---- files
 
-MOUNT_NAMESPACE = "LATERAL_FAULTS_MOUNT_NAMESPACE"
-
 
 def damage_truncate(path):
     os.truncate(path, os.path.getsize(path) // 2)
@@ -513,6 +533,11 @@ DAMAGES = {"cut in half": damage_truncate, "flipped": damage_flip, "emptied": da
 
 def files(setting, n):
     """A checkpoint that is damaged while its run goes on; a disk that is full, or cannot be written."""
+    damaged_checkpoints(setting, n)
+    bad_disks(setting)
+
+
+def damaged_checkpoints(setting, n):
     # An epoch is a second or so: the checkpoint is not soon replaced by a whole one.
     sets = SMALL + ["data.generated.train_samples=100000", "learning.batch_size=32",
                     "learning.epochs=3"]
@@ -544,6 +569,8 @@ def files(setting, n):
         setting.report.check(f"checkpoint cut in half, {name} killed, which keeps nothing in it: "
                              f"same bits {run.said()}", setting.tally(name, run, sets))
 
+
+def bad_disks(setting):
     sets = SHORT_EPOCHS
     setting.references.of(sets)
     disk = os.path.join(setting.folder, "disk")
@@ -551,40 +578,34 @@ def files(setting, n):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
     try:
         def fill():
-            with open(os.path.join(disk, "filler"), "wb") as file:
+            with open(os.path.join(disk, "filler"), "wb", buffering=0) as file:
                 try:
                     while True:
                         file.write(bytes(4096))
-                        file.flush()
                 except OSError:
                     pass
 
-        def remount(how):
-            subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+        def forbid(sign):  # even root cannot make a file in it
+            subprocess.run(["chattr", sign + "i", run.folder], check=True)
 
-        cases = {"full": (fill, lambda: os.remove(os.path.join(disk, "filler")), 2),
-                 "read-only": (lambda: remount("size=0,ro"), lambda: remount("rw,size=16m"), 2)}
-        for case, (do, undo, code) in cases.items():
+        cases = {"full": (fill, lambda: os.remove(os.path.join(disk, "filler"))),
+                 "not to be written": (lambda: forbid("+"), lambda: forbid("-"))}
+        for case, (do, undo) in cases.items():
             run = Run(os.path.join(disk, case), sets)
             run.wait_for_rows(5)
-            try:
-                do()
-            except subprocess.CalledProcessError as error:  # files open for writing
-                setting.report.line(f"      disk {case}: not to be had: {error}")
-                run.wait()
-                continue
+            do()
             kill(run.nodes()["hidden2"][0])
             run.wait()
             left = network.members_of_session(run.pid)
-            setting.report.check(f"disk {case}, a layer killed: exit {code} (is {run.code}), one "
+            setting.report.check(f"disk {case}, a layer killed: exit 2 (is {run.code}), one "
                                  f"line: {run.said()}",
-                                 run.code == code and "\n" not in run.said() and not left)
+                                 run.code == 2 and "\n" not in run.said() and not left)
             undo()
             resumed = Run(run.folder, resume=True).wait()
             setting.report.check(f"disk {case}: there is room again, --resume ends in the same bits "
                                  f"{resumed.said()}", setting.tally("resumed", resumed, sets))
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 # ---- cost
@@ -636,12 +657,12 @@ FAULTS = {"kills": (kills, 200), "cuts": (cuts, 100), "stops": (stops, 50),
 
 def enter_namespaces():
     """Goes on in a network and a mount namespace of our own: what is cut or full is nobody else's."""
-    if os.environ.get(NETWORK_NAMESPACE):
+    if os.environ.get(OWN_NAMESPACES):
         return
     for tool in ("nft", "ss", "ip", "unshare"):
         if shutil.which(tool) is None:
             raise SystemExit(f"tests/faults/run: no {tool}, expected nftables and iproute2 (Debian)")
-    os.environ[NETWORK_NAMESPACE] = "1"
+    os.environ[OWN_NAMESPACES] = "1"
     os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
 
 
