@@ -145,6 +145,12 @@ std::optional<std::uint32_t> Coordinator::replace(const std::string& node,
   return member.generation;
 }
 
+std::string Coordinator::limit_reached(const std::string& node) const {
+  if (!recoverable_ || members_.at(node).restarts < experiment_.restarts_max) return "";
+  return ", and its replacements since the last checkpoint are used up (execution.restarts_max: " +
+         std::to_string(experiment_.restarts_max) + ")";
+}
+
 void Coordinator::dismiss(Outbox& out) const {
   for (const NodeSpec& spec : nodes_) {
     Message leave;

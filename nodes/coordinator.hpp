@@ -54,6 +54,8 @@ class Coordinator {
   /// The node was lost for that reason: the generation of the process that is to take its place, or
   /// nothing if there is to be none.
   std::optional<std::uint32_t> replace(const std::string& node, const std::string& reason);
+  /// What to add to that reason where the node has been replaced as often as it may be.
+  std::string limit_reached(const std::string& node) const;
   /// Lets all nodes go.
   void dismiss(Outbox& out) const;
   /// Tells the source to end the run after the batch at hand.

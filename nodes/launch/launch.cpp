@@ -151,6 +151,7 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
     const bool may_be = start && !(watch.signal != 0 && item.node == source_name);
     std::function<void()> decide = [&] {
       if (may_be) generation = watch.coordinator.replace(item.node, item.detail);
+      if (!generation) item.detail += watch.coordinator.limit_reached(item.node);
     };
     co_await compute_on(pool, std::move(decide));
     if (!generation) {

@@ -1,10 +1,13 @@
-# When a node or the coordinator dies or falls silent, the run ends within two seconds, says why, and leaves no process.
+# Where no node is to be replaced, the run ends within two seconds when one dies or falls silent, says why, and leaves
+# no process; so it does when the coordinator dies.
 . tests/system/support.sh
 err=$work/err
+export TMPDIR=$(mktemp -d /tmp/deaths-XXXXXX)  # for sockets; a longer path would not be taken
+trap 'rm -rf "$work" "$TMPDIR"' EXIT
 
 start() {
   fresh
-  $lateral run $long --out "$dir" 2>"$err" & pid=$!
+  $lateral run $long --set execution.restarts_max=0 --out "$dir" 2>"$err" & pid=$!
   wait_for 20 test -s "$dir/metrics.csv" && wait_for 20 test -s "$dir/checkpoint.h5"
   sleep 0.3
   kids=$(pgrep -P $pid | tr '\n' ' ')
@@ -38,8 +41,8 @@ check "hidden1 stopped: no orphan" none_alive $kids
 
 start; kill -KILL $pid; wait $pid 2>/dev/null
 check "coordinator killed: no orphan after a second" wait_for 1 none_alive $kids
-check "coordinator killed: no folder of sockets is left" test -z "$(find /tmp -maxdepth 1 -name 'lateral-??????' -newer "$dir/experiment.textproto" -type d)"
 check "coordinator killed: what was written can be read" sh -c "$lateral evaluate $dir >/dev/null"
+check "coordinator killed: the next run removed its folder of sockets $(ls "$TMPDIR")" test -z "$(ls "$TMPDIR")"
 
 start; t0=$(date +%s%N); kill -INT $pid; wait $pid; rc=$?; ms=$(milliseconds)
 check "Ctrl-C: exit 130 (is $rc) in $ms ms $(cat "$err")" test $rc = 130 -a "$ms" -le 3000

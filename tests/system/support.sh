@@ -27,7 +27,7 @@ equal() { [ -n "$1" ] && [ "$1" = "$2" ]; }
 at_least() { $python -c 'import sys; sys.exit(not float(sys.argv[1]) >= float(sys.argv[2]))' "$1" "$2"; }
 has_line() { [ "$(grep -c . "$1")" = 1 ] && grep -q -- "$2" "$1"; }
 alive() { [ -r "/proc/$1/stat" ] && ! grep -q ") Z " "/proc/$1/stat"; }
-none_alive() { for pid in "$@"; do alive "$pid" && return 1; done; return 0; }
+none_alive() { local pid; for pid in "$@"; do alive "$pid" && return 1; done; return 0; }
 # wait_for SECONDS COMMAND...: until it holds.
 wait_for() {
   local end=$((SECONDS + $1)); shift
