@@ -62,7 +62,6 @@ class Coordinator {
   static void stop(Outbox& out);
 
   bool has_begun() const { return began_.has_value(); }
-  std::size_t restarts() const { return restarts_.size(); }
   /// Once all have finished: writes summary.json (with a directory) and returns what is in it.
   Summary conclude(const NodeSummary& coordinator);
   /// Writes what has been measured and not yet written (for a run that ends early).

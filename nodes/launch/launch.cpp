@@ -155,8 +155,6 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
     };
     co_await compute_on(pool, std::move(decide));
     if (!generation) {
-      if (may_be && watch.coordinator.restarts() > 0)
-        item.detail += "; it has been replaced as often as execution.restarts_max allows";
       watch.evidence.push_back(item);
       watch.changed.notify();
       continue;
