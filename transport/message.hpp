@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
 
 #include "proto/wire.pb.h"
@@ -17,11 +15,15 @@ namespace lateral {
 class Block {
  public:
   Block() = default;
-  explicit Block(std::size_t size)
-      : data_{size == 0 ? nullptr
-                        : static_cast<float*>(::operator new(size * sizeof(float), alignment)),
-              [](float* data) { ::operator delete(data, alignment); }},
-        size_{size} {}
+  explicit Block(std::size_t size) : size_{size} {
+    if (size == 0) return;
+    // One plain allocation, and not an aligned one beside a counter: those of glibc before 2.38 are
+    // not taken again for a block of the same size, and the memory of a process grows without end.
+    std::size_t room = size * sizeof(float) + alignment - 1;
+    const auto memory = std::make_shared_for_overwrite<std::byte[]>(room);
+    void* at = memory.get();
+    data_ = {memory, static_cast<float*>(std::align(alignment, size * sizeof(float), at, room))};
+  }
 
   float* data() { return data_.get(); }
   const float* data() const { return data_.get(); }
@@ -30,7 +32,7 @@ class Block {
   std::span<const float> values() const { return {data(), size_}; }
 
  private:
-  static constexpr std::align_val_t alignment{64};
+  static constexpr std::size_t alignment = 64;
   std::shared_ptr<float> data_;
   std::size_t size_ = 0;
 };
