@@ -91,6 +91,11 @@ void ReadoutProcess::on_target(const std::string& peer, const Message& message) 
     samples_ = wanted_.cols();
     return;
   }
+  if (target_.labels_size() > experiment_.batches.batch_size)
+    throw_transport(TransportError::unexpected_message,
+                    peer + " sent " + std::to_string(target_.labels_size()) +
+                        " labels, expected at most " +
+                        std::to_string(experiment_.batches.batch_size));
   const std::vector<std::uint32_t> labels(target_.labels().begin(), target_.labels().end());
   for (const std::uint32_t label : labels)
     if (label >= static_cast<std::uint32_t>(outputs_))

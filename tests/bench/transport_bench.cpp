@@ -29,6 +29,7 @@
 
 #include "tests/support/run.hpp"
 #include "transport/endpoint.hpp"
+#include "transport/tls.hpp"
 
 #ifdef LATERAL_BENCH_ZEROMQ
 #include <zmq.h>
@@ -153,11 +154,21 @@ Message large_message(bool filled) {
   return message;
 }
 
-awaitable<void> serve_link(const Rendezvous& rendezvous, std::string address, const Plan& plan) {
+enum class Kind { unix_socket, tcp, tls };
+
+awaitable<void> serve_link(const Rendezvous& rendezvous, Kind kind, const Plan& plan) {
+  const std::string address =
+      kind == Kind::unix_socket ? "unix:" + rendezvous.path() : "tcp:127.0.0.1:0";
   Listener listener{co_await asio::this_coro::executor, address};
   rendezvous.announce(listener.address());
   Socket socket = co_await listener.accept();
-  const std::unique_ptr<Link> link = make_socket_link(std::move(socket), "client");
+  std::unique_ptr<Link> link;
+  if (kind == Kind::tls) {
+    const Tls tls{Secret{}};
+    link = co_await tls.answer(std::move(socket), "client");
+  } else {
+    link = make_socket_link(std::move(socket), "client");
+  }
   link->set_limits({header_bytes_max, large_bytes});
   for (int i = 0; i < warm_up_trips + plan.round_trips; ++i) {
     Message message = co_await link->receive();
@@ -173,9 +184,15 @@ awaitable<void> serve_link(const Rendezvous& rendezvous, std::string address, co
   }
 }
 
-awaitable<void> measure_link(std::string address, const Plan& plan, Result& result) {
+awaitable<void> measure_link(std::string address, bool with_tls, const Plan& plan, Result& result) {
   Socket socket = co_await dial(address);
-  const std::unique_ptr<Link> link = make_socket_link(std::move(socket), "server");
+  std::unique_ptr<Link> link;
+  if (with_tls) {
+    const Tls tls{Secret{}};
+    link = co_await tls.dial(std::move(socket), "server");
+  } else {
+    link = make_socket_link(std::move(socket), "server");
+  }
   link->set_limits({header_bytes_max, large_bytes});
   std::vector<double> trips_us;
   for (int i = 0; i < warm_up_trips + plan.round_trips; ++i) {
@@ -200,13 +217,23 @@ awaitable<void> measure_link(std::string address, const Plan& plan, Result& resu
 
 void serve_lateral(const Rendezvous& rendezvous, bool unix_socket, const Plan& plan) {
   asio::io_context io{1};
-  const std::string address = unix_socket ? "unix:" + rendezvous.path() : "tcp:127.0.0.1:0";
-  run(io, serve_link(rendezvous, address, plan), repetition_max);
+  run(io, serve_link(rendezvous, unix_socket ? Kind::unix_socket : Kind::tcp, plan),
+      repetition_max);
 }
 Result measure_lateral(const std::string& address, bool, const Plan& plan) {
   asio::io_context io{1};
   Result result{};
-  run(io, measure_link(address, plan, result), repetition_max);
+  run(io, measure_link(address, false, plan, result), repetition_max);
+  return result;
+}
+void serve_lateral_tls(const Rendezvous& rendezvous, bool, const Plan& plan) {
+  asio::io_context io{1};
+  run(io, serve_link(rendezvous, Kind::tls, plan), repetition_max);
+}
+Result measure_lateral_tls(const std::string& address, bool, const Plan& plan) {
+  asio::io_context io{1};
+  Result result{};
+  run(io, measure_link(address, true, plan, result), repetition_max);
   return result;
 }
 
@@ -445,6 +472,7 @@ struct Transport {
 constexpr Transport transports[] = {
     {"lateral_unix", true, serve_lateral, measure_lateral},
     {"lateral_tcp", false, serve_lateral, measure_lateral},
+    {"lateral_tls", false, serve_lateral_tls, measure_lateral_tls},
     {"raw_unix", true, serve_raw, measure_raw},
     {"raw_tcp", false, serve_raw, measure_raw},
 #ifdef LATERAL_BENCH_ZEROMQ

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/write.hpp>
 #include <functional>
 
 #include "tests/support/run.hpp"
@@ -232,6 +233,48 @@ TEST_CASE(
     CHECK(sent);
     CHECK_FALSE(failure);
   });
+}
+
+awaitable<void> write_and_close(std::string address, std::string bytes) {
+  Socket socket = co_await dial(address);
+  const asio::const_buffer said = asio::buffer(bytes);
+  co_await asio::async_write(socket, said, use_awaitable);
+}
+
+TEST_CASE("bytes that are no message of this link: each kind has a refusal of its own") {
+  Message message = numbered(1, 6);
+  const std::string head = encode_head(message);
+  const std::string body(message.body.bytes(), '\1');
+  const auto changed = [&](std::size_t at, char to) {
+    std::string bytes = head + body;
+    bytes[at] = to;
+    return bytes;
+  };
+  const struct {
+    const char* what;
+    std::string bytes;
+    error_code refusal;
+  } cases[] = {
+      {"a whole message", head + body, {}},
+      {"nothing", "", asio::error::eof},
+      {"a prefix cut off", head.substr(0, 10), asio::error::eof},
+      {"a header cut off", head.substr(0, head.size() - 1), asio::error::eof},
+      {"a body cut off", head + body.substr(1), asio::error::eof},
+      {"another magic", changed(0, 'X'), TransportError::bad_magic},
+      {"a header above the limit", changed(6, '\x11'), TransportError::header_too_large},
+      {"a body above the limit", changed(12, '\x01'), TransportError::body_too_large},
+      {"a header that is none", changed(16, '\xff'), TransportError::malformed_header},
+      {"a body that is not of its shape", changed(8, '\x14'), TransportError::shape_mismatch},
+  };
+  for (const auto& [what, bytes, refusal] : cases) {
+    CAPTURE(what);
+    asio::io_context io{1};
+    Listener listener{io.get_executor(), "tcp:127.0.0.1:0"};
+    std::unique_ptr<Link> link;
+    run(io, both(write_and_close(listener.address(), bytes), accept_into(listener, link)));
+    link->set_limits(wide);
+    CHECK(code_of([&] { run(io, receive_one(*link)); }) == refusal);
+  }
 }
 
 TEST_CASE("no process that is started later inherits a socket") {

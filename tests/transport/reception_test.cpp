@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -343,6 +344,19 @@ TEST_CASE("a recorded handshake that succeeded is refused when it is played agai
   }
 }
 
+/// As many callers as there are slots say this and wait; `used` is the memory in use then.
+awaitable<void> hold(std::string address, std::string bytes, std::size_t& used) {
+  std::deque<Socket> sockets;
+  for (std::size_t i = 0; i < handshakes_max; ++i) {
+    Socket socket = co_await dial(address);
+    const asio::const_buffer said = asio::buffer(bytes);
+    co_await asio::async_write(socket, said, use_awaitable);
+    sockets.push_back(std::move(socket));
+  }
+  co_await sleep_for(std::chrono::milliseconds{300});
+  used = ::mallinfo2().uordblks;
+}
+
 TEST_CASE("a ClientHello is read whole and bounded, before anything is allocated for TLS") {
   const std::string host = outside_host();
   if (host.empty()) {
@@ -379,6 +393,13 @@ TEST_CASE("a ClientHello is read whole and bounded, before anything is allocated
     CHECK(node.logged(line));
   }
   CHECK(node.arrived.size() == 1);
+  // One that is genuine, played again by everybody at once: what TLS holds until they are left.
+  const std::size_t before = ::mallinfo2().uordblks;
+  std::size_t after = 0;
+  node.against(hold(node.reception.address(), hello, after));
+  const std::size_t each = (after - before) / handshakes_max;
+  MESSAGE("a caller with a genuine ClientHello takes " << each << " bytes");
+  CHECK(each <= 128 * 1024);
 }
 
 // ---- Slots
