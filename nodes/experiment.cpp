@@ -467,12 +467,15 @@ Experiment to_experiment(const proto::Experiment& settings) {
 
 /// Steps between checkpoints, so that what nodes keep for each other stays bounded.
 std::uint32_t default_interval(const Experiment& experiment) {
-  constexpr double kept_bytes = 128e6;
+  constexpr double kept_bytes = 64e6;
   constexpr double interval_max = 1000;
   if (experiment.restarts_max == 0 || experiment.steps_in_flight > 1) return 0;
   double most = 1;  // values that a node sends and keeps of a sample
-  for (const LayerSpec& layer : experiment.layers)
-    most = std::max(most, static_cast<double>(layer.params.inputs + layer.params.units));
+  Index below = 0;  // the first layer sends no error
+  for (const LayerSpec& layer : experiment.layers) {
+    most = std::max(most, static_cast<double>(below + layer.params.units));
+    below = layer.params.units;
+  }
   const double step_bytes = most * experiment.batches.batch_size * sizeof(float);
   return static_cast<std::uint32_t>(std::clamp(kept_bytes / step_bytes, 1.0, interval_max));
 }

@@ -26,6 +26,7 @@ std::optional<Message> Edge::next() {
   if (acknowledge_due_) {
     acknowledge_due_ = false;
     acknowledged_ = stream_.received();
+    unacknowledged_bytes_ = 0;
     message.header.mutable_acknowledge()->set_received(acknowledged_);
     return message;
   }
@@ -66,7 +67,8 @@ std::optional<Message> Edge::take(Message message) {
   if (header.sequence() == 0)
     throw_transport(TransportError::unexpected_message, "without a number, from a peer");
   if (!stream_.accept(header.sequence())) return std::nullopt;
-  if (acknowledges_ && (message.body.bytes() >= acknowledged_at_once_bytes ||
+  unacknowledged_bytes_ += message.body.bytes();
+  if (acknowledges_ && (unacknowledged_bytes_ >= unacknowledged_bytes_max ||
                         stream_.received() >= acknowledged_ + unacknowledged_max))
     acknowledge_due_ = true;
   return message;

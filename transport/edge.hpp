@@ -10,9 +10,9 @@
 
 namespace lateral {
 
-/// Where what has come is acknowledged: at least after so many messages, or so many bytes of one.
+/// Where what has come is acknowledged: at least after so many messages, or so many bytes.
 inline constexpr std::uint64_t unacknowledged_max = 64;
-inline constexpr std::size_t acknowledged_at_once_bytes = std::size_t{1} << 20;
+inline constexpr std::size_t unacknowledged_bytes_max = std::size_t{1} << 20;
 
 /// A stream and the words about it, without any input or output. On every link both sides say first
 /// how far they are (Resume), and go on from there.
@@ -64,6 +64,7 @@ class Edge {
   bool cannot_resume_ = false;
   bool acknowledge_due_ = false;
   std::uint64_t acknowledged_ = 0;
+  std::size_t unacknowledged_bytes_ = 0;
   wire::Heartbeat heartbeat_;
   std::map<std::string, std::uint64_t> marks_;
 };

@@ -2,6 +2,7 @@
 #include "transport/endpoint.hpp"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,6 +80,9 @@ bool is_tcp(const Socket& socket) {
 Socket without_delay(Tcp::socket socket) {
   error_code gone;  // whoever reads next is told
   socket.set_option(Tcp::no_delay{true}, gone);
+  // Nor until a timeout that has doubled again and again is over, when a link comes back.
+  const int on = 1;
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
   return Socket{not_inherited(std::move(socket))};
 }
 

@@ -173,9 +173,8 @@ awaitable<void> decide(Watch& watch, const Ports& ports) {
   while (watch.evidence.empty() && !watch.give_up) co_await watch.changed.wait();
   const auto more_to_read = [&] {
     return watch.busy ||
-           std::any_of(watch.evidence.begin(), watch.evidence.end(), [&](const Evidence& item) {
-             return ports.has_unread(item.node);
-           });
+           std::any_of(watch.evidence.begin(), watch.evidence.end(),
+                       [&](const Evidence& item) { return ports.has_unread(item.node); });
   };
   for (int round = 0; round < evidence_rounds_max && !watch.give_up; ++round) {
     co_await sleep_for(evidence_max);

@@ -82,10 +82,9 @@ awaitable<std::unique_ptr<Link>> call_first(std::string address, Credentials cre
       std::unique_ptr<Link> link = co_await call_peer(address, credentials, self, coordinator);
       co_return link;
     } catch (const system_error& error) {
-      const bool cut_off = error.code() == asio::error::eof ||
-                           error.code() == asio::error::connection_reset ||
-                           error.code() == asio::error::broken_pipe ||
-                           error.code() == TransportError::wrong_tls;
+      const bool cut_off =
+          error.code() == asio::error::eof || error.code() == asio::error::connection_reset ||
+          error.code() == asio::error::broken_pipe || error.code() == TransportError::wrong_tls;
       if (!cut_off || calls >= first_calls_max) throw;
     }
     co_await sleep_for(redial_interval);

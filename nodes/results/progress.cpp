@@ -68,7 +68,8 @@ void Progress::step(std::uint64_t step, std::uint64_t epoch, double loss, double
                 static_cast<unsigned long long>(epochs_));
   const int room = terminal_columns() - 1 -
                    static_cast<int>(std::string(head).size() + std::string(numbers).size());
-  std::string line = std::string(head) + (room >= 5 ? bar(share, std::min(room, 24)) : "") + numbers;
+  std::string line =
+      std::string(head) + (room >= 5 ? bar(share, std::min(room, 24)) : "") + numbers;
   if (replaced_ > 0) line += "  " + std::to_string(replaced_) + " replaced";
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
