@@ -418,12 +418,10 @@ TEST_CASE("a peer that says nothing, or not enough, is left after handshake_max"
       const auto before = std::chrono::steady_clock::now();
       node.against(say(node.reception.address(), bytes));
       const auto waited = std::chrono::steady_clock::now() - before;
-      if (bytes == "LAT1" && address.find("tcp:") == 0 && address != "tcp:127.0.0.1:0") continue;
       CHECK(waited >= handshake_max);
       CHECK(waited < handshake_max + std::chrono::seconds{2});
       CHECK(node.logged("timed out"));
     }
-    if (address.starts_with("unix:")) continue;
   }
 }
 
