@@ -271,10 +271,10 @@ TEST_CASE("beyond loopback a peer that speaks plain TCP is refused, and so is it
   }
   Credentials plain = good;
   plain.plain_tcp = true;
-  std::unique_ptr<Link> link;
   error_code failure;
   {
     Node node{"tcp:" + host + ":0"};
+    std::unique_ptr<Link> link;
     node.against(call(node.reception.address(), plain, hidden1, link, failure));
     CHECK(failure);
     CHECK(node.arrived.empty());
@@ -282,6 +282,7 @@ TEST_CASE("beyond loopback a peer that speaks plain TCP is refused, and so is it
   }
   {
     Node node{"tcp:" + host + ":0", plain};
+    std::unique_ptr<Link> link;
     node.against(call(node.reception.address(), good, hidden1, link, failure));
     CHECK(failure == TransportError::wrong_tls);
     CHECK(node.arrived.empty());
@@ -418,12 +419,10 @@ TEST_CASE("a peer that says nothing, or not enough, is left after handshake_max"
       const auto before = std::chrono::steady_clock::now();
       node.against(say(node.reception.address(), bytes));
       const auto waited = std::chrono::steady_clock::now() - before;
-      if (bytes == "LAT1" && address.find("tcp:") == 0 && address != "tcp:127.0.0.1:0") continue;
       CHECK(waited >= handshake_max);
       CHECK(waited < handshake_max + std::chrono::seconds{2});
       CHECK(node.logged("timed out"));
     }
-    if (address.starts_with("unix:")) continue;
   }
 }
 
