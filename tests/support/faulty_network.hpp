@@ -192,7 +192,8 @@ class FaultyNetwork {
     node->to_coordinator.control = &node->control;
     nodes_[name] = node;
     all_nodes_.push_back(node);
-    after(between(2 * ms, 20 * ms), [this, node] {
+    // Sometimes so fast that the others are still busy with what its predecessor said.
+    after(between(0, 1) == 0 ? between(50, 500) : between(2 * ms, 20 * ms), [this, node] {
       Message listening;
       listening.header.mutable_listening()->set_address("simulated");
       node->control.edge.push(std::move(listening));
@@ -579,7 +580,7 @@ class FaultyNetwork {
 
   void kill(const NodePtr& node) {
     end_of(node);
-    after(between(1 * ms, 5 * ms),
+    after(between(0, 1) == 0 ? between(10, 100) : between(1 * ms, 5 * ms),
           [this, node] { replace(node->name, node->generation, "was killed"); });
   }
 
