@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 
 #include "nodes/experiment.hpp"
 #include "nodes/failure.hpp"
@@ -171,6 +172,12 @@ int check(const RunOptions& options) {
               (static_cast<double>(samples) * (image.pixels() + 1) +
                static_cast<double>(experiment.batch_bytes_max())) /
                   1e6);
+  const std::uint64_t kept_steps =
+      experiment.restarts_max == 0
+          ? 0
+          : std::min(experiment.checkpoint_interval > 0 ? experiment.checkpoint_interval
+                                                        : std::numeric_limits<std::uint64_t>::max(),
+                     train_steps_per_epoch_max(experiment));
   for (const LayerSpec& spec : experiment.layers) {
     std::uint64_t parameters = 0, state = 0;
     for (const auto& [name, values] : state_sizes(spec.params)) {
@@ -186,8 +193,11 @@ int check(const RunOptions& options) {
     const auto inputs = static_cast<std::uint64_t>(spec.params.inputs);
     const auto units = static_cast<std::uint64_t>(spec.params.units);
     const auto steps = static_cast<std::uint64_t>(experiment.steps_in_flight);
-    const std::uint64_t kept = spec.params.diverging == Diverging::stop ? 0 : state;
-    const std::uint64_t values = state + kept + inputs * units + 8 * steps * b * (inputs + units);
+    const std::uint64_t copy = spec.params.diverging == Diverging::stop ? 0 : state;
+    // And what it has sent since the last checkpoint.
+    const std::uint64_t sent = b * (units + (&spec == &experiment.layers.front() ? 0 : inputs));
+    const std::uint64_t values =
+        state + copy + inputs * units + 8 * steps * b * (inputs + units) + kept_steps * sent;
     std::printf("%-16s  %-8s  %-22s  %12llu  %7.1f MB\n", spec.name.c_str(), "layer",
                 (std::to_string(inputs) + " -> " + std::to_string(units)).c_str(),
                 static_cast<unsigned long long>(parameters),
