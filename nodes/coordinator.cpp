@@ -12,6 +12,8 @@
 namespace lateral {
 namespace {
 
+namespace fs = std::filesystem;
+
 double seconds_between(std::chrono::steady_clock::time_point a,
                        std::chrono::steady_clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
@@ -53,6 +55,14 @@ Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, Prog
                       " is for a layer that this network does not have");
   }
   last_step_number_ = plan.resumed ? plan.start.step : 0;
+}
+
+bool Coordinator::handle(const std::string& node, std::uint32_t generation, Message message,
+                         Outbox& out) {
+  if (generation != members_[node].generation) return false;
+  handle(node, std::move(message), out);
+  if (stop_wanted_) stop(out);
+  return true;
 }
 
 void Coordinator::handle(const std::string& node, Message message, Outbox& out) {
@@ -131,6 +141,7 @@ std::optional<std::uint32_t> Coordinator::replace(const std::string& node,
                                                   const std::string& reason) {
   const Member before = members_[node];
   if (!recoverable_ || before.restarts >= experiment_.restarts_max) return std::nullopt;
+  if (node == source_name && stop_sent_) return std::nullopt;
   Member& member = members_[node] = {};
   member.generation = before.generation + 1;
   member.restarts = before.restarts + 1;
@@ -203,10 +214,11 @@ std::vector<CheckpointTensor> Coordinator::state_of(const std::string& node) con
   if (node == source_name || node == readout_name) return state;
   const RunDirectory& directory = *plan_.directory;
   try {
-    Checkpoint checkpoint =
-        read_checkpoint(next_line_ ? directory.previous_checkpoint() : directory.checkpoint(),
-                        checkpoint_limits(experiment_), node);
-    LATERAL_CHECK(checkpoint.step == line_->done.step() && checkpoint.epoch == line_->done.epoch());
+    const fs::path path = next_line_ ? directory.previous_checkpoint() : directory.checkpoint();
+    Checkpoint checkpoint = read_checkpoint(path, checkpoint_limits(experiment_), node);
+    if (checkpoint.step != line_->done.step() || checkpoint.epoch != line_->done.epoch())
+      throw UserError(path.string() + ": is of step " + std::to_string(checkpoint.step) +
+                      ", expected " + std::to_string(line_->done.step()));
     return std::move(checkpoint.tensors);
   } catch (const UserError& damage) {
     throw NetworkError("node '" + node + "' cannot be replaced: " + damage.what());
@@ -298,6 +310,10 @@ void Coordinator::begin(Outbox& out) {
 }
 
 void Coordinator::stop(Outbox& out) {
+  stop_wanted_ = true;
+  const Member& source = members_[source_name];
+  if (stop_sent_ || !source.begun || source.said < source.reports) return;
+  stop_sent_ = true;
   Message message;
   message.header.mutable_stop();
   out.send(source_name, std::move(message));

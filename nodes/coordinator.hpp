@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -50,7 +49,9 @@ class Coordinator {
   Coordinator(const Experiment& experiment, const RunPlan& plan, Progress& progress,
               bool recoverable);
 
-  void handle(const std::string& node, Message message, Outbox& out);
+  /// `generation`: of the process that sent it. What one said that has been replaced is dropped;
+  /// the one in its place says it again. Returns whether the message counts.
+  bool handle(const std::string& node, std::uint32_t generation, Message message, Outbox& out);
   /// The node was lost for that reason: the generation of the process that is to take its place, or
   /// nothing if there is to be none.
   std::optional<std::uint32_t> replace(const std::string& node, const std::string& reason);
@@ -58,8 +59,10 @@ class Coordinator {
   std::string limit_reached(const std::string& node) const;
   /// Lets all nodes go.
   void dismiss(Outbox& out) const;
-  /// Tells the source to end the run after the batch at hand.
-  static void stop(Outbox& out);
+  /// Tells the source to end the run after the batch at hand, as soon as there is one that goes on
+  /// from where its predecessor was. Where a source was told and is lost, only it knew where it
+  /// stopped, and there is no other.
+  void stop(Outbox& out);
 
   bool has_begun() const { return began_.has_value(); }
   /// Once all have finished: writes summary.json (with a directory) and returns what is in it.
@@ -98,6 +101,7 @@ class Coordinator {
     Clock::time_point lost;
   };
 
+  void handle(const std::string& node, Message message, Outbox& out);
   std::vector<std::string> peers_of(const std::string& node) const;
   wire::Peer peer_as_seen_by(const std::string& node, const std::string& peer) const;
   bool all(bool Member::*flag) const;
@@ -139,6 +143,7 @@ class Coordinator {
   // replacement that has not caught up may still have before it: until it has, its peers must keep
   // what they sent since the line, or send it again from there if they are lost too.
   std::optional<Line> line_, next_line_;
+  bool stop_wanted_ = false, stop_sent_ = false;
   std::vector<Restart> restarts_;
   std::vector<Catching> catching_up_;
   std::map<std::string, wire::Finished> finished_;

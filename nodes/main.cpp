@@ -113,7 +113,9 @@ int conclude(const Outcome& outcome) {
     return static_cast<int>(outcome.code);
   }
   if (outcome.signal != 0 && !outcome.summary)
-    std::cerr << "lateral: stopped by a signal before there was anything to keep" << std::endl;
+    std::cerr << "lateral: stopped by a signal before all nodes had handed over their state; "
+                 "--resume goes on from the last checkpoint, if there is one"
+              << std::endl;
   if (!std::cout.flush()) throw UserError("standard output cannot be written");
   // The shell's convention for a program that a signal ended.
   return outcome.signal != 0 ? 128 + outcome.signal : 0;

@@ -147,7 +147,9 @@ awaitable<void> serve(Process& process, Router& router, Ports& control, Ports& n
     if (next.kind == Next::Kind::finished) break;
     std::function<void()> work;
     if (next.kind == Next::Kind::produce) {
-      work = [&process, &router, stop = orders.stop] { process.produce(stop, router); };
+      // A source that takes another's place is where that one was, first.
+      const bool stop = orders.stop && !network.says_again();
+      work = [&process, &router, stop] { process.produce(stop, router); };
     } else {
       Message message = co_await network.receive(next.peer);
       auto shared = std::make_shared<Message>(std::move(message));

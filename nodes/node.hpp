@@ -15,7 +15,7 @@ namespace lateral {
 
 inline constexpr std::chrono::milliseconds heartbeat_interval{100};
 /// Time for all links of a node to be made once the coordinator has told where its peers are.
-inline constexpr std::chrono::seconds connect_max{30};
+inline constexpr std::chrono::seconds connect_max{300};
 
 /// Largest body that a node takes from its coordinator, which it has authenticated: a matrix of the
 /// largest layer that an experiment can ask for.

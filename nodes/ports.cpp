@@ -1,6 +1,7 @@
 // Two coroutines a link, and the queues that they share with a process.
 #include "nodes/ports.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "nodes/failure.hpp"
@@ -40,6 +41,7 @@ void Ports::renew(const std::string& peer, Stream stream) {
   Port& port = *ports_.at(peer);
   port.edge = Edge(std::move(stream), params_.acknowledges);
   port.incoming.clear();
+  port.closed = port.closing_reported = port.had_link = false;
   port.incoming_changed.notify();
   changed_.notify();
 }
@@ -54,34 +56,33 @@ awaitable<void> Ports::run() {
 
 /// One link after the other, as long as there are any.
 awaitable<void> Ports::tend(Port& port) {
-  while (!port.closed) {
+  for (;;) {  // run() ends only from outside
     co_await next_link(port);
-    if (port.closed) break;
     std::string failure;
+    bool final = !params_.relinks;
     try {
       co_await carry(port);
     } catch (const system_error& error) {
       // A link that was closed here to make room for another ends like one that is cancelled with
       // all of run(); then the next wait throws.
       failure = describe(error);
+      // What a peer gets wrong it will get wrong again.
+      final = final || (error.code().category() == transport_category() && !port.dropping);
     }
     drop_link(port);
-    const bool replaced = port.next_link != nullptr;
-    ++port.relinks;
-    if (!params_.relinks || port.edge.cannot_resume() || (port.relinks >= relinks_max && !replaced))
-      close(port, failure);
     port.why_closed = failure;
+    if (final) close(port, failure);
     port.incoming_changed.notify();
     changed_.notify();
   }
-  for (;;) co_await port.incoming_changed.wait();  // run() ends only from outside
 }
 
 awaitable<void> Ports::next_link(Port& port) {
   const auto until = std::chrono::steady_clock::now() + relink_max;
-  while (!port.next_link && !port.closed) {
-    if (!params_.relinks || port.relinks == 0) {
-      co_await port.incoming_changed.wait();  // the first one is somebody else's to wait for
+  while (!port.next_link || port.closed) {
+    // The first one is somebody else's to wait for.
+    if (!params_.relinks || !port.had_link || port.closed) {
+      co_await port.incoming_changed.wait();
       continue;
     }
     try {
@@ -93,8 +94,8 @@ awaitable<void> Ports::next_link(Port& port) {
                       std::to_string(relink_max.count()) + " s");
     }
   }
-  if (port.closed) co_return;
   port.link = std::move(port.next_link);
+  port.had_link = true;
   port.edge.linked();
   port.dropping = false;
   changed_.notify();
@@ -235,6 +236,11 @@ awaitable<void> Ports::all_linked() {
     return false;
   };
   while (unlinked()) co_await changed_.wait();
+}
+
+bool Ports::says_again() const {
+  return std::any_of(ports_.begin(), ports_.end(),
+                     [](const auto& entry) { return entry.second->edge.says_again(); });
 }
 
 awaitable<void> Ports::all_unlinked() {

@@ -22,10 +22,9 @@ inline constexpr std::size_t incoming_spare = 2;
 /// Messages to one peer that may wait to be sent before the process is given its next one. A single
 /// handle() may add more (the probes of a step); they are its own memory, sent in order.
 inline constexpr std::size_t outgoing_max = 2;
-/// Time for a broken link to be made again before the peer is given up.
-inline constexpr std::chrono::seconds relink_max{30};
-/// Broken links of one peer until it is given up.
-inline constexpr int relinks_max = 100000;
+/// Time for a broken link to be made again before the peer is given up: also where the peer is
+/// replaced and has to load its data first. That a peer is gone the coordinator finds far earlier.
+inline constexpr std::chrono::seconds relink_max{300};
 struct PortsParams {
   std::size_t in_flight = 0;  ///< messages that a peer may send before the first of them is read
   bool relinks = false;       ///< a broken link may be made again; otherwise its port is closed
@@ -71,6 +70,8 @@ class Ports final : public Outbox {
   awaitable<void> sent_down_to(std::size_t waiting);
   /// Returns when all peers are linked.
   awaitable<void> all_linked();
+  /// What is sent now to some peer has come there already, from a predecessor.
+  bool says_again() const;
   /// Returns when no peer is.
   awaitable<void> all_unlinked();
   /// Returns when this peer has no link and may get one.
@@ -115,7 +116,7 @@ class Ports final : public Outbox {
     Changed incoming_changed, outgoing_changed;
     bool dropping = false;  // nothing that the link still brings counts
     std::size_t sending = 0;
-    int relinks = 0;
+    bool had_link = false;
     bool closed = false;
     bool closing_reported = false;
     std::string why_closed;

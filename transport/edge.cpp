@@ -1,6 +1,8 @@
 // What an edge says of itself, and what it makes of what it hears.
 #include "transport/edge.hpp"
 
+#include <utility>
+
 #include "transport/error.hpp"
 
 namespace lateral {
@@ -8,10 +10,11 @@ namespace lateral {
 void Edge::linked() {
   resumed_ = false;
   resume_due_ = true;
+  aside_.reset();
 }
 
 void Edge::push_aside(Message message) {
-  aside_.push_back(std::move(message));
+  aside_ = std::move(message);
   // What has come since is acknowledged along with it.
   acknowledge_due_ = acknowledges_ && stream_.received() > acknowledged_;
 }
@@ -30,11 +33,7 @@ std::optional<Message> Edge::next() {
     message.header.mutable_acknowledge()->set_received(acknowledged_);
     return message;
   }
-  if (!aside_.empty()) {
-    message = std::move(aside_.front());
-    aside_.pop_front();
-    return message;
-  }
+  if (aside_) return std::exchange(aside_, std::nullopt);
   if (resumed_ && stream_.waiting() > 0) return stream_.next();
   return std::nullopt;
 }
@@ -58,9 +57,7 @@ std::optional<Message> Edge::take(Message message) {
     return std::nullopt;
   }
   if (header.has_resume()) {
-    cannot_resume_ = true;
     stream_.resume(header.resume().received());
-    cannot_resume_ = false;
     resumed_ = true;
     return std::nullopt;
   }

@@ -1,7 +1,6 @@
 // Edge: one node's end of all that passes between it and a peer, over one link after another.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,15 +30,16 @@ class Edge {
 
   /// To be sent once all before it has been.
   void push(Message message) { stream_.push(std::move(message)); }
-  /// To be sent once, on the link that there is, ahead of what waits; not numbered, and not kept.
+  /// To be sent once, on the link that there is, ahead of what waits; not numbered, and not kept:
+  /// the newest takes the place of one that still waits.
   void push_aside(Message message);
   /// What the link is to be given next, if there is anything.
   std::optional<Message> next();
   /// Messages pushed that no link has been given yet.
   std::size_t waiting() const { return stream_.waiting(); }
+  bool says_again() const { return stream_.says_again(); }
   /// Remembers by this name how much has been pushed so far.
   void mark(const std::string& name) { marks_[name] = stream_.sent(); }
-  void refill_by(Refill refill) { stream_.refill_by(std::move(refill)); }
   /// What was pushed before that mark need not be kept.
   void forget_before(const std::string& name);
 
@@ -49,19 +49,16 @@ class Edge {
   }
   /// A message from the link: given back if it is the peer's next one, dropped if it has come
   /// before, obeyed if it is about the link. Throws TransportError::unexpected_message, or
-  /// out_of_sequence if one is missing before it or if the peer lacks one that is not kept;
-  /// cannot_resume() tells the latter, which no other link mends.
+  /// out_of_sequence if one is missing before it or if the peer lacks one that is not kept.
   std::optional<Message> take(Message message);
-  bool cannot_resume() const { return cannot_resume_; }
   const wire::Heartbeat& heartbeat() const { return heartbeat_; }
 
  private:
   Stream stream_;
   bool acknowledges_;
-  std::deque<Message> aside_;
+  std::optional<Message> aside_;
   bool resume_due_ = false;  // to be said
   bool resumed_ = false;
-  bool cannot_resume_ = false;
   bool acknowledge_due_ = false;
   std::uint64_t acknowledged_ = 0;
   std::size_t unacknowledged_bytes_ = 0;

@@ -83,6 +83,12 @@ Socket without_delay(Tcp::socket socket) {
   // Nor until a timeout that has doubled again and again is over, when a link comes back.
   const int on = 1;
   ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
+  // A peer that only listens notices a dead connection too, after about 20 s.
+  const int idle_seconds = 10, interval_seconds = 3, probes = 3;
+  ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(int));
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof(int));
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(int));
   return Socket{not_inherited(std::move(socket))};
 }
 
@@ -132,7 +138,9 @@ Listener::Listener(const asio::any_io_executor& executor, const std::string& add
   }
 }
 
-Listener::~Listener() { forget_path(); }
+Listener::~Listener() {
+  if (const auto path = unix_path(address_)) ::unlink(path->c_str());
+}
 
 awaitable<Socket> Listener::accept() {
   if (auto* local = std::get_if<Unix::acceptor>(&acceptor_)) {
@@ -141,12 +149,6 @@ awaitable<Socket> Listener::accept() {
   }
   Tcp::socket socket = co_await std::get<Tcp::acceptor>(acceptor_).async_accept(use_awaitable);
   co_return without_delay(std::move(socket));
-}
-
-void Listener::forget_path() {
-  const auto path = unix_path(address_);
-  if (path && !path_forgotten_) ::unlink(path->c_str());
-  path_forgotten_ = true;
 }
 
 }  // namespace lateral

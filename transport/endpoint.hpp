@@ -22,7 +22,7 @@ void check_user(const Socket& socket, const std::string& peer);
 /// The host at the other end; "this machine" over a Unix socket.  Throws as leaves_machine().
 std::string host_of(const Socket& socket);
 
-/// A listening socket. A Unix socket's file is removed with it, or earlier by forget_path().
+/// A listening socket. A Unix socket's file is removed with it.
 class Listener {
  public:
   /// `address` as above; tcp port 0 takes a free one. A host must be one that others can dial, not
@@ -34,13 +34,10 @@ class Listener {
   /// Where others can dial, with the port that was taken.
   const std::string& address() const { return address_; }
   awaitable<Socket> accept();
-  /// Removes the file of a Unix socket: nobody new can dial it.
-  void forget_path();
 
  private:
   std::variant<asio::local::stream_protocol::acceptor, asio::ip::tcp::acceptor> acceptor_;
   std::string address_;
-  bool path_forgotten_ = false;
 };
 
 }  // namespace lateral

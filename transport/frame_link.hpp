@@ -12,7 +12,7 @@
 namespace lateral {
 
 /// A large body is read in pieces of this size, so that one can see it coming in.
-inline constexpr std::size_t read_bytes_max = std::size_t{4} << 20;
+inline constexpr std::size_t read_bytes_max = std::size_t{1} << 18;
 
 /// Starts with handshake_limits.
 template <class Stream>

@@ -1,6 +1,7 @@
 // Numbers, what is kept, and what is taken.
 #include "transport/stream.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "transport/error.hpp"
@@ -42,7 +43,8 @@ void Stream::resume(std::uint64_t received) {
 }
 
 void Stream::forget(std::uint64_t through) {
-  while (!kept_.empty() && forgotten_ < through) drop_first();
+  // Not what waits to be handed out, whatever a peer claims to have.
+  while (!kept_.empty() && forgotten_ < std::min(through, handed_)) drop_first();
 }
 
 void Stream::drop_body(Message& kept) {

@@ -47,6 +47,8 @@ class Stream {
   /// Throws TransportError::out_of_sequence if one is missing before it.
   bool accept(std::uint64_t sequence);
 
+  /// What is pushed now has come already, from a predecessor.
+  bool says_again() const { return handed_ > sent_; }
   std::uint64_t sent() const { return sent_; }
   std::uint64_t received() const { return received_; }
   std::size_t kept_bytes() const { return kept_bytes_; }

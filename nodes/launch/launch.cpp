@@ -34,18 +34,13 @@ struct Watch {
         child_signals{executor, SIGCHLD},
         changed{executor} {}
 
-  /// Of the node's process of this generation. Who is only lost may be replaced.
-  void blame(Evidence item, std::uint32_t of) {
-    if (of != generation[item.node]) return;
+  /// Who is only lost may be replaced.
+  void blame(Evidence item) {
     if (item.code == ExitCode::network)
       lost.push_back(std::move(item));
     else
       evidence.push_back(std::move(item));
     changed.notify();
-  }
-  void blame(Evidence item) {
-    const std::uint32_t of = generation[item.node];
-    blame(std::move(item), of);
   }
 
   Coordinator& coordinator;  // handles messages on another thread: only converse() may ask it
@@ -65,13 +60,14 @@ struct Watch {
 
 // ---- What is watched. Each of these runs until it is cancelled, unless it says otherwise.
 
-awaitable<void> watch_signals(Watch& watch, Ports& ports) {
+awaitable<void> watch_signals(Watch& watch, Ports& ports, asio::thread_pool& pool) {
   for (;;) {
     const int signal = co_await watch.signals.async_wait(use_awaitable);
     const bool first = watch.signal == 0;
     watch.signal = signal;
+    std::function<void()> stop = [&] { watch.coordinator.stop(ports); };
     if (first && watch.begun)
-      Coordinator::stop(ports);
+      co_await compute_on(pool, std::move(stop));
     else
       watch.give_up = true;
     watch.changed.notify();
@@ -147,10 +143,8 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
     Evidence item = std::move(watch.lost.front());
     watch.lost.pop_front();
     std::optional<std::uint32_t> generation;
-    // Where a source was told to stop, only it knows; the run can be resumed.
-    const bool may_be = start && !(watch.signal != 0 && item.node == source_name);
     std::function<void()> decide = [&] {
-      if (may_be) generation = watch.coordinator.replace(item.node, item.detail);
+      if (start) generation = watch.coordinator.replace(item.node, item.detail);
       if (!generation) item.detail += watch.coordinator.limit_reached(item.node);
     };
     co_await compute_on(pool, std::move(decide));
@@ -213,14 +207,16 @@ awaitable<void> converse(Watch& watch, Ports& ports, std::size_t n_nodes, asio::
     // Results are written on another thread: a slow disk must not make nodes look silent.
     const bool is_last = message->header.has_finished();
     auto shared = std::make_shared<Message>(std::move(*message));
-    std::function<void()> work = [&coordinator, &ports, node, shared] {
-      coordinator.handle(node, std::move(*shared), ports);
+    bool counts = false;
+    std::function<void()> work = [&counts, &coordinator, &ports, node, shared,
+                                  generation = watch.generation[node]] {
+      counts = coordinator.handle(node, generation, std::move(*shared), ports);
     };
     watch.busy = true;
     co_await compute_on(pool, std::move(work));
     watch.busy = false;
     watch.begun = watch.begun || coordinator.has_begun();
-    if (is_last) watch.finished.insert(node);
+    if (is_last && counts) watch.finished.insert(node);
   }
   coordinator.dismiss(ports);
   try {
@@ -255,7 +251,7 @@ awaitable<void> run_linked(Watch& watch, Ports& ports, const std::vector<NodeSpe
   tasks.push_back(converse(watch, ports, nodes.size(), pool));
   tasks.push_back(decide(watch, ports));
   tasks.push_back(replace_lost(watch, ports, pool, start));
-  tasks.push_back(watch_signals(watch, ports));
+  tasks.push_back(watch_signals(watch, ports, pool));
   tasks.push_back(give_up_when_stopping_takes_too_long(watch));
   if (children != nullptr) {
     tasks.push_back(watch_children(watch, *children));

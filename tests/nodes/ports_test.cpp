@@ -105,6 +105,36 @@ TEST_CASE("a link that breaks is the end of a port that does not relink, and its
   CHECK(got == std::vector<std::uint64_t>{1});
 }
 
+TEST_CASE("a peer that is renewed is linked again, also after its port was closed") {
+  asio::io_context io{1};
+  Ports a{io.get_executor(), {.relinks = true}};
+  Ports b{io.get_executor(), {.relinks = true}};
+  a.add("b", Stream(true));
+  b.add("a", Stream(true));
+  std::vector<std::uint64_t> got;
+  const auto test = [&]() -> awaitable<void> {
+    co_await relink(a, b);
+    for (int i = 0; i < 20; ++i) co_await asio::post(use_awaitable);
+    a.close("b", "for the test");
+    for (int i = 0; i < 20; ++i) co_await asio::post(use_awaitable);
+    CHECK(a.closed("b"));
+    a.renew("b", Stream(true));
+    b.renew("a", Stream(true));
+    co_await relink(a, b);
+    a.send("b", numbered(7));
+    co_await receive_many(b, "a", 1, got);
+  };
+  const auto all = [&]() -> awaitable<void> {
+    std::vector<awaitable<void>> tasks;
+    tasks.push_back(test());
+    tasks.push_back(a.run());
+    tasks.push_back(b.run());
+    co_await run_until_first_ends(std::move(tasks));
+  };
+  run(io, all());
+  CHECK(got == std::vector<std::uint64_t>{7});
+}
+
 TEST_CASE("a message to a port that is gone by its turn is dropped, and touches nothing") {
   asio::io_context io;
   for (int i = 0; i < 200; ++i) {

@@ -118,7 +118,8 @@ class FaultyNetwork {
     std::map<std::string, wire::Peer> peers;
     wire::Assignment assignment;
     std::uint32_t tensors_left = 0;
-    bool connect = false, ready = false, begin = false, busy = false, finished = false;
+    bool connect = false, ready = false, begin = false, stop = false, busy = false,
+         finished = false;
     std::unique_ptr<Process> process;
     struct ToCoordinator final : Outbox {
       End* control = nullptr;
@@ -222,7 +223,10 @@ class FaultyNetwork {
   void replace(const std::string& name, std::uint32_t generation, const std::string& reason) {
     if (!coordinator_ || !nodes_.contains(name) || nodes_[name]->generation != generation) return;
     const std::optional<std::uint32_t> next = coordinator_->replace(name, reason);
-    if (!next) throw std::logic_error("a node was not replaced");
+    if (!next) {  // a source that was told to stop: the run ends, and is resumed
+      if (name != source_name) throw std::logic_error("a node was not replaced");
+      return crash();
+    }
     const NodePtr old = nodes_[name];
     if (old->alive && between(0, 1) == 0)
       end_of(old);
@@ -387,14 +391,16 @@ class FaultyNetwork {
       Message message = std::move(end.incoming.front());
       end.incoming.pop_front();
       const bool finished = message.header.has_finished();
-      coordinator_->handle(name, std::move(message), desk_);
-      if (finished) finished_.insert(name);
+      const bool counts =
+          coordinator_->handle(name, nodes_.at(name)->generation, std::move(message), desk_);
+      if (finished && counts) finished_.insert(name);
       pump_desk();
       after(between(20, 200), [this] { converse(); });
       break;
     }
     if (finished_.size() < desk_.ends.size() || over_) return;
     coordinator_->flush();
+    if (!coordinator_->conclude({}).complete) return crash();  // it was told to stop: go on
     run_.summary = coordinator_->conclude({});
     std::ifstream probes{folder_ / "probes.csv"};
     run_.probes.assign(std::istreambuf_iterator<char>{probes}, {});
@@ -433,6 +439,8 @@ class FaultyNetwork {
       for (const auto& [name, peer] : std::map(node->peers)) dial(node, name);
     } else if (header.has_begin()) {
       node->begin = true;
+    } else if (header.has_stop()) {
+      node->stop = true;
     } else if (header.has_durable()) {
       for (auto& [peer, end] : node->ends) end.edge.forget_before(snapshot_name(header.durable()));
     } else if (header.has_replaced()) {
@@ -464,8 +472,9 @@ class FaultyNetwork {
     for (const wire::Peer& peer : node->assignment.peers()) {
       const wire::Count& before = counts[peer.name()];
       End& end = node->ends[peer.name()];
-      end.edge = Edge(Stream(true, before.sent(), before.received()));
-      end.edge.refill_by(node->process->refill());
+      Stream stream(true, before.sent(), before.received());
+      stream.refill_by(node->process->refill());
+      end.edge = Edge(std::move(stream));
       end.incoming_max = incoming_spare_ + experiment_.messages_in_flight();
       node->peers[peer.name()] = peer;
     }
@@ -517,7 +526,10 @@ class FaultyNetwork {
     after(between(50, 500) * node->slowness, [this, node, next, message] {
       when_awake(node, [this, node, next, message] {
         if (next.kind == Next::Kind::produce) {
-          node->process->produce(false, *node->router);
+          const bool says_again =
+              std::any_of(node->ends.begin(), node->ends.end(),
+                          [](const auto& entry) { return entry.second.edge.says_again(); });
+          node->process->produce(node->stop && !says_again, *node->router);
         } else {
           node->router->took_from(next.peer);
           node->process->handle(next.peer, std::move(*message), *node->router);
@@ -565,9 +577,15 @@ class FaultyNetwork {
     } else if (kind < 94) {
       ++run_.faults["slow node"];
       random_node()->slowness = 100;
-    } else if (kind < 97) {
+    } else if (kind < 96) {
       ++run_.faults["lost syncs"];
       disk_.lose_syncs(2);
+    } else if (kind < 98 && experiment_.steps_in_flight == 1) {
+      // (With steps in flight a stop within an epoch changes bits.)
+      if (!coordinator_->has_begun()) return;
+      ++run_.faults["stop"];
+      coordinator_->stop(desk_);
+      pump_desk();
     } else {
       ++run_.faults["crash"];
       crash();

@@ -133,5 +133,15 @@ TEST_CASE("beyond kept_bytes_max the oldest go, and with them the chance to begi
   CHECK(take_all(waiting) == Steps{1, 2, 3, 4, 5, 6});
 }
 
+TEST_CASE("what waits to be handed out is not forgotten, whatever a peer claims to have") {
+  Stream stream{true};
+  for (int i = 0; i < 3; ++i) stream.push(Message());
+  CHECK(stream.next().header.sequence() == 1);
+  stream.forget(1000000);
+  CHECK(stream.waiting() == 2);
+  CHECK(stream.next().header.sequence() == 2);
+  CHECK(stream.next().header.sequence() == 3);
+}
+
 }  // namespace
 }  // namespace lateral
