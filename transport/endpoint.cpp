@@ -54,11 +54,17 @@ std::variant<Unix::acceptor, Tcp::acceptor> open_acceptor(const asio::any_io_exe
   if (const auto path = unix_path(address))
     return not_inherited(Unix::acceptor{executor, Unix::endpoint{*path}});
   const Tcp::endpoint endpoint = tcp_endpoint(address);
-  if (endpoint.address().is_unspecified())
+  if (endpoint.address().is_unspecified() || endpoint.address().is_multicast())
     throw_transport(
         TransportError::bad_address,
         "'" + address + "' is no address that peers can dial, expected one of this machine's own");
-  return not_inherited(Tcp::acceptor{executor, endpoint});
+  try {
+    return not_inherited(Tcp::acceptor{executor, endpoint});
+  } catch (const system_error& failure) {
+    if (failure.code() != boost::system::errc::address_not_available) throw;
+    throw_transport(TransportError::bad_address,
+                    "'" + address + "' is not of this machine, expected one of its own addresses");
+  }
 }
 
 /// One end of a TCP connection; IPv4 in its own notation also where IPv6 carries it.
