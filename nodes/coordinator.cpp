@@ -93,9 +93,9 @@ void Coordinator::handle(const std::string& node, Message message, Outbox& out) 
       if (recording_) write([&] { recording_->append(node, message); });
       return;
     case wire::Header::kTensor:
-      return on_tensor(node, std::move(message));
-    case wire::Header::kSnapshotDone:
-      return on_snapshot_done(node, header.snapshot_done(), out);
+      return on_tensor(node, std::move(message), out);
+    case wire::Header::kSnapshotPart:
+      return on_snapshot_part(node, header.snapshot_part(), out);
     case wire::Header::kFinished:
       finished_[node] = header.finished();
       return;
@@ -151,7 +151,7 @@ std::optional<std::uint32_t> Coordinator::replace(const std::string& node,
   catching_up_.push_back({restarts_.size(), node, Clock::now()});
   restarts_.push_back({node, member.generation, last_step_number_, reason, std::nullopt});
   progress_.note("node '" + node + "' " + reason + "; it is replaced" +
-                 (line_ ? " from step " + std::to_string(line_->done.step()) : ""));
+                 (line_ ? " from step " + std::to_string(line_->snapshot.step()) : ""));
   progress_.replaced(restarts_.size());
   return member.generation;
 }
@@ -216,9 +216,9 @@ std::vector<CheckpointTensor> Coordinator::state_of(const std::string& node) con
   try {
     const fs::path path = next_line_ ? directory.previous_checkpoint() : directory.checkpoint();
     Checkpoint checkpoint = read_checkpoint(path, checkpoint_limits(experiment_), node);
-    if (checkpoint.step != line_->done.step() || checkpoint.epoch != line_->done.epoch())
+    if (checkpoint.step != line_->snapshot.step() || checkpoint.epoch != line_->snapshot.epoch())
       throw UserError(path.string() + ": is of step " + std::to_string(checkpoint.step) +
-                      ", expected " + std::to_string(line_->done.step()));
+                      ", expected " + std::to_string(line_->snapshot.step()));
     return std::move(checkpoint.tensors);
   } catch (const UserError& damage) {
     throw NetworkError("node '" + node + "' cannot be replaced: " + damage.what());
@@ -236,10 +236,10 @@ void Coordinator::assign(const std::string& node, Outbox& out) {
     *assignment.add_peers() = peer_as_seen_by(node, peer);
   assignment.set_tensors(static_cast<std::uint32_t>(state.size()));
   if (line_) {
-    const wire::SnapshotDone& part = line_->parts.at(node);
-    assignment.set_first_step(part.step());
-    assignment.set_first_epoch(part.epoch());
-    assignment.set_ended(part.final());
+    const wire::SnapshotPart& part = line_->parts.at(node);
+    assignment.set_first_step(part.snapshot().step());
+    assignment.set_first_epoch(part.snapshot().epoch());
+    assignment.set_ended(part.snapshot().final());
     assignment.set_after_snapshot(true);
     *assignment.mutable_train() = part.train();
     *assignment.mutable_counts() = part.counts();
@@ -357,24 +357,33 @@ void Coordinator::on_epoch_result(const wire::EpochResult& result) {
   epoch_began_ = last_step_ = Clock::now();
 }
 
-void Coordinator::on_tensor(const std::string& node, Message message) {
-  CheckpointTensor tensor;
-  tensor.layer = node;
-  tensor.name = message.header.tensor().name();
-  tensor.shape.assign(message.header.shape().begin(), message.header.shape().end());
-  tensor.values = std::move(message.body);
-  open_[node].push_back(std::move(tensor));
-}
-
-void Coordinator::on_snapshot_done(const std::string& node, const wire::SnapshotDone& done,
+void Coordinator::on_snapshot_part(const std::string& node, const wire::SnapshotPart& part,
                                    Outbox& out) {
-  parts_[node].push_back({std::move(open_[node]), done, members_[node].reports});
-  open_[node].clear();
+  parts_[node].push_back({part, members_[node].reports, {}});
   write_snapshots(out);
 }
 
+void Coordinator::on_tensor(const std::string& node, Message message, Outbox& out) {
+  const wire::Tensor& fields = message.header.tensor();
+  for (Part& part : parts_[node]) {
+    if (snapshot_name(part.said.snapshot()) != snapshot_name(fields.snapshot())) continue;
+    // A node that was lost may have sent some of what the one in its place sends.
+    for (const CheckpointTensor& have : part.tensors)
+      if (have.name == fields.name()) return;
+    CheckpointTensor tensor;
+    tensor.layer = node;
+    tensor.name = fields.name();
+    tensor.shape.assign(message.header.shape().begin(), message.header.shape().end());
+    tensor.values = std::move(message.body);
+    part.tensors.push_back(std::move(tensor));
+    return write_snapshots(out);
+  }
+}
+
 void Coordinator::write_snapshots(Outbox& out) {
-  const auto is_there = [](const auto& queue) { return !queue.second.empty(); };
+  const auto is_there = [](const auto& queue) {
+    return !queue.second.empty() && queue.second.front().complete();
+  };
   // One at a time: the file of the line is not to be overwritten.
   while (!next_line_ && parts_.size() == nodes_.size() &&
          std::all_of(parts_.begin(), parts_.end(), is_there)) {
@@ -388,21 +397,22 @@ void Coordinator::write_snapshots(Outbox& out) {
 }
 
 void Coordinator::write_snapshot(std::map<std::string, Part> parts, Outbox& out) {
-  const wire::SnapshotDone done = parts.at(readout_name).done;
+  const wire::SnapshotPart& of_readout = parts.at(readout_name).said;
+  const wire::Snapshot& snapshot = of_readout.snapshot();
   Checkpoint checkpoint;
   checkpoint.experiment = experiment_.text;
-  checkpoint.step = done.step();
-  checkpoint.epoch = done.epoch();
-  checkpoint.train = done.train();
+  checkpoint.step = snapshot.step();
+  checkpoint.epoch = snapshot.epoch();
+  checkpoint.train = of_readout.train();
   checkpoint.wall_seconds = wall_seconds();
   for (const LayerSpec& layer : experiment_.layers) {
     Part& part = parts.at(layer.name);
-    LATERAL_CHECK(part.done.step() == done.step());
+    LATERAL_CHECK(part.said.snapshot().step() == snapshot.step());
     for (CheckpointTensor& tensor : part.tensors) checkpoint.tensors.push_back(std::move(tensor));
   }
-  snapshot_step_ = done.step();
-  if (done.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
-  if (probes_) write([&] { probes_->flush(done.step()); });
+  snapshot_step_ = snapshot.step();
+  if (snapshot.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
+  if (probes_) write([&] { probes_->flush(snapshot.step()); });
   if (!plan_.directory) return;
   const bool written = write([&] {
     write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
@@ -416,9 +426,9 @@ void Coordinator::write_snapshot(std::map<std::string, Part> parts, Outbox& out)
 
 Coordinator::Line Coordinator::line_of(const std::map<std::string, Part>& parts) {
   Line line;
-  line.done = parts.at(readout_name).done;
+  line.snapshot = parts.at(readout_name).said.snapshot();
   for (const auto& [node, part] : parts) {
-    line.parts[node] = part.done;
+    line.parts[node] = part.said;
     line.reports[node] = part.reports;
   }
   return line;
@@ -444,9 +454,7 @@ void Coordinator::draw_line(Outbox& out) {
   for (auto& [node, member] : members_) member.restarts = 0;
   for (const NodeSpec& spec : nodes_) {
     Message durable;
-    durable.header.mutable_durable()->set_step(line_->done.step());
-    durable.header.mutable_durable()->set_epoch(line_->done.epoch());
-    durable.header.mutable_durable()->set_final(line_->done.final());
+    *durable.header.mutable_durable()->mutable_snapshot() = line_->snapshot;
     out.send(spec.name, std::move(durable));
   }
   write_snapshots(out);

@@ -84,14 +84,15 @@ class Coordinator {
   };
   /// One node's part of a snapshot.
   struct Part {
-    std::vector<CheckpointTensor> tensors;
-    wire::SnapshotDone done;
+    wire::SnapshotPart said;
     std::uint64_t reports = 0;  // up to and with it
+    std::vector<CheckpointTensor> tensors;
+    bool complete() const { return tensors.size() == said.tensors(); }
   };
   /// A snapshot on disk, from which nodes can begin again.
   struct Line {
-    wire::SnapshotDone done;  // as the readout has it
-    std::map<std::string, wire::SnapshotDone> parts;
+    wire::Snapshot snapshot;
+    std::map<std::string, wire::SnapshotPart> parts;
     std::map<std::string, std::uint64_t> reports;
   };
   /// A replacement that has not caught up.
@@ -120,8 +121,8 @@ class Coordinator {
   /// Not a number where targets are vectors.
   double accuracy(const wire::Sums& sums) const;
   void on_epoch_result(const wire::EpochResult& result);
-  void on_tensor(const std::string& node, Message message);
-  void on_snapshot_done(const std::string& node, const wire::SnapshotDone& done, Outbox& out);
+  void on_snapshot_part(const std::string& node, const wire::SnapshotPart& part, Outbox& out);
+  void on_tensor(const std::string& node, Message message, Outbox& out);
   void write_snapshot(std::map<std::string, Part> parts, Outbox& out);
   void write_snapshots(Outbox& out);
   static Line line_of(const std::map<std::string, Part>& parts);
@@ -154,8 +155,7 @@ class Coordinator {
   std::optional<RecordingFile> recording_;
   std::vector<MetricsRow> rows_;  // without a directory
   // Every node reports the same snapshots in the same order, but one may be ahead of another.
-  std::map<std::string, std::vector<CheckpointTensor>> open_;  // of parts still coming in
-  std::map<std::string, std::deque<Part>> parts_;              // complete, of every node
+  std::map<std::string, std::deque<Part>> parts_;
   std::uint64_t snapshot_step_ = 0;
   std::string state_sha256_;
 

@@ -53,7 +53,6 @@ Next LayerProcess::next() const {
     case Awaiting::true_error:
       return {Next::Kind::receive, downstream_};
     case Awaiting::own_work:
-    case Awaiting::snapshot:
       return {Next::Kind::produce, {}};
     case Awaiting::nothing:
       break;
@@ -91,7 +90,6 @@ void LayerProcess::handle(const std::string& peer, Message message, Outbox& out)
         return on_true_error(peer, message, out);
       break;
     case Awaiting::own_work:
-    case Awaiting::snapshot:
     case Awaiting::nothing:
       break;
   }
@@ -115,13 +113,15 @@ void LayerProcess::on_upstream(const std::string& peer, Message message, Outbox&
   if (!in_flight_.empty() ||
       (!header.has_epoch_end() && !header.has_snapshot() && !header.has_end()))
     throw_unexpected(peer);
-  if (header.has_snapshot()) {
-    snapshot_ = header.snapshot();
-    awaiting_ = Awaiting::snapshot;
-  }
+  const bool is_snapshot = header.has_snapshot();
+  const wire::Snapshot snapshot = header.snapshot();
   if (header.has_end()) awaiting_ = Awaiting::nothing;
   // The readout has them from the source.
   if (downstream_ != readout_name) out.send(downstream_, std::move(message));
+  if (!is_snapshot) return;
+  std::size_t tensors = 0;
+  layer_.visit_state([&](const TensorView&) { ++tensors; });
+  out.send(coordinator_name, snapshot_part(snapshot, tensors));
 }
 
 void LayerProcess::on_activity(const std::string& peer, const Message& message, Outbox& out) {
@@ -308,13 +308,6 @@ void LayerProcess::send_back(Message message, Outbox& out) {
 }
 
 void LayerProcess::produce(bool, Outbox& out) {
-  if (awaiting_ == Awaiting::snapshot)
-    send_next_tensor(out);
-  else
-    learn(out);
-}
-
-void LayerProcess::learn(Outbox& out) {
   const bool probed = experiment_.probes(at_.step);
   if (probed)
     for (const auto& [probe, value] : layer_.measures()) send_probe(probe, value, out);
@@ -350,27 +343,27 @@ void LayerProcess::send_report(Outbox& out) const {
   }
 }
 
-void LayerProcess::send_next_tensor(Outbox& out) {
-  std::size_t position = 0;
+Message LayerProcess::tensor(std::size_t position) {
+  Message message;
+  std::size_t at = 0;
   layer_.visit_state([&](const TensorView& tensor) {
-    if (position++ != tensors_sent_) return;
+    if (at++ != position) return;
     const Eigen::Map<const Matrix> values(tensor.data, tensor.rows, tensor.cols);
     if (!all_finite(values))
-      throw NumericsError(name_ + ": " + tensor.name + " is not finite after step " +
-                          std::to_string(snapshot_.step()) + ": the network has diverged");
-    Message message;
+      throw NumericsError(name_ + ": " + tensor.name +
+                          " is not finite in a snapshot: the network has diverged");
     message.header.mutable_tensor()->set_name(tensor.name);
     message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
     if (!tensor.is_vector) message.header.add_shape(static_cast<std::uint32_t>(tensor.cols));
     message.body = Block(static_cast<std::size_t>(values.size()));
     // Row-major outside, as HDF5, NumPy and PyTorch have it.
     Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
-    out.send(coordinator_name, std::move(message));
   });
-  if (++tensors_sent_ < position) return;
-  out.send(coordinator_name, snapshot_done(snapshot_));
-  tensors_sent_ = 0;
-  awaiting_ = Awaiting::activity;
+  return message;
+}
+
+bool LayerProcess::state_rests() const {
+  return experiment_.steps_in_flight == 1 && !layer_.params().decorrelator.warm_start;
 }
 
 void LayerProcess::restore(const std::string& name, Message message) {

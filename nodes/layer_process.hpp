@@ -33,10 +33,13 @@ class LayerProcess final : public Process {
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
-  /// Learns, or hands over the next tensor of a snapshot.
+  /// Learns.
   void produce(bool stop, Outbox& out) override;
   void restore(const std::string& name, Message tensor) override;
   void restored() override { layer_.state_loaded(); }
+  /// Throws NumericsError if it is not finite.
+  Message tensor(std::size_t position) override;
+  bool state_rests() const override;
 
  private:
   enum class Awaiting {
@@ -46,7 +49,6 @@ class LayerProcess final : public Process {
     fisher_error,
     true_error,
     own_work,
-    snapshot,
     nothing
   };
   struct Step {
@@ -75,11 +77,8 @@ class LayerProcess final : public Process {
   /// Chooses what comes next in the step.
   void after_fisher_error();
   void on_true_error(const std::string& peer, const Message& message, Outbox& out);
-  void learn(Outbox& out);
   void send_report(Outbox& out) const;
   [[noreturn]] void throw_unexpected(const std::string& peer) const;
-  /// One at a time, so that no more than that is held twice.
-  void send_next_tensor(Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out) const;
   /// What is not finite ends the run, with the quantity and the step that made it.
   void check_finite() const;
@@ -102,8 +101,6 @@ class LayerProcess final : public Process {
   int perturbations_ = 0;       // of the piece at hand that have come
   bool draining_ = false;       // no step is taken in until those in flight are learned
   std::vector<Message> late_;   // errors that lockstep keeps back
-  wire::Snapshot snapshot_;     // being handed over
-  std::size_t tensors_sent_ = 0;
 };
 
 }  // namespace lateral

@@ -9,6 +9,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstdlib>
+#include <deque>
 #include <thread>
 
 #include "nodes/layer_process.hpp"
@@ -100,6 +101,54 @@ class Desk {
   std::optional<Clock::time_point> began_;  // the work at hand
 };
 
+/// The tensors of snapshots, on their way to the coordinator beside the node's work: each when the
+/// one before has left, so that no more than one is held twice.
+class HandOver {
+ public:
+  HandOver(Process& process, Ports& control, const asio::any_io_executor& executor)
+      : process_{process}, control_{control}, changed_{executor} {}
+
+  /// From where the process works: the marker of a snapshot passes.
+  void announce(const wire::SnapshotPart& part) { announced_.push_back(part); }
+  /// Before the process works again.
+  void begin_announced() {
+    if (announced_.empty()) return;
+    due_.insert(due_.end(), announced_.begin(), announced_.end());
+    announced_.clear();
+    changed_.notify();
+  }
+  awaitable<void> done() {
+    while (!due_.empty()) co_await changed_.wait();
+  }
+  /// Never ends by itself.
+  awaitable<void> run(asio::thread_pool& pool) {
+    for (;;) {
+      while (due_.empty()) co_await changed_.wait();
+      const wire::SnapshotPart part = due_.front();
+      for (std::size_t i = 0; i < part.tensors(); ++i) {
+        std::function<void()> send = [this, &part, i] { send_tensor(part, i); };
+        co_await compute_on(pool, std::move(send));
+        co_await control_.sent_down_to(0);
+      }
+      due_.pop_front();
+      changed_.notify();
+    }
+  }
+
+ private:
+  void send_tensor(const wire::SnapshotPart& part, std::size_t position) {
+    Message message = process_.tensor(position);
+    *message.header.mutable_tensor()->mutable_snapshot() = part.snapshot();
+    control_.send(coordinator_name, std::move(message));
+  }
+
+  Process& process_;
+  Ports& control_;
+  std::vector<wire::SnapshotPart> announced_;
+  std::deque<wire::SnapshotPart> due_;
+  Changed changed_;
+};
+
 /// What the coordinator has told.
 struct Orders {
   explicit Orders(const asio::any_io_executor& executor) : changed{executor} {}
@@ -123,7 +172,7 @@ awaitable<void> obey(Ports& control, Ports& network, Orders& orders, const NodeS
       setting.meet(peer);
       network.detach(peer.name());
     } else if (header.has_durable()) {
-      network.forget_before(snapshot_name(header.durable()));
+      network.forget_before(snapshot_name(header.durable().snapshot()));
     } else if (header.has_connect()) {
       orders.connect = true;
     } else if (header.has_begin()) {
@@ -141,7 +190,7 @@ awaitable<void> obey(Ports& control, Ports& network, Orders& orders, const NodeS
 
 /// The loop of a node: what its process asks for next, then what follows from it.
 awaitable<void> serve(Process& process, Router& router, Ports& control, Ports& network,
-                      const Orders& orders, Desk& desk) {
+                      const Orders& orders, Desk& desk, HandOver& hand_over) {
   for (;;) {
     const Next next = process.next();
     if (next.kind == Next::Kind::finished) break;
@@ -161,11 +210,13 @@ awaitable<void> serve(Process& process, Router& router, Ports& control, Ports& n
     const bool own = next.kind == Next::Kind::produce;
     // Others wait for what has been said, nobody for what a layer does by itself now.
     if (own) co_await let_others_run();
+    if (own || !process.state_rests()) co_await hand_over.done();
     co_await desk.work(own ? 1 : 0, std::move(work));
+    hand_over.begin_announced();
     co_await network.sent_down_to(outgoing_max);
-    // A tensor of a snapshot is gone before the next is copied.
-    co_await control.sent_down_to(own ? 0 : outgoing_max);
+    co_await control.sent_down_to(outgoing_max);
   }
+  co_await hand_over.done();
   co_await network.sent_down_to(0);
 }
 
@@ -196,7 +247,7 @@ awaitable<void> linked_in_time(Ports& network, const std::string& name) {
 /// The node's part in the run, from its first link to the last message that anybody wants.
 awaitable<void> take_part(Process& process, Ports& control, Ports& network, Orders& orders,
                           const NodeSetting& setting, const wire::Assignment& assignment,
-                          Desk& desk) {
+                          Desk& desk, HandOver& hand_over) {
   Message prepared;
   prepared.header.mutable_prepared();
   control.send(coordinator_name, std::move(prepared));
@@ -209,9 +260,11 @@ awaitable<void> take_part(Process& process, Ports& control, Ports& network, Orde
   setting.log("ready");
   co_await orders.until(&Orders::begin);
 
-  Router router{control, network, assignment,
-                [&network](const std::string& snapshot) { network.mark(snapshot); }};
-  co_await serve(process, router, control, network, orders, desk);
+  Router router{control, network, assignment, [&](const wire::SnapshotPart& part) {
+                  network.mark(snapshot_name(part.snapshot()));
+                  if (part.tensors() > 0) hand_over.announce(part);
+                }};
+  co_await serve(process, router, control, network, orders, desk, hand_over);
   setting.log("finished");
   router.send(coordinator_name,
               finished_message(network.messages_sent() + control.messages_sent() + 1,
@@ -240,7 +293,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
   Ports network{
       executor,
       {.in_flight = experiment.messages_in_flight(), .relinks = assignment.recoverable()}};
-  asio::thread_pool pool{1};  // joined before what it computes on goes
+  asio::thread_pool pool{1}, copying{1};  // joined before what they work on goes
   std::function<void()> make = [&] {
     process = make_process(setting.name, experiment, assignment);
   };
@@ -267,13 +320,16 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
   }
   Orders orders{executor};
   Desk desk{pool, setting.own_process};
+  HandOver hand_over{*process, control, executor};
   at_work = &desk;
   setting.join(&network, {header_bytes_max, experiment.batch_bytes_max()});
   for (const wire::Peer& peer : assignment.peers()) setting.meet(peer);
   std::vector<awaitable<void>> tasks;
   tasks.push_back(network.run());
   tasks.push_back(obey(control, network, orders, setting));
-  tasks.push_back(take_part(*process, control, network, orders, setting, assignment, desk));
+  tasks.push_back(hand_over.run(copying));
+  tasks.push_back(
+      take_part(*process, control, network, orders, setting, assignment, desk, hand_over));
   std::exception_ptr failure;
   try {
     co_await run_until_first_ends(std::move(tasks));

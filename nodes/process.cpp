@@ -13,13 +13,19 @@ void Process::restore(const std::string& name, Message) {
   throw UserError("checkpoint: '" + name + "' is for a node that keeps no state");
 }
 
-Message snapshot_done(const wire::Snapshot& snapshot) {
+Message Process::tensor(std::size_t) { throw std::logic_error("this process keeps no state"); }
+
+Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors) {
   Message message;
-  wire::SnapshotDone& fields = *message.header.mutable_snapshot_done();
-  fields.set_step(snapshot.step());
-  fields.set_epoch(snapshot.epoch());
-  fields.set_final(snapshot.final());
+  wire::SnapshotPart& part = *message.header.mutable_snapshot_part();
+  *part.mutable_snapshot() = snapshot;
+  part.set_tensors(static_cast<std::uint32_t>(tensors));
   return message;
+}
+
+std::string snapshot_name(const wire::Snapshot& snapshot) {
+  return std::to_string(snapshot.step()) + " " + std::to_string(snapshot.epoch()) +
+         (snapshot.final() ? " final" : "");
 }
 
 }  // namespace lateral

@@ -43,6 +43,11 @@ class Process {
   virtual void restore(const std::string& name, Message tensor);
   /// All pieces have been restored.
   virtual void restored() {}
+  /// A copy of the tensor of its state that is at this position.
+  virtual Message tensor(std::size_t position);
+  /// Whether its state changes in produce() alone, so that tensor() may be called from another
+  /// thread beside handle().
+  virtual bool state_rests() const { return true; }
   /// Makes the body of a message that it has sent again, so that it need not be kept; nothing where
   /// it must be. To be called from any thread, and not after the process is gone.
   virtual Refill refill() { return {}; }
@@ -50,8 +55,10 @@ class Process {
   virtual void describe(wire::Ready&) const {}
 };
 
-/// What a node reports when it has handed over its part of a snapshot.
-Message snapshot_done(const wire::Snapshot& snapshot);
+/// What a node reports when a snapshot's marker passes. So many tensors of its state follow.
+Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors = 0);
+/// Tells the snapshots of a run apart. One at its end may be of the same step as the one before.
+std::string snapshot_name(const wire::Snapshot& snapshot);
 
 inline const std::string coordinator_name = "coordinator";
 inline const std::string source_name = "source";

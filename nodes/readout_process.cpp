@@ -61,9 +61,9 @@ void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& ou
       return;
     }
     if (header.has_snapshot()) {
-      Message done = snapshot_done(header.snapshot());
-      *done.header.mutable_snapshot_done()->mutable_train() = train_;
-      out.send(coordinator_name, std::move(done));
+      Message part = snapshot_part(header.snapshot());
+      *part.header.mutable_snapshot_part()->mutable_train() = train_;
+      out.send(coordinator_name, std::move(part));
       return;
     }
     if (header.has_end()) {

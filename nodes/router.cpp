@@ -4,8 +4,11 @@
 namespace lateral {
 
 Router::Router(Outbox& control, Outbox& network, const wire::Assignment& assignment,
-               std::function<void(const std::string&)> mark)
-    : control_{control}, network_{network}, mark_{std::move(mark)}, reports_{assignment.reports()} {
+               std::function<void(const wire::SnapshotPart&)> passed)
+    : control_{control},
+      network_{network},
+      passed_{std::move(passed)},
+      reports_{assignment.reports()} {
   for (const wire::Count& count : assignment.counts()) counts_[count.peer()] = count;
 }
 
@@ -15,13 +18,13 @@ void Router::send(const std::string& peer, Message message) {
     return network_.send(peer, std::move(message));
   }
   message.header.set_report(++reports_);
-  if (message.header.has_snapshot_done()) {
-    wire::SnapshotDone& done = *message.header.mutable_snapshot_done();
+  if (message.header.has_snapshot_part()) {
+    wire::SnapshotPart& part = *message.header.mutable_snapshot_part();
     for (auto& [name, count] : counts_) {
       count.set_peer(name);
-      *done.add_counts() = count;
+      *part.add_counts() = count;
     }
-    mark_(snapshot_name(done));
+    passed_(part);
   }
   control_.send(peer, std::move(message));
 }

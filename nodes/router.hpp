@@ -9,18 +9,11 @@
 
 namespace lateral {
 
-/// Tells the snapshots of a run apart. One at its end may be of the same step as the one before.
-template <class Snapshot>
-std::string snapshot_name(const Snapshot& snapshot) {
-  return std::to_string(snapshot.step()) + " " + std::to_string(snapshot.epoch()) +
-         (snapshot.final() ? " final" : "");
-}
-
 class Router final : public Outbox {
  public:
-  /// `mark` is called with the name of each snapshot as it passes.
+  /// `passed` is called with each part of a snapshot when its counts are in it.
   Router(Outbox& control, Outbox& network, const wire::Assignment& assignment,
-         std::function<void(const std::string&)> mark);
+         std::function<void(const wire::SnapshotPart&)> passed);
 
   void send(const std::string& peer, Message message) override;
   /// Before the process handles a message of that peer.
@@ -29,7 +22,7 @@ class Router final : public Outbox {
  private:
   Outbox& control_;
   Outbox& network_;
-  std::function<void(const std::string&)> mark_;
+  std::function<void(const wire::SnapshotPart&)> passed_;
   std::map<std::string, wire::Count> counts_;  // by peer
   std::uint64_t reports_;
 };

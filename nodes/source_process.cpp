@@ -204,7 +204,7 @@ void SourceProcess::send_snapshot(bool final, Outbox& out) {
   marker.mutable_snapshot()->set_epoch(done_.epoch);
   marker.mutable_snapshot()->set_final(final);
   send_marker(marker, out);
-  out.send(coordinator_name, snapshot_done(marker.snapshot()));
+  out.send(coordinator_name, snapshot_part(marker.snapshot()));
 }
 
 void SourceProcess::send_end(Outbox& out) {

@@ -37,6 +37,7 @@ struct Conversation {
     Collected out;
     layer.handle(peer, std::move(message), out);
     while (layer.next().kind == Next::Kind::produce) layer.produce(false, out);
+    hand_over(layer, out.sent);
     return std::move(out.sent);
   }
   std::map<std::string, std::vector<float>> state() {
@@ -272,6 +273,56 @@ TEST_CASE("a layer restored from what it reported goes on in the same bits") {
         }
       CHECK(first.state() == second.state());
     }
+}
+
+TEST_CASE("the state of a layer changes only when it learns, or the layer says so") {
+  const auto check = [](const std::vector<std::string>& sets) {
+    Conversation c{sets};
+    const auto bytes = [&] {
+      std::map<std::string, std::vector<float>> tensors;
+      for (std::size_t i = 0;; ++i) {
+        const Message tensor = c.layer.tensor(i);
+        if (!tensor.header.has_tensor()) return tensors;
+        tensors[tensor.header.tensor().name()] = {tensor.body.values().begin(),
+                                                  tensor.body.values().end()};
+      }
+    };
+    const auto hear = [&](const std::string& peer, Message message) {
+      Collected out;
+      c.layer.handle(peer, std::move(message), out);
+    };
+    for (std::uint64_t step = 1; step <= 3; ++step) {
+      c.say("hidden1", activity(12, 32, step));
+      c.say("output", error(8, 32, step));
+    }
+    const auto before = bytes();
+    REQUIRE(before.size() > 2);
+    Message evaluation = activity(12, 32, 3);
+    evaluation.header.mutable_activity()->set_pass(wire::evaluate);
+    hear("hidden1", std::move(evaluation));
+    hear("hidden1", activity(12, 32, 4));
+    hear("output", error(8, 32, 4));
+    const bool same = bytes() == before;
+    REQUIRE(c.layer.next().kind == Next::Kind::produce);
+    Collected out;
+    c.layer.produce(false, out);
+    CHECK(bytes() != before);
+    return std::pair(c.layer.state_rests(), same);
+  };
+  const std::pair both{true, true};
+  for (const auto& rule : decorrelation_table())
+    for (const char* mode : {"closed_form", "settled"}) {
+      CAPTURE(rule.name);
+      CAPTURE(mode);
+      const DecorrelationModes modes = rule.make({})->modes();
+      if (std::string(mode) == "settled" ? !modes.settled : !modes.closed_form) continue;
+      CHECK(check({"decorrelation.rule=" + std::string(rule.name),
+                   std::string("decorrelation.mode=") + mode}) == both);
+    }
+  CHECK(check({"decorrelation.mode=settled", "decorrelation.warm_start=true"}) ==
+        std::pair(false, false));
+  CHECK(!Conversation({"execution.schedule=asynchronous", "execution.staleness=1"})
+             .layer.state_rests());
 }
 
 TEST_CASE("state that is unknown, misshapen or not finite is refused by name") {

@@ -17,7 +17,7 @@ struct Ran {
   State state;
   std::vector<wire::EpochResult> epochs;
   std::vector<wire::Progress> steps;
-  wire::SnapshotDone last;
+  wire::SnapshotPart last;
 };
 
 Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
@@ -30,7 +30,7 @@ Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
   for (const Message& message : network.told_by(readout_name)) {
     if (message.header.has_epoch_result()) result.epochs.push_back(message.header.epoch_result());
     if (message.header.has_progress()) result.steps.push_back(message.header.progress());
-    if (message.header.has_snapshot_done()) result.last = message.header.snapshot_done();
+    if (message.header.has_snapshot_part()) result.last = message.header.snapshot_part();
   }
   return result;
 }
@@ -117,9 +117,10 @@ TEST_CASE("a network told to stop hands over its state and, resumed there, ends 
     SimulatedNetwork first{experiment, data, {}, 3};
     CHECK(first.run(turns));
     const Ran stopped = ran(first, experiment);
-    CHECK(stopped.last.final());
+    CHECK(stopped.last.snapshot().final());
 
-    SimulatedNetwork second{experiment, data, {stopped.last.step(), stopped.last.epoch()}, 4};
+    SimulatedNetwork second{
+        experiment, data, {stopped.last.snapshot().step(), stopped.last.snapshot().epoch()}, 4};
     for (const auto& [name, values] : stopped.state) {
       const std::string layer = name.substr(0, name.find('/'));
       const std::string tensor = name.substr(layer.size() + 1);

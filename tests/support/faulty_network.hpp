@@ -128,6 +128,9 @@ class FaultyNetwork {
       }
     } to_coordinator;
     std::unique_ptr<Router> router;
+    std::deque<wire::SnapshotPart> handing_over;
+    std::uint32_t handed_over = 0;  // tensors of the first of them
+    bool copying = false;
 
     void send(const std::string& peer, Message message) override {
       ends.at(peer).edge.push(std::move(message));
@@ -442,7 +445,8 @@ class FaultyNetwork {
     } else if (header.has_stop()) {
       node->stop = true;
     } else if (header.has_durable()) {
-      for (auto& [peer, end] : node->ends) end.edge.forget_before(snapshot_name(header.durable()));
+      for (auto& [peer, end] : node->ends)
+        end.edge.forget_before(snapshot_name(header.durable().snapshot()));
     } else if (header.has_replaced()) {
       const wire::Peer& peer = header.replaced().peer();
       node->peers[peer.name()] = peer;
@@ -480,9 +484,11 @@ class FaultyNetwork {
     }
     Node* const raw = node.get();
     node->router = std::make_unique<Router>(node->to_coordinator, *node, node->assignment,
-                                            [raw](const std::string& snapshot) {
+                                            [raw](const wire::SnapshotPart& part) {
                                               for (auto& [peer, end] : raw->ends)
-                                                end.edge.mark(snapshot);
+                                                end.edge.mark(snapshot_name(part.snapshot()));
+                                              if (part.tensors() > 0)
+                                                raw->handing_over.push_back(part);
                                             });
     Message prepared;
     prepared.header.mutable_prepared();
@@ -494,7 +500,28 @@ class FaultyNetwork {
                        [&](const auto& entry) { return entry.second.edge.waiting() <= waiting; });
   }
 
+  /// One tensor after the other, beside the work.
+  void hand_over(const NodePtr& node) {
+    if (node->handing_over.empty() || node->copying || node->control.edge.waiting() > 0) return;
+    node->copying = true;
+    after(between(20, 300) * node->slowness, [this, node] {
+      when_awake(node, [this, node] {
+        const wire::SnapshotPart part = node->handing_over.front();
+        Message message = node->process->tensor(node->handed_over);
+        *message.header.mutable_tensor()->mutable_snapshot() = part.snapshot();
+        say(node, std::move(message));
+        if (++node->handed_over == part.tensors()) {
+          node->handing_over.pop_front();
+          node->handed_over = 0;
+        }
+        node->copying = false;
+        step(node);
+      });
+    });
+  }
+
   void turn(const NodePtr& node) {
+    hand_over(node);
     if (node->connect && !node->ready &&
         std::all_of(node->ends.begin(), node->ends.end(),
                     [](const auto& entry) { return entry.second.edge.resumed(); })) {
@@ -507,6 +534,9 @@ class FaultyNetwork {
         node->control.edge.waiting() > 2)
       return;
     const Next next = node->process->next();
+    if (!node->handing_over.empty() &&
+        (next.kind != Next::Kind::receive || !node->process->state_rests()))
+      return;
     if (next.kind == Next::Kind::finished) {
       if (!has_sent(*node, 0)) return;
       node->finished = true;

@@ -39,6 +39,16 @@ inline Message copy_of(const Message& message) {
   return copy;
 }
 
+/// What a node does beside its work: the tensors of the snapshots that it has announced follow.
+inline void hand_over(Process& process, std::vector<Sent>& sent) {
+  const std::size_t said = sent.size();
+  for (std::size_t i = 0; i < said; ++i) {
+    const wire::SnapshotPart part = sent[i].message.header.snapshot_part();
+    for (std::size_t tensor = 0; tensor < part.tensors(); ++tensor)
+      sent.push_back({coordinator_name, process.tensor(tensor)});
+  }
+}
+
 /// Runs processes in an order drawn from `seed`: at each turn one of those that could do something
 /// does it. What must not depend on timing must not depend on the seed.
 class SimulatedNetwork {
@@ -79,6 +89,7 @@ class SimulatedNetwork {
         queue(next.peer, name).pop_front();
         process.handle(next.peer, std::move(message), out);
       }
+      hand_over(process, out.sent);
       for (Sent& sent : out.sent) {
         most_waiting_ = std::max(most_waiting_, queue(name, sent.to).size() + 1);
         queue(name, sent.to).push_back(std::move(sent.message));
