@@ -252,15 +252,25 @@ awaitable<void> Ports::all_unlinked() {
   while (linked()) co_await changed_.wait();
 }
 
-awaitable<void> Ports::until_unlinked(std::string peer) {
-  Port& port = *ports_.at(peer);
-  while (!wants_link(peer)) co_await port.incoming_changed.wait();
-}
-
 awaitable<void> Ports::until_closed(std::string peer) {
   Port& port = *ports_.at(peer);
   while (!port.closed) co_await port.incoming_changed.wait();
   throw NetworkError("lost the link to " + peer + ": " + port.why_closed);
+}
+
+bool Ports::wants_link(const std::string& peer) const {
+  const auto at = ports_.find(peer);
+  if (at == ports_.end()) return false;
+  const Port& port = *at->second;
+  if (port.next_link || port.closed) return false;
+  return !port.link || (params_.relinks && port.link->stalled());
+}
+
+void Ports::nudge(const std::string& peer) {
+  Message nudge;
+  nudge.header.mutable_heartbeat();
+  const Port& port = *ports_.at(peer);
+  if (port.link && port.link->can_stall()) send_aside(peer, std::move(nudge));
 }
 
 void Ports::mark(const std::string& name) {

@@ -74,8 +74,6 @@ class Ports final : public Outbox {
   bool says_again() const;
   /// Returns when no peer is.
   awaitable<void> all_unlinked();
-  /// Returns when this peer has no link and may get one.
-  awaitable<void> until_unlinked(std::string peer);
   /// Throws NetworkError when this port closes.
   awaitable<void> until_closed(std::string peer);
 
@@ -96,12 +94,10 @@ class Ports final : public Outbox {
   }
   bool has_unread(const std::string& peer) const { return !ports_.at(peer)->incoming.empty(); }
   bool linked(const std::string& peer) const { return ports_.at(peer)->link != nullptr; }
-  /// Neither has a link nor is about to get one, and is not closed.
-  bool wants_link(const std::string& peer) const {
-    const auto port = ports_.find(peer);
-    return port != ports_.end() && !port->second->link && !port->second->next_link &&
-           !port->second->closed;
-  }
+  /// Has no link, or one that has stalled, is not about to get one, and is not closed.
+  bool wants_link(const std::string& peer) const;
+  /// A word over a link that might stall, which shows only where something is under way.
+  void nudge(const std::string& peer);
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
   std::uint64_t messages_sent() const;
   std::uint64_t bytes_sent() const;

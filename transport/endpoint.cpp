@@ -2,7 +2,6 @@
 #include "transport/endpoint.hpp"
 
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <cstring>
 #include <optional>
 #include <string_view>
+
+#include "transport/tcp.hpp"
 
 namespace lateral {
 namespace {
@@ -78,23 +79,11 @@ asio::ip::address host_at(const Socket::endpoint_type& end) {
 }
 
 bool is_tcp(const Socket& socket) {
-  const int family = socket.local_endpoint().data()->sa_family;
-  return family == AF_INET || family == AF_INET6;
+  return lateral::is_tcp(const_cast<Socket&>(socket).native_handle());
 }
 
-// Small messages must not wait for more to come.
-Socket without_delay(Tcp::socket socket) {
-  error_code gone;  // whoever reads next is told
-  socket.set_option(Tcp::no_delay{true}, gone);
-  // Nor until a timeout that has doubled again and again is over, when a link comes back.
-  const int on = 1;
-  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
-  // A peer that only listens notices a dead connection too, after about 20 s.
-  const int idle_seconds = 10, interval_seconds = 3, probes = 3;
-  ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(int));
-  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof(int));
-  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(int));
+Socket prepared(Tcp::socket socket) {
+  set_tcp_options(socket.native_handle());
   return Socket{not_inherited(std::move(socket))};
 }
 
@@ -111,7 +100,7 @@ awaitable<Socket> dial(std::string address) {
   Tcp::socket socket{executor};
   const Tcp::endpoint endpoint = tcp_endpoint(address);
   co_await socket.async_connect(endpoint, use_awaitable);
-  co_return without_delay(std::move(socket));
+  co_return prepared(std::move(socket));
 }
 
 bool leaves_machine(const Socket& socket) {
@@ -154,7 +143,7 @@ awaitable<Socket> Listener::accept() {
     co_return Socket{not_inherited(std::move(socket))};
   }
   Tcp::socket socket = co_await std::get<Tcp::acceptor>(acceptor_).async_accept(use_awaitable);
-  co_return without_delay(std::move(socket));
+  co_return prepared(std::move(socket));
 }
 
 }  // namespace lateral

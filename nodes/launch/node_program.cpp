@@ -1,6 +1,7 @@
 // `lateral node`: a node process calls its coordinator and lives as it is told.
 #include "nodes/launch/node_program.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 
@@ -57,18 +58,37 @@ awaitable<std::unique_ptr<Link>> dial_and_greet(std::string address, Credentials
   co_return link;
 }
 
+/// Between one attempt to reach a peer and the next.
+constexpr std::chrono::milliseconds redial_interval{50};
+
 /// Time to reach a peer and to be let in.
 constexpr std::chrono::milliseconds call_max{3000};
 
-awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials,
-                                           Identity self, Identity peer) {
-  std::unique_ptr<Link> link =
-      co_await with_deadline(call_max, dial_and_greet(address, credentials, self, peer));
-  co_return link;
-}
+/// How long to wait for an answer to a call. Once there has been one, only shortly at first, since
+/// it takes TCP a second to see that a network has lost the call; longer each time that this was
+/// not enough.
+class Patience {
+ public:
+  Duration time() const { return time_; }
+  void answered() { time_ = std::chrono::milliseconds{100}; }
+  void not_answered() { time_ = std::min<Duration>(time_ * 5 / 4, call_max); }
 
-/// Between one attempt to reach a peer and the next.
-constexpr std::chrono::milliseconds redial_interval{50};
+ private:
+  Duration time_ = call_max;
+};
+
+awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials credentials,
+                                           Identity self, Identity peer, Patience& patience) {
+  try {
+    std::unique_ptr<Link> link =
+        co_await with_deadline(patience.time(), dial_and_greet(address, credentials, self, peer));
+    patience.answered();
+    co_return link;
+  } catch (const system_error& error) {
+    if (error.code() == asio::error::timed_out) patience.not_answered();
+    throw;
+  }
+}
 
 /// First calls that may be cut off, by somebody who floods the coordinator with calls, before the
 /// node gives up.
@@ -76,10 +96,12 @@ constexpr int first_calls_max = 20;
 
 /// The first call of the coordinator says best what is wrong, if something is.
 awaitable<std::unique_ptr<Link>> call_first(std::string address, Credentials credentials,
-                                            Identity self, Identity coordinator) {
+                                            Identity self, Identity coordinator,
+                                            Patience& patience) {
   for (int calls = 1;; ++calls) {
     try {
-      std::unique_ptr<Link> link = co_await call_peer(address, credentials, self, coordinator);
+      std::unique_ptr<Link> link =
+          co_await call_peer(address, credentials, self, coordinator, patience);
       co_return link;
     } catch (const system_error& error) {
       const bool cut_off =
@@ -104,7 +126,7 @@ class Neighbours {
   }
   void meet(const wire::Peer& peer, Reception& reception) {
     if (peer.dial())
-      dialled_[peer.name()] = peer;
+      dialled_[peer.name()].peer = peer;
     else
       reception.expect({peer.name(), peer.generation()});
     changed_.notify();
@@ -118,54 +140,70 @@ class Neighbours {
     link->set_limits(limits_);
     network_->attach(std::move(link));
   }
-  /// Dials whoever is to be dialled and has no link. Never ends by itself.
+  /// Dials whoever is to be dialled and has no link, or none that works. Never ends by itself.
   awaitable<void> run(const std::function<void(const std::string&)>& log) {
-    std::map<std::string, std::string> last_failure;
     for (;;) {
       if (network_ == nullptr || !dials_) {
         co_await changed_.wait();
         continue;
       }
-      for (const auto& [name, peer] : std::map(dialled_)) {
-        if (network_ == nullptr || !network_->wants_link(name)) continue;
-        std::string failure;
-        const Identity called{name, peer.generation()};
-        try {
-          std::unique_ptr<Link> link =
-              co_await call_peer(peer.address(), credentials_, self_, called);
-          if (dialled_[name].generation() != called.generation) continue;  // replaced meanwhile
-          arrived(std::move(link));
-          log("linked to " + name);
-        } catch (const system_error& error) {
-          if (error.code() == asio::error::operation_aborted) throw;
-          failure = describe(error);
-        }
-        if (!failure.empty() && failure != last_failure[name]) log(failure);
-        last_failure[name] = failure;
-      }
+      std::vector<awaitable<void>> calls;
+      for (const auto& [name, peer] : dialled_)
+        if (network_->wants_link(name))
+          calls.push_back(call(name, log));
+        else
+          network_->nudge(name);
+      if (!calls.empty()) co_await run_until_all_end(std::move(calls));
       co_await sleep_for(redial_interval);
     }
   }
 
  private:
+  struct Dialled {
+    wire::Peer peer;
+    Patience patience;
+    std::string last_failure;
+  };
+
+  awaitable<void> call(std::string name, std::function<void(const std::string&)> log) {
+    Dialled& dialled = dialled_[name];
+    const std::string address = dialled.peer.address();
+    const Identity called{name, dialled.peer.generation()};
+    std::string failure;
+    try {
+      std::unique_ptr<Link> link =
+          co_await call_peer(address, credentials_, self_, called, dialled.patience);
+      if (dialled.peer.generation() != called.generation) co_return;  // replaced meanwhile
+      arrived(std::move(link));
+      log("linked to " + name);
+    } catch (const system_error& error) {
+      if (error.code() == asio::error::operation_aborted) throw;
+      failure = describe(error);
+    }
+    if (!failure.empty() && failure != dialled.last_failure) log(failure);
+    dialled.last_failure = failure;
+  }
+
   Credentials credentials_;
   Identity self_;
   Changed changed_;
   Ports* network_ = nullptr;
   FrameLimits limits_{};
   bool dials_ = false;
-  std::map<std::string, wire::Peer> dialled_;
+  std::map<std::string, Dialled> dialled_;
 };
 
-/// Dials the coordinator whenever there is no link to it. Where nobody listens any more, or another
-/// has our place, there is no point in trying again.
+/// Dials the coordinator whenever there is no link to it, or none that works. Where nobody listens
+/// any more, or another has our place, there is no point in trying again.
 awaitable<void> keep_reporting(Ports& control, std::string address, Credentials credentials,
-                               Identity self) {
+                               Identity self, Patience patience) {
   const Identity coordinator{coordinator_name, 0};
   for (;;) {
-    co_await control.until_unlinked(coordinator_name);
+    co_await sleep_for(redial_interval);
+    if (!control.wants_link(coordinator_name)) continue;
     try {
-      std::unique_ptr<Link> link = co_await call_peer(address, credentials, self, coordinator);
+      std::unique_ptr<Link> link =
+          co_await call_peer(address, credentials, self, coordinator, patience);
       link->set_limits({header_bytes_max, control_body_bytes_max});
       control.attach(std::move(link));
     } catch (const system_error& error) {
@@ -175,7 +213,6 @@ awaitable<void> keep_reporting(Ports& control, std::string address, Credentials 
                         error.code() == boost::system::errc::no_such_file_or_directory;
       if (gone) control.close(coordinator_name, describe(error));
     }
-    co_await sleep_for(redial_interval);
   }
 }
 
@@ -197,10 +234,11 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
                       }};
   Ports control{executor, {.relinks = true, .acknowledges = true}};
   control.add(coordinator_name, Stream(true));
+  Patience patience;
   {
     const Identity coordinator{coordinator_name, 0};
     std::unique_ptr<Link> link =
-        co_await call_first(call.coordinator, credentials, self, coordinator);
+        co_await call_first(call.coordinator, credentials, self, coordinator, patience);
     link->set_limits({header_bytes_max, control_body_bytes_max});
     control.attach(std::move(link));
   }
@@ -217,7 +255,7 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
   std::vector<awaitable<void>> tasks;
   tasks.push_back(reception.run());
   tasks.push_back(neighbours.run(log));
-  tasks.push_back(keep_reporting(control, call.coordinator, credentials, self));
+  tasks.push_back(keep_reporting(control, call.coordinator, credentials, self, patience));
   tasks.push_back([](Ports& ports, NodeSetting s, ExitCode& c) -> awaitable<void> {
     c = co_await node_life(ports, std::move(s));
   }(control, std::move(setting), code));

@@ -333,9 +333,8 @@ def cuts(setting, n):
             same.append(setting.tally(kind, run, SHORT_EPOCHS))
         setting.report.check(f"cuts, {kind}: {made} over {len(same)} runs: {same.count(False)} of "
                              f"them differ or hang", all(same))
-        if cut in (link_down, link_down_for_long):
-            setting.report.line(f"      {restarts} nodes were replaced: TCP tries again ever more "
-                                f"seldom, and whoever is not heard of for 1.5 s is lost")
+        if cut is link_down_for_long:
+            setting.report.line(f"      {restarts} nodes were replaced: whoever is not heard of for 1.5 s is lost")
         else:
             setting.report.check(f"cuts, {kind}: no node is replaced ({restarts} were)", restarts == 0)
         setting.report.times("from the link's return until two epochs later", times, "(aim: 300)")

@@ -6,13 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/write.hpp>
 #include <functional>
+#include <thread>
 
 #include "tests/support/run.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/memory_link.hpp"
 #include "transport/task.hpp"
+#include "transport/tcp.hpp"
 #include "transport/tls.hpp"
 
 namespace lateral {
@@ -275,6 +278,30 @@ TEST_CASE("bytes that are no message of this link: each kind has a refusal of it
     link->set_limits(wide);
     CHECK(code_of([&] { run(io, receive_one(*link)); }) == refusal);
   }
+}
+
+TEST_CASE("a connection has not stalled because it is idle, or because nobody reads") {
+  asio::io_context io;
+  using Tcp = asio::ip::tcp;
+  Tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+  Tcp::socket sender{io}, reader{io};
+  sender.connect(acceptor.local_endpoint());
+  acceptor.accept(reader);
+  CHECK(is_tcp(sender.native_handle()));
+  CHECK(!has_stalled(sender.native_handle()));
+  sender.non_blocking(true);
+  const std::vector<char> much(1 << 16);
+  error_code full;
+  while (!full) sender.write_some(asio::buffer(much), full);
+  CHECK(full == asio::error::would_block);
+  for (int i = 0; i < 10; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    CHECK(!has_stalled(sender.native_handle()));
+  }
+  asio::local::stream_protocol::socket one{io}, other{io};
+  asio::local::connect_pair(one, other);
+  CHECK(!is_tcp(one.native_handle()));
+  CHECK(!has_stalled(one.native_handle()));
 }
 
 TEST_CASE("no process that is started later inherits a socket") {
