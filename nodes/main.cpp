@@ -45,7 +45,7 @@ Placement placement(const RunOptions& options) {
 /// Says so where something is not as safe as one may expect.
 TcpParams tcp_params(const RunOptions& options) {
   if (options.listen.empty() && !options.plain_tcp) return {};
-  if (options.in_process || options.transport != "tcp")
+  if (options.transport != "tcp")
     throw UserError("--listen and --plain-tcp are for --transport tcp");
   if (options.plain_tcp) std::cerr << "lateral: " << plain_tcp_warning << std::endl;
   return {options.listen.empty() ? TcpParams{}.host : options.listen, options.plain_tcp};
@@ -260,13 +260,14 @@ int main_throwing(int argc, char** argv) {
         ->allow_extra_args(false);
   };
   const auto with_placement = [&](CLI::App* command) {
-    command->add_flag("--in-process", options.in_process,
-                      "All nodes in one process, for debuggers: same bits");
+    CLI::Option* const in_process = command->add_flag(
+        "--in-process", options.in_process, "All nodes in one process, for debuggers: same bits");
     command
         ->add_option("--transport", options.transport,
                      "Sockets between the nodes: unix (default) or tcp")
         ->check(CLI::IsMember({"unix", "tcp"}))
-        ->option_text("unix|tcp");
+        ->option_text("unix|tcp")
+        ->excludes(in_process);
     command
         ->add_option("--listen", options.listen,
                      "With --transport tcp: the address of this machine on which coordinator and "

@@ -7,10 +7,15 @@
 #include "transport/error.hpp"
 
 namespace lateral {
+namespace {
+
+std::size_t kept_bytes(const Message& message) { return sizeof message + message.body.bytes(); }
+
+}  // namespace
 
 void Stream::push(Message message) {
   message.header.set_sequence(++sent_);
-  kept_bytes_ += message.body.bytes();
+  kept_bytes_ += lateral::kept_bytes(message);
   kept_.push_back(std::move(message));
   while (kept_bytes_ > kept_bytes_max && forgotten_ < handed_ && kept_.size() > 1) drop_first();
   // What the peer has from a predecessor of ours is kept for a successor of the peer's alone.
@@ -53,7 +58,7 @@ void Stream::drop_body(Message& kept) {
 }
 
 void Stream::drop_first() {
-  kept_bytes_ -= kept_.front().body.bytes();
+  kept_bytes_ -= lateral::kept_bytes(kept_.front());
   kept_.pop_front();
   ++forgotten_;
 }

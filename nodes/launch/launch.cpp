@@ -13,6 +13,7 @@
 #include <set>
 
 #include "nodes/launch/children.hpp"
+#include "nodes/launch/log_line.hpp"
 #include "nodes/launch/socket_folder.hpp"
 #include "nodes/launch/verdict.hpp"
 #include "nodes/node.hpp"
@@ -238,7 +239,7 @@ std::function<void(const std::string&)> file_log(const RunPlan& plan, const std:
   const fs::path path = plan.directory->log(node);
   std::ofstream{path, std::ios::app};  // there from the start
   return [path](const std::string& line) {
-    std::ofstream{path, std::ios::app} << one_line(line) << "\n";
+    std::ofstream{path, std::ios::app} << log_line(line) + "\n";
   };
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "nodes/launch/log_line.hpp"
 #include "nodes/node.hpp"
 #include "nodes/process.hpp"
 #include "transport/reception.hpp"
@@ -219,7 +220,7 @@ awaitable<void> keep_reporting(Ports& control, std::string address, Credentials 
 awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& code) {
   auto executor = co_await asio::this_coro::executor;
   const std::function<void(const std::string&)> log = [](const std::string& line) {
-    std::cerr << one_line(line) << std::endl;
+    std::cerr << log_line(line) + "\n" << std::flush;
   };
   const Identity self{call.name, call.generation};
   Neighbours neighbours{executor, credentials, self};

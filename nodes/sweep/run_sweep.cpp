@@ -275,9 +275,9 @@ int run_sweep(const SweepOptions& options) {
   const auto has_failed = [](const auto& r) { return r->status == SweepResult::Status::failed; };
   const auto failed = std::find_if(runner.results().begin(), runner.results().end(), has_failed);
   if (failed == runner.results().end()) return 0;
-  std::cerr << "lateral: "
-            << std::count_if(runner.results().begin(), runner.results().end(), has_failed)
-            << " members failed, to be tried again with --resume; the first: " << (*failed)->message
+  const auto count = std::count_if(runner.results().begin(), runner.results().end(), has_failed);
+  std::cerr << "lateral: " << count << (count == 1 ? " member" : " members")
+            << " failed, to be tried again with --resume; the first: " << (*failed)->message
             << std::endl;
   return static_cast<int>(ExitCode::network);
 }

@@ -416,9 +416,14 @@ std::string sweep_table(const Sweep& sweep, const SweepResults& results) {
   std::map<std::string, const Row*> best;  // by arm; rows come best first
   for (const Row& row : rows)
     if (!row.values.empty()) best.emplace(row.arm, &row);
-  if (!best.empty()) out << "\nbest: " << rows.front().text << "\n";
+  // What failed is still to come.
+  const bool whole =
+      std::none_of(rows.begin(), rows.end(), [](const Row& r) { return r.failed > 0; });
+  const std::string so_far = whole ? "" : " so far";
+  if (!best.empty()) out << "\nbest" << so_far << ": " << rows.front().text << "\n";
   if (best.size() > 1)
-    for (const auto& [arm, row] : best) out << "best of " << arm << ": " << row->text << "\n";
+    for (const auto& [arm, row] : best)
+      out << "best of " << arm << so_far << ": " << row->text << "\n";
   return out.str();
 }
 

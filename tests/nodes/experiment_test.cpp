@@ -188,6 +188,31 @@ TEST_CASE("a plug-in that an experiment names has to be there") {
   CHECK(says(refusal(base, {"execution.plugin=/none.so"}), {"expected --plugin FILE"}));
 }
 
+TEST_CASE("by default there are as many steps between checkpoints as no layer sends 64 MB in") {
+  const auto interval = [](std::vector<std::string> sets) {
+    for (const char* set : {"layer.hidden1.units=1000", "layer.hidden2.units=1000",
+                            "learning.batch_size=1000", "recording.probe_interval=0"})
+      sets.insert(sets.begin(), set);
+    return parse_experiment(R"(
+        layer { name: "hidden1" } layer { name: "hidden2" }
+        layer { name: "output" units: 10 activation: "identity" }
+        data { format: "mnist" } learning {} recording {} execution {} decorrelation {}
+      )",
+                            "x", sets)
+        .checkpoint_interval;
+  };
+  CHECK(interval({}) == 8);  // hidden2: 1000 up, 1000 down; 8 MB a step
+  CHECK(interval({"learning.credit=direct_feedback_alignment"}) == 16);
+  CHECK(interval({"learning.credit=direct_feedback_alignment", "recording.probe_interval=2"}) ==
+        10);
+  CHECK(interval({"learning.credit=node_perturbation"}) == 8);
+  CHECK(interval({"learning.credit=backpropagation", "learning.preconditioner=kfac"}) == 5);
+  CHECK(interval({"learning.batch_size=1"}) == 1000);
+  CHECK(interval({"execution.restarts_max=0"}) == 0);
+  CHECK(interval({"execution.schedule=asynchronous", "execution.staleness=1"}) == 0);
+  CHECK(interval({"recording.checkpoint_interval=3"}) == 3);
+}
+
 TEST_CASE("experiments that differ in epochs alone are recognised") {
   const std::string a = parse_experiment(base, "x", {"learning.epochs=2"}).text;
   CHECK(differs_only_in_epochs(a, parse_experiment(base, "x", {"learning.epochs=7"}).text, "y"));

@@ -42,7 +42,7 @@ TEST_CASE("messages are numbered from 1 and handed out once, in order") {
     stream.push(message(4));
     CHECK(take_all(stream) == Steps{4});
     CHECK(stream.sent() == 4);
-    CHECK(stream.kept_bytes() == (keeps ? 4 * sizeof(float) : 0));
+    CHECK(stream.kept_bytes() == (keeps ? 4 * (sizeof(Message) + sizeof(float)) : 0));
   }
 }
 
@@ -106,7 +106,7 @@ TEST_CASE("what is forgotten cannot be asked for") {
   Stream stream = with_sent(5, true);
   take_all(stream);
   stream.forget(3);
-  CHECK(stream.kept_bytes() == 2 * sizeof(float));
+  CHECK(stream.kept_bytes() == 2 * (sizeof(Message) + sizeof(float)));
   stream.resume(3);
   CHECK(take_all(stream) == Steps{4, 5});
   CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
@@ -124,9 +124,9 @@ TEST_CASE("beyond kept_bytes_max the oldest go, and with them the chance to begi
     take_all(stream);
     CHECK(stream.kept_bytes() <= kept_bytes_max);
   }
-  stream.resume(2);
-  CHECK(take_all(stream) == Steps{3, 4, 5, 6});
-  CHECK(code_of([&] { stream.resume(1); }) == TransportError::out_of_sequence);
+  stream.resume(3);
+  CHECK(take_all(stream) == Steps{4, 5, 6});
+  CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
   // What has not left yet is not dropped: the process that sends is slowed down elsewhere.
   Stream waiting{true};
   for (std::uint64_t i = 1; i <= 6; ++i) waiting.push(message(i, quarter));
