@@ -465,29 +465,6 @@ Experiment to_experiment(const proto::Experiment& settings) {
   return experiment;
 }
 
-/// Numbers that the layer at this place sends its peers of a sample, in a step on average.
-double values_sent(const Experiment& experiment, std::size_t position) {
-  const DenseLayerParams& params = experiment.layers[position].params;
-  double up = 1, down = 0;  // messages of `units` and of `inputs` numbers
-  if (experiment.perturbed_pass == PerturbedPass::units_of_one_layer)
-    up += static_cast<double>(position + 1);
-  else if (experiment.perturbed_pass != PerturbedPass::none)
-    up += 1;
-  if (experiment.signal == Signal::error) down += 1;
-  if (experiment.fisher_errors != FisherErrors::none) {
-    const bool is_basis = experiment.fisher_errors == FisherErrors::basis;
-    const double columns = is_basis ? static_cast<double>(experiment.outputs) /
-                                          static_cast<double>(experiment.batches.batch_size)
-                                    : 1;
-    down += columns / static_cast<double>(experiment.fisher_interval);
-  }
-  if (experiment.probe_interval > 0 && experiment.compares_gradients())
-    down += 1 / static_cast<double>(experiment.probe_interval);
-  if (position == 0) down = 0;
-  return up * static_cast<double>(params.units + experiment.change_rows()) +
-         down * static_cast<double>(params.inputs);
-}
-
 /// Steps between checkpoints, so that what nodes keep for each other stays bounded.
 std::uint32_t default_interval(const Experiment& experiment) {
   constexpr double kept_bytes = 64e6;
@@ -495,10 +472,8 @@ std::uint32_t default_interval(const Experiment& experiment) {
   if (experiment.restarts_max == 0 || experiment.steps_in_flight > 1) return 0;
   double most = 1;
   for (std::size_t i = 0; i < experiment.layers.size(); ++i)
-    most = std::max(most, values_sent(experiment, i));
-  const double step_bytes =
-      most * static_cast<double>(experiment.batches.batch_size) * sizeof(float);
-  return static_cast<std::uint32_t>(std::clamp(kept_bytes / step_bytes, 1.0, interval_max));
+    most = std::max(most, experiment.bytes_sent(i));
+  return static_cast<std::uint32_t>(std::clamp(kept_bytes / most, 1.0, interval_max));
 }
 
 }  // namespace
@@ -523,6 +498,27 @@ std::size_t Experiment::batch_bytes_max() const {
   const Index samples =
       std::max<Index>(batches.batch_size, fisher_errors == FisherErrors::basis ? outputs : 0);
   return static_cast<std::size_t>(widest) * static_cast<std::size_t>(samples) * sizeof(float);
+}
+
+double Experiment::bytes_sent(std::size_t position) const {
+  const DenseLayerParams& params = layers[position].params;
+  double up = 1, down = 0;  // messages of `units` and of `inputs` numbers a sample
+  if (perturbed_pass == PerturbedPass::units_of_one_layer)
+    up += static_cast<double>(position + 1);
+  else if (perturbed_pass != PerturbedPass::none)
+    up += 1;
+  if (signal == Signal::error) down += 1;
+  const auto batch = static_cast<double>(batches.batch_size);
+  if (fisher_errors != FisherErrors::none) {
+    const bool is_basis = fisher_errors == FisherErrors::basis;
+    const double columns = is_basis ? static_cast<double>(outputs) / batch : 1;
+    down += columns / static_cast<double>(fisher_interval);
+  }
+  if (probe_interval > 0 && compares_gradients()) down += 1 / static_cast<double>(probe_interval);
+  if (position == 0) down = 0;
+  return (up * static_cast<double>(params.units + change_rows()) +
+          down * static_cast<double>(params.inputs)) *
+         batch * sizeof(float);
 }
 
 std::size_t Experiment::tensor_bytes_max() const {

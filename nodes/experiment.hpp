@@ -84,6 +84,8 @@ struct Experiment {
   /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
   std::size_t batch_bytes_max() const;
   std::size_t tensor_bytes_max() const;
+  /// Bytes that the layer at this place sends its peers in a training step, on average.
+  double bytes_sent(std::size_t position) const;
   /// Largest body [bytes] of a message to the coordinator.
   std::size_t report_bytes_max() const;
 };

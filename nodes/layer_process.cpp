@@ -119,6 +119,7 @@ void LayerProcess::on_upstream(const std::string& peer, Message message, Outbox&
   // The readout has them from the source.
   if (downstream_ != readout_name) out.send(downstream_, std::move(message));
   if (!is_snapshot) return;
+  // The visit also brings the state up to date; from now on it rests.
   std::size_t tensors = 0;
   layer_.visit_state([&](const TensorView&) { ++tensors; });
   out.send(coordinator_name, snapshot_part(snapshot, tensors));
@@ -343,16 +344,17 @@ void LayerProcess::send_report(Outbox& out) const {
   }
 }
 
-Message LayerProcess::tensor(std::size_t position) {
+Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapshot) {
   Message message;
   std::size_t at = 0;
   layer_.visit_state([&](const TensorView& tensor) {
     if (at++ != position) return;
     const Eigen::Map<const Matrix> values(tensor.data, tensor.rows, tensor.cols);
     if (!all_finite(values))
-      throw NumericsError(name_ + ": " + tensor.name +
-                          " is not finite in a snapshot: the network has diverged");
+      throw NumericsError(name_ + ": " + tensor.name + " is not finite after step " +
+                          std::to_string(snapshot.step()) + ": the network has diverged");
     message.header.mutable_tensor()->set_name(tensor.name);
+    *message.header.mutable_tensor()->mutable_snapshot() = snapshot;
     message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
     if (!tensor.is_vector) message.header.add_shape(static_cast<std::uint32_t>(tensor.cols));
     message.body = Block(static_cast<std::size_t>(values.size()));

@@ -38,7 +38,7 @@ class LayerProcess final : public Process {
   void restore(const std::string& name, Message tensor) override;
   void restored() override { layer_.state_loaded(); }
   /// Throws NumericsError if it is not finite.
-  Message tensor(std::size_t position) override;
+  Message tensor(std::size_t position, const wire::Snapshot& snapshot) override;
   bool state_rests() const override;
 
  private:

@@ -180,7 +180,8 @@ int check(const RunOptions& options) {
           : std::min(experiment.checkpoint_interval > 0 ? experiment.checkpoint_interval
                                                         : std::numeric_limits<std::uint64_t>::max(),
                      train_steps_per_epoch_max(experiment));
-  for (const LayerSpec& spec : experiment.layers) {
+  for (std::size_t i = 0; i < experiment.layers.size(); ++i) {
+    const LayerSpec& spec = experiment.layers[i];
     std::uint64_t parameters = 0, state = 0;
     for (const auto& [name, values] : state_sizes(spec.params)) {
       state += values;
@@ -197,13 +198,12 @@ int check(const RunOptions& options) {
     const auto steps = static_cast<std::uint64_t>(experiment.steps_in_flight);
     const std::uint64_t copy = spec.params.diverging == Diverging::stop ? 0 : state;
     // And what it has sent since the last checkpoint.
-    const std::uint64_t sent = b * (units + (&spec == &experiment.layers.front() ? 0 : inputs));
-    const std::uint64_t values =
-        state + copy + inputs * units + 8 * steps * b * (inputs + units) + kept_steps * sent;
+    const double kept = static_cast<double>(kept_steps) * experiment.bytes_sent(i);
+    const std::uint64_t values = state + copy + inputs * units + 8 * steps * b * (inputs + units);
     std::printf("%-16s  %-8s  %-22s  %12llu  %7.1f MB\n", spec.name.c_str(), "layer",
                 (std::to_string(inputs) + " -> " + std::to_string(units)).c_str(),
                 static_cast<unsigned long long>(parameters),
-                static_cast<double>(values) * sizeof(float) / 1e6);
+                (static_cast<double>(values) * sizeof(float) + kept) / 1e6);
   }
   std::printf("%-16s  %-8s  %-22s  %12s  %7.1f MB\n", readout_name.c_str(), "readout",
               (std::to_string(experiment.outputs) + " values").c_str(), "",

@@ -102,7 +102,7 @@ class Desk {
 };
 
 /// The tensors of snapshots, on their way to the coordinator beside the node's work: each when the
-/// one before has left, so that no more than one is held twice.
+/// one before has left, so that no more than that is held besides.
 class HandOver {
  public:
   HandOver(Process& process, Ports& control, const asio::any_io_executor& executor)
@@ -126,7 +126,9 @@ class HandOver {
       while (due_.empty()) co_await changed_.wait();
       const wire::SnapshotPart part = due_.front();
       for (std::size_t i = 0; i < part.tensors(); ++i) {
-        std::function<void()> send = [this, &part, i] { send_tensor(part, i); };
+        std::function<void()> send = [this, &part, i] {
+          control_.send(coordinator_name, process_.tensor(i, part.snapshot()));
+        };
         co_await compute_on(pool, std::move(send));
         co_await control_.sent_down_to(0);
       }
@@ -136,12 +138,6 @@ class HandOver {
   }
 
  private:
-  void send_tensor(const wire::SnapshotPart& part, std::size_t position) {
-    Message message = process_.tensor(position);
-    *message.header.mutable_tensor()->mutable_snapshot() = part.snapshot();
-    control_.send(coordinator_name, std::move(message));
-  }
-
   Process& process_;
   Ports& control_;
   std::vector<wire::SnapshotPart> announced_;
@@ -262,7 +258,7 @@ awaitable<void> take_part(Process& process, Ports& control, Ports& network, Orde
 
   Router router{control, network, assignment, [&](const wire::SnapshotPart& part) {
                   network.mark(snapshot_name(part.snapshot()));
-                  if (part.tensors() > 0) hand_over.announce(part);
+                  hand_over.announce(part);
                 }};
   co_await serve(process, router, control, network, orders, desk, hand_over);
   setting.log("finished");
@@ -293,7 +289,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
   Ports network{
       executor,
       {.in_flight = experiment.messages_in_flight(), .relinks = assignment.recoverable()}};
-  asio::thread_pool pool{1}, copying{1};  // joined before what they work on goes
+  asio::thread_pool pool{1};  // joined before what it works on goes
   std::function<void()> make = [&] {
     process = make_process(setting.name, experiment, assignment);
   };
@@ -321,6 +317,7 @@ awaitable<void> work_for_coordinator(Ports& control, const NodeSetting& setting,
   Orders orders{executor};
   Desk desk{pool, setting.own_process};
   HandOver hand_over{*process, control, executor};
+  asio::thread_pool copying{1};
   at_work = &desk;
   setting.join(&network, {header_bytes_max, experiment.batch_bytes_max()});
   for (const wire::Peer& peer : assignment.peers()) setting.meet(peer);

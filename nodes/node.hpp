@@ -29,7 +29,7 @@ struct NodeSetting {
   /// Where links that arrive go from now on, and what they may carry; nullptr: nowhere.
   std::function<void(Ports* network, const FrameLimits& limits)> join;
   /// Who is at the other end of a link: this generation may call from now on, or, once dial() has
-  /// been called, is dialled whenever it has no link.
+  /// been called, is dialled whenever it has no link that works.
   std::function<void(const wire::Peer&)> meet;
   std::function<void()> dial;
   std::function<void(const std::string&)> log;  ///< one line of the node's log

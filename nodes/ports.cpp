@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "nodes/failure.hpp"
 
@@ -116,8 +117,10 @@ awaitable<void> Ports::read(Port& port) {
       while (port.incoming.size() >= incoming_max() && !port.dropping)
         co_await port.incoming_changed.wait();
     if (port.dropping) co_return;
-    if (std::optional<Message> taken = port.edge.take(std::move(message)))
+    if (std::optional<Message> taken = port.edge.take(std::move(message))) {
       port.incoming.push_back(std::move(*taken));
+      port.link_useful = true;
+    }
     port.incoming_changed.notify();
     port.outgoing_changed.notify();
     changed_.notify();
@@ -141,9 +144,11 @@ awaitable<void> Ports::write_all(Port& port) {
       co_await port.outgoing_changed.wait();
       continue;
     }
+    const bool numbered = message->header.sequence() > 0;
     port.sending = 1;
     co_await port.link->send(std::move(*message));
     port.sending = 0;
+    port.link_useful = port.link_useful || numbered;
     changed_.notify();
   }
 }
@@ -153,6 +158,7 @@ void Ports::drop_link(Port& port) {
   port.messages_sent += port.link->messages_sent();
   port.bytes_sent += port.link->bytes_sent();
   port.link.reset();
+  port.vain_links = std::exchange(port.link_useful, false) ? 0 : port.vain_links + 1;
   port.edge.unlinked();
   port.sending = 0;
 }
@@ -259,18 +265,18 @@ awaitable<void> Ports::until_closed(std::string peer) {
 }
 
 bool Ports::wants_link(const std::string& peer) const {
-  const auto at = ports_.find(peer);
-  if (at == ports_.end()) return false;
-  const Port& port = *at->second;
+  const Port& port = *ports_.at(peer);
   if (port.next_link || port.closed) return false;
-  return !port.link || (params_.relinks && port.link->stalled());
+  if (!port.link) return true;
+  const std::optional<TcpState> state = port.link->tcp_state();
+  return params_.relinks && state && has_stalled(*state, port.vain_links);
 }
 
 void Ports::nudge(const std::string& peer) {
   Message nudge;
   nudge.header.mutable_heartbeat();
   const Port& port = *ports_.at(peer);
-  if (port.link && port.link->can_stall()) send_aside(peer, std::move(nudge));
+  if (port.link && port.link->tcp_state()) send_aside(peer, std::move(nudge));
 }
 
 void Ports::mark(const std::string& name) {

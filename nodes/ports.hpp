@@ -33,7 +33,7 @@ struct PortsParams {
 
 /// A port a peer, each with a stream of numbered messages and, most of the time, a link that
 /// carries it. All but send() and mark() belongs to the thread of the executor; those may be called
-/// from the thread that computes.
+/// from any thread.
 ///
 /// Bounded queues in a cycle could lock; these cannot. A message goes back only in answer to one
 /// that was read, a sender waits only before it reads its next message, never inside handle(), and
@@ -113,6 +113,8 @@ class Ports final : public Outbox {
     bool dropping = false;  // nothing that the link still brings counts
     std::size_t sending = 0;
     bool had_link = false;
+    bool link_useful = false;  // has brought a message over
+    int vain_links = 0;        // in a row before this one, that were not useful
     bool closed = false;
     bool closing_reported = false;
     std::string why_closed;

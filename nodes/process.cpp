@@ -13,7 +13,9 @@ void Process::restore(const std::string& name, Message) {
   throw UserError("checkpoint: '" + name + "' is for a node that keeps no state");
 }
 
-Message Process::tensor(std::size_t) { throw std::logic_error("this process keeps no state"); }
+Message Process::tensor(std::size_t, const wire::Snapshot&) {
+  throw std::logic_error("this process keeps no state");
+}
 
 Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors) {
   Message message;

@@ -43,8 +43,9 @@ class Process {
   virtual void restore(const std::string& name, Message tensor);
   /// All pieces have been restored.
   virtual void restored() {}
-  /// A copy of the tensor of its state that is at this position.
-  virtual Message tensor(std::size_t position);
+  /// A copy of the tensor of its state that is at this position, for a snapshot. No tensor past the
+  /// last.
+  virtual Message tensor(std::size_t position, const wire::Snapshot& snapshot);
   /// Whether its state changes in produce() alone, so that tensor() may be called from another
   /// thread beside handle().
   virtual bool state_rests() const { return true; }

@@ -79,7 +79,8 @@ asio::ip::address host_at(const Socket::endpoint_type& end) {
 }
 
 bool is_tcp(const Socket& socket) {
-  return lateral::is_tcp(const_cast<Socket&>(socket).native_handle());
+  const int family = socket.local_endpoint().data()->sa_family;
+  return family == AF_INET || family == AF_INET6;
 }
 
 Socket prepared(Tcp::socket socket) {

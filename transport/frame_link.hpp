@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "transport/link.hpp"
-#include "transport/tcp.hpp"
 
 namespace lateral {
 
@@ -61,20 +60,16 @@ class FrameLink : public Link {
   }
 
   void set_limits(const FrameLimits& limits) override { limits_ = limits; }
-  bool can_stall() const override { return is_tcp_; }
-  bool stalled() const override { return has_stalled(descriptor()); }
+  std::optional<TcpState> tcp_state() const override {
+    // native_handle() is not const, and changes nothing.
+    return lateral::tcp_state(const_cast<FrameLink*>(this)->stream_.lowest_layer().native_handle());
+  }
 
  protected:
   Stream& stream() { return stream_; }
 
  private:
-  // native_handle() is not const, and changes nothing.
-  int descriptor() const {
-    return const_cast<FrameLink*>(this)->stream_.lowest_layer().native_handle();
-  }
-
   Stream stream_;
-  bool is_tcp_ = is_tcp(descriptor());
   FrameLimits limits_ = handshake_limits;
   std::vector<std::uint8_t> header_bytes_;
 };

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "transport/asio.hpp"
 #include "transport/frame.hpp"
+#include "transport/tcp.hpp"
 
 namespace lateral {
 
@@ -27,9 +29,8 @@ class Link {
   virtual void close() = 0;
   /// What receive() accepts from now on.
   virtual void set_limits(const FrameLimits& limits) = 0;
-  /// Whether the connection may have died without a word; and whether it looks as if it had.
-  virtual bool can_stall() const { return false; }
-  virtual bool stalled() const { return false; }
+  /// Of a connection that may die without a word; nothing of others.
+  virtual std::optional<TcpState> tcp_state() const { return std::nullopt; }
   /// What both ends of a TLS connection share and nobody between them can give another one; empty
   /// without TLS.
   virtual std::string channel_binding() const { return {}; }

@@ -10,8 +10,8 @@
 
 namespace lateral {
 
-/// Bytes that one stream keeps of what has left, messages with their bodies; the oldest go first, and with them the chance that
-/// the peer be brought up to date.
+/// Bytes that one stream keeps of what has left, messages with their bodies; the oldest go first,
+/// and with them the chance that the peer be brought up to date.
 inline constexpr std::size_t kept_bytes_max = std::size_t{1} << 30;
 
 /// Makes the body of a message again, from its header.

@@ -38,11 +38,9 @@ awaitable<T> with_deadline(Duration timeout, awaitable<T> operation) {
   }
 }
 
-/// All tasks as one operation, to be waited for until `condition`: the order in which they ended,
-/// and the failures of those that failed.  REQUIRES: at least one task
-template <class Condition>
-awaitable<std::pair<std::vector<std::size_t>, std::vector<std::exception_ptr>>> run_together(
-    std::vector<awaitable<void>> tasks, Condition condition) {
+/// Runs all tasks until one ends; cancels the others, waits for them, and rethrows the failure of
+/// the one that ended first, if it failed.  REQUIRES: at least one task
+inline awaitable<void> run_until_first_ends(std::vector<awaitable<void>> tasks) {
   auto executor = co_await asio::this_coro::executor;
   using Operation =
       decltype(asio::co_spawn(executor, std::declval<awaitable<void>>(), asio::deferred));
@@ -51,24 +49,9 @@ awaitable<std::pair<std::vector<std::size_t>, std::vector<std::exception_ptr>>> 
   for (awaitable<void>& task : tasks)
     operations.push_back(asio::co_spawn(executor, std::move(task), asio::deferred));
   auto group = asio::experimental::make_parallel_group(std::move(operations));
-  auto [order, failures] = co_await group.async_wait(condition, use_awaitable);
-  co_return std::pair(std::move(order), std::move(failures));
-}
-
-/// Runs all tasks until one ends; cancels the others, waits for them, and rethrows the failure of
-/// the one that ended first, if it failed.
-inline awaitable<void> run_until_first_ends(std::vector<awaitable<void>> tasks) {
   auto [order, failures] =
-      co_await run_together(std::move(tasks), asio::experimental::wait_for_one());
+      co_await group.async_wait(asio::experimental::wait_for_one(), use_awaitable);
   if (failures[order[0]]) std::rethrow_exception(failures[order[0]]);
-}
-
-/// Runs all tasks until all have ended; rethrows a failure, if there was any.
-inline awaitable<void> run_until_all_end(std::vector<awaitable<void>> tasks) {
-  auto [order, failures] =
-      co_await run_together(std::move(tasks), asio::experimental::wait_for_all());
-  for (const std::exception_ptr& failure : failures)
-    if (failure) std::rethrow_exception(failure);
 }
 
 /// Condition variable for coroutines of one io_context thread: wait() returns after the next

@@ -5,14 +5,14 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <chrono>
-#include <cstdint>
+#include <algorithm>
 
 namespace lateral {
 namespace {
 
-/// More than the longest time (40 ms) for which Linux keeps an acknowledgement back.
-constexpr std::chrono::milliseconds stall_min{100};
+/// Linux sends again after a round trip and 200 ms, at first.
+constexpr std::chrono::milliseconds stall_min{250};
+constexpr int doublings_max = 6;
 
 void set(int socket, int level, int option, int value) {
   // Where it cannot be set the socket is gone, and whoever reads next is told.
@@ -21,15 +21,9 @@ void set(int socket, int level, int option, int value) {
 
 }  // namespace
 
-bool is_tcp(int socket) {
-  int protocol = 0;
-  socklen_t length = sizeof protocol;
-  return ::getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
-         protocol == IPPROTO_TCP;
-}
-
 void set_tcp_options(int socket) {
   set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  set(socket, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);  // where no new connection is made
   // After about 20 s.
   set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(socket, IPPROTO_TCP, TCP_KEEPIDLE, 10);
@@ -37,15 +31,24 @@ void set_tcp_options(int socket) {
   set(socket, IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
-bool has_stalled(int socket) {
+std::optional<TcpState> tcp_state(int socket) {
   tcp_info info{};
   socklen_t length = sizeof info;
-  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return false;
-  const auto round_trips = std::chrono::microseconds{std::uint64_t{4} * info.tcpi_rtt};
-  // It may have brought over the first of what was lost, and wait with the rest.
-  const bool tries_again = info.tcpi_retransmits > 0 || info.tcpi_ca_state == TCP_CA_Loss;
-  return info.tcpi_unacked > 0 && tries_again &&
-         std::chrono::milliseconds{info.tcpi_last_ack_recv} >= stall_min + round_trips;
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return std::nullopt;
+  // After the first of what was lost has come over, the rest waits as long again. A receiver that
+  // is full is asked again and again, and answers each time.
+  const bool lost = info.tcpi_retransmits > 0 || info.tcpi_ca_state == TCP_CA_Loss;
+  TcpState state;
+  state.tries_again = (info.tcpi_unacked > 0 && lost) || info.tcpi_probes > 1;
+  state.unanswered_for = std::chrono::milliseconds{info.tcpi_last_ack_recv};
+  state.round_trip = std::chrono::microseconds{info.tcpi_rtt};
+  return state;
+}
+
+bool has_stalled(const TcpState& state, int vain_links) {
+  const auto limit =
+      (stall_min + 4 * state.round_trip) * (1 << std::min(vain_links, doublings_max));
+  return state.tries_again && state.unanswered_for >= limit;
 }
 
 }  // namespace lateral

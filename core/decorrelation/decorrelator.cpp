@@ -170,7 +170,8 @@ DecorrelationUpdate Decorrelator::learn() {
 }
 
 Matrix& Decorrelator::up_to_date_R() {
-  if (deferred_.waiting) update_and_multiply(state_.R, &deferred_, Vector(), no_vector_);
+  if (!deferred_.waiting) return state_.R;
+  update_and_multiply(state_.R, &deferred_, Vector(), no_vector_);
   deferred_.waiting = false;
   return state_.R;
 }

@@ -86,7 +86,8 @@ class DecorrelationRule {
   virtual DecorrelationUpdate update(const DecorrelationView& view, DecorrelationState& state) = 0;
   /// Whether its updates may have a weight_factor; no other step may then be in flight.
   virtual bool reparametrises() const { return false; }
-  /// What it keeps besides, below `prefix`.
+  /// What it keeps besides, below `prefix`. Only update() changes it, and a visit changes nothing:
+  /// a snapshot is copied while the next batch comes in.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit);
 
   /// Whether it whitens a training batch by the batch itself, and evaluates by a running R. Such a

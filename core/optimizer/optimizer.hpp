@@ -33,7 +33,7 @@ class Optimizer {
     begin_step();
     update(0, gradient, parameter);
   }
-  /// The moments, each named prefix + its own name.
+  /// The moments, each named prefix + its own name. Only the two above change them.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit) = 0;
 };
 

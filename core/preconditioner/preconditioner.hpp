@@ -54,7 +54,7 @@ class Preconditioner {
   virtual bool reads_delta() const { return false; }
   /// G in place.
   virtual void apply(const CurvatureView& view, MatrixRef gradient) = 0;
-  /// What it keeps, below `prefix`.
+  /// What it keeps, below `prefix`. Only apply() changes it.
   virtual void visit_state(const std::string& /*prefix*/, const TensorVisitor& /*visit*/) {}
 };
 

@@ -63,15 +63,19 @@ awaitable<std::unique_ptr<Link>> dial_and_greet(std::string address, Credentials
 constexpr std::chrono::milliseconds redial_interval{50};
 
 /// Time to reach a peer and to be let in.
-constexpr std::chrono::milliseconds call_max{3000};
+constexpr std::chrono::milliseconds call_min{100}, call_max{3000};
 
-/// How long to wait for an answer to a call. Once there has been one, only shortly at first, since
-/// it takes TCP a second to see that a network has lost the call; longer each time that this was
-/// not enough.
+/// How long to wait for an answer to a call. Once there has been one, only as long as the round
+/// trips of a call take, since it takes TCP a second to see that a network has lost it; longer each
+/// time that this was not enough.
 class Patience {
  public:
   Duration time() const { return time_; }
-  void answered() { time_ = std::chrono::milliseconds{100}; }
+  void answered_by(const Link& link) {
+    const std::optional<TcpState> state = link.tcp_state();
+    time_ = call_min;
+    if (state) time_ = std::min<Duration>(call_min + 8 * state->round_trip, call_max);
+  }
   void not_answered() { time_ = std::min<Duration>(time_ * 5 / 4, call_max); }
 
  private:
@@ -83,7 +87,7 @@ awaitable<std::unique_ptr<Link>> call_peer(std::string address, Credentials cred
   try {
     std::unique_ptr<Link> link =
         co_await with_deadline(patience.time(), dial_and_greet(address, credentials, self, peer));
-    patience.answered();
+    patience.answered_by(*link);
     co_return link;
   } catch (const system_error& error) {
     if (error.code() == asio::error::timed_out) patience.not_answered();
@@ -118,12 +122,13 @@ awaitable<std::unique_ptr<Link>> call_first(std::string address, Credentials cre
 class Neighbours {
  public:
   Neighbours(const asio::any_io_executor& executor, const Credentials& credentials,
-             const Identity& self)
-      : credentials_{credentials}, self_{self}, changed_{executor} {}
+             const Identity& self, std::function<void(const std::string&)> log)
+      : credentials_{credentials}, self_{self}, log_{std::move(log)}, changed_{executor} {}
 
   void join(Ports* network, const FrameLimits& limits) {
     network_ = network;
     limits_ = limits;
+    changed_.notify();
   }
   void meet(const wire::Peer& peer, Reception& reception) {
     if (peer.dial())
@@ -141,21 +146,14 @@ class Neighbours {
     link->set_limits(limits_);
     network_->attach(std::move(link));
   }
-  /// Dials whoever is to be dialled and has no link, or none that works. Never ends by itself.
-  awaitable<void> run(const std::function<void(const std::string&)>& log) {
+  /// Dials whoever is to be dialled. Never ends by itself.
+  awaitable<void> run() {
     for (;;) {
-      if (network_ == nullptr || !dials_) {
-        co_await changed_.wait();
-        continue;
-      }
-      std::vector<awaitable<void>> calls;
-      for (const auto& [name, peer] : dialled_)
-        if (network_->wants_link(name))
-          calls.push_back(call(name, log));
-        else
-          network_->nudge(name);
-      if (!calls.empty()) co_await run_until_all_end(std::move(calls));
-      co_await sleep_for(redial_interval);
+      while (network_ == nullptr || !dials_) co_await changed_.wait();
+      std::vector<awaitable<void>> tasks;  // all are known by now; who replaces one has its name
+      for (const auto& [name, dialled] : dialled_) tasks.push_back(keep_linked(name));
+      if (!tasks.empty()) co_await run_until_first_ends(std::move(tasks));
+      while (network_ != nullptr) co_await changed_.wait();
     }
   }
 
@@ -166,8 +164,18 @@ class Neighbours {
     std::string last_failure;
   };
 
-  awaitable<void> call(std::string name, std::function<void(const std::string&)> log) {
-    Dialled& dialled = dialled_[name];
+  /// Dials the peer when it has no link, or none that works, as long as there is a network.
+  awaitable<void> keep_linked(std::string name) {
+    for (; network_ != nullptr; co_await sleep_for(redial_interval)) {
+      if (network_->wants_link(name))
+        co_await call(name);
+      else
+        network_->nudge(name);
+    }
+  }
+
+  awaitable<void> call(std::string name) {
+    Dialled& dialled = dialled_.at(name);
     const std::string address = dialled.peer.address();
     const Identity called{name, dialled.peer.generation()};
     std::string failure;
@@ -176,17 +184,18 @@ class Neighbours {
           co_await call_peer(address, credentials_, self_, called, dialled.patience);
       if (dialled.peer.generation() != called.generation) co_return;  // replaced meanwhile
       arrived(std::move(link));
-      log("linked to " + name);
+      log_("linked to " + name);
     } catch (const system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
       failure = describe(error);
     }
-    if (!failure.empty() && failure != dialled.last_failure) log(failure);
+    if (!failure.empty() && failure != dialled.last_failure) log_(failure);
     dialled.last_failure = failure;
   }
 
   Credentials credentials_;
   Identity self_;
+  std::function<void(const std::string&)> log_;
   Changed changed_;
   Ports* network_ = nullptr;
   FrameLimits limits_{};
@@ -194,8 +203,8 @@ class Neighbours {
   std::map<std::string, Dialled> dialled_;
 };
 
-/// Dials the coordinator whenever there is no link to it, or none that works. Where nobody listens
-/// any more, or another has our place, there is no point in trying again.
+/// Dials the coordinator whenever there is no link to it, or none that works. Where another has our
+/// place, or nobody listens any more, there is no point in trying again.
 awaitable<void> keep_reporting(Ports& control, std::string address, Credentials credentials,
                                Identity self, Patience patience) {
   const Identity coordinator{coordinator_name, 0};
@@ -209,10 +218,11 @@ awaitable<void> keep_reporting(Ports& control, std::string address, Credentials 
       control.attach(std::move(link));
     } catch (const system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
-      const bool gone = error.code() == asio::error::connection_refused ||
-                        error.code() == TransportError::refused ||
-                        error.code() == boost::system::errc::no_such_file_or_directory;
-      if (gone) control.close(coordinator_name, describe(error));
+      const bool nobody_listens = error.code() == asio::error::connection_refused ||
+                                  error.code() == boost::system::errc::no_such_file_or_directory;
+      if (error.code() == TransportError::refused ||
+          (nobody_listens && !control.linked(coordinator_name)))
+        control.close(coordinator_name, describe(error));
     }
   }
 }
@@ -223,7 +233,7 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
     std::cerr << log_line(line) + "\n" << std::flush;
   };
   const Identity self{call.name, call.generation};
-  Neighbours neighbours{executor, credentials, self};
+  Neighbours neighbours{executor, credentials, self, log};
   Reception reception{executor,
                       call.listen,
                       credentials,
@@ -255,7 +265,7 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
   setting.dial = [&] { neighbours.dial(); };
   std::vector<awaitable<void>> tasks;
   tasks.push_back(reception.run());
-  tasks.push_back(neighbours.run(log));
+  tasks.push_back(neighbours.run());
   tasks.push_back(keep_reporting(control, call.coordinator, credentials, self, patience));
   tasks.push_back([](Ports& ports, NodeSetting s, ExitCode& c) -> awaitable<void> {
     c = co_await node_life(ports, std::move(s));

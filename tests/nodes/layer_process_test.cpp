@@ -275,40 +275,47 @@ TEST_CASE("a layer restored from what it reported goes on in the same bits") {
     }
 }
 
-TEST_CASE("the state of a layer changes only when it learns, or the layer says so") {
-  const auto check = [](const std::vector<std::string>& sets) {
-    Conversation c{sets};
-    const auto bytes = [&] {
-      std::map<std::string, std::vector<float>> tensors;
-      for (std::size_t i = 0;; ++i) {
-        const Message tensor = c.layer.tensor(i);
-        if (!tensor.header.has_tensor()) return tensors;
-        tensors[tensor.header.tensor().name()] = {tensor.body.values().begin(),
-                                                  tensor.body.values().end()};
-      }
-    };
-    const auto hear = [&](const std::string& peer, Message message) {
-      Collected out;
-      c.layer.handle(peer, std::move(message), out);
-    };
+/// Its tensors, as a snapshot takes them.
+std::map<std::string, std::vector<float>> state_of(LayerProcess& layer) {
+  std::map<std::string, std::vector<float>> tensors;
+  for (std::size_t i = 0;; ++i) {
+    const Message tensor = layer.tensor(i, {});
+    if (!tensor.header.has_tensor()) return tensors;
+    tensors[tensor.header.tensor().name()] = {tensor.body.values().begin(),
+                                              tensor.body.values().end()};
+  }
+}
+
+/// Whether a layer says that its state rests once a snapshot has been announced; and whether it is
+/// the same now and after an evaluation and all of the next step but the learning.
+std::pair<bool, bool> rests(std::vector<std::string> sets, Index batch = 32) {
+  sets.push_back("learning.batch_size=" + std::to_string(batch));
+  Conversation now{sets}, later{sets};
+  Collected out;
+  for (Conversation* c : {&now, &later}) {
     for (std::uint64_t step = 1; step <= 3; ++step) {
-      c.say("hidden1", activity(12, 32, step));
-      c.say("output", error(8, 32, step));
+      c->say("hidden1", activity(12, batch, step));
+      c->say("output", error(8, batch, step));
     }
-    const auto before = bytes();
-    REQUIRE(before.size() > 2);
-    Message evaluation = activity(12, 32, 3);
-    evaluation.header.mutable_activity()->set_pass(wire::evaluate);
-    hear("hidden1", std::move(evaluation));
-    hear("hidden1", activity(12, 32, 4));
-    hear("output", error(8, 32, 4));
-    const bool same = bytes() == before;
-    REQUIRE(c.layer.next().kind == Next::Kind::produce);
-    Collected out;
-    c.layer.produce(false, out);
-    CHECK(bytes() != before);
-    return std::pair(c.layer.state_rests(), same);
-  };
+    Message snapshot;
+    snapshot.header.mutable_snapshot()->set_step(3);
+    c->layer.handle("hidden1", std::move(snapshot), out);
+  }
+  Message evaluation = activity(12, batch, 3);
+  evaluation.header.mutable_activity()->set_pass(wire::evaluate);
+  later.layer.handle("hidden1", std::move(evaluation), out);
+  later.layer.handle("hidden1", activity(12, batch, 4), out);
+  later.layer.handle("output", error(8, batch, 4), out);
+  const auto state = state_of(now.layer);
+  REQUIRE(state.size() > 2);
+  const bool same = state_of(later.layer) == state;
+  REQUIRE(later.layer.next().kind == Next::Kind::produce);
+  later.layer.produce(false, out);
+  CHECK(state_of(later.layer) != state);
+  return {now.layer.state_rests(), same};
+}
+
+TEST_CASE("after a snapshot the state of a layer rests until it learns, or the layer says so") {
   const std::pair both{true, true};
   for (const auto& rule : decorrelation_table())
     for (const char* mode : {"closed_form", "settled"}) {
@@ -316,10 +323,11 @@ TEST_CASE("the state of a layer changes only when it learns, or the layer says s
       CAPTURE(mode);
       const DecorrelationModes modes = rule.make({})->modes();
       if (std::string(mode) == "settled" ? !modes.settled : !modes.closed_form) continue;
-      CHECK(check({"decorrelation.rule=" + std::string(rule.name),
+      CHECK(rests({"decorrelation.rule=" + std::string(rule.name),
                    std::string("decorrelation.mode=") + mode}) == both);
     }
-  CHECK(check({"decorrelation.mode=settled", "decorrelation.warm_start=true"}) ==
+  CHECK(rests({"decorrelation.demean=running"}, 1) == both);
+  CHECK(rests({"decorrelation.mode=settled", "decorrelation.warm_start=true"}) ==
         std::pair(false, false));
   CHECK(!Conversation({"execution.schedule=asynchronous", "execution.staleness=1"})
              .layer.state_rests());

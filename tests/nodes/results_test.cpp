@@ -218,7 +218,7 @@ TEST_CASE("the table of a sweep names the best setting, and says so where some a
   for (std::size_t setting = 0; setting < 3; ++setting)
     for (std::uint64_t seed = 1; seed <= 2; ++seed) {
       sweep.members.push_back({setting, "", {"0." + std::to_string(setting + 1)}, seed, {}});
-      results.emplace_back(SweepResult{SweepResult::Status::done, ""});
+      results.emplace_back(from_line("done 2 1 0.5 1 0.5 - "));
       results.back()->test_accuracy = 0.5 + 0.1 * static_cast<double>(setting);
     }
   const std::string whole = sweep_table(sweep, results);

@@ -507,9 +507,7 @@ class FaultyNetwork {
     after(between(20, 300) * node->slowness, [this, node] {
       when_awake(node, [this, node] {
         const wire::SnapshotPart part = node->handing_over.front();
-        Message message = node->process->tensor(node->handed_over);
-        *message.header.mutable_tensor()->mutable_snapshot() = part.snapshot();
-        say(node, std::move(message));
+        say(node, node->process->tensor(node->handed_over, part.snapshot()));
         if (++node->handed_over == part.tensors()) {
           node->handing_over.pop_front();
           node->handed_over = 0;

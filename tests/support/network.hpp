@@ -45,7 +45,7 @@ inline void hand_over(Process& process, std::vector<Sent>& sent) {
   for (std::size_t i = 0; i < said; ++i) {
     const wire::SnapshotPart part = sent[i].message.header.snapshot_part();
     for (std::size_t tensor = 0; tensor < part.tensors(); ++tensor)
-      sent.push_back({coordinator_name, process.tensor(tensor)});
+      sent.push_back({coordinator_name, process.tensor(tensor, part.snapshot())});
   }
 }
 

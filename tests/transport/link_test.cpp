@@ -287,8 +287,8 @@ TEST_CASE("a connection has not stalled because it is idle, or because nobody re
   Tcp::socket sender{io}, reader{io};
   sender.connect(acceptor.local_endpoint());
   acceptor.accept(reader);
-  CHECK(is_tcp(sender.native_handle()));
-  CHECK(!has_stalled(sender.native_handle()));
+  const auto stalled = [](int socket) { return has_stalled(tcp_state(socket).value(), 0); };
+  CHECK(!stalled(sender.native_handle()));
   sender.non_blocking(true);
   const std::vector<char> much(1 << 16);
   error_code full;
@@ -296,12 +296,23 @@ TEST_CASE("a connection has not stalled because it is idle, or because nobody re
   CHECK(full == asio::error::would_block);
   for (int i = 0; i < 10; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
-    CHECK(!has_stalled(sender.native_handle()));
+    CHECK(!stalled(sender.native_handle()));
   }
   asio::local::stream_protocol::socket one{io}, other{io};
   asio::local::connect_pair(one, other);
-  CHECK(!is_tcp(one.native_handle()));
-  CHECK(!has_stalled(one.native_handle()));
+  CHECK(!tcp_state(one.native_handle()));
+}
+
+TEST_CASE("what TCP waits for in vain has stalled, the later the more connections were in vain") {
+  using std::chrono::milliseconds;
+  CHECK(!has_stalled({true, milliseconds{249}, {}}, 0));
+  CHECK(has_stalled({true, milliseconds{250}, {}}, 0));
+  CHECK(!has_stalled({false, milliseconds{250}, {}}, 0));
+  CHECK(!has_stalled({true, milliseconds{649}, milliseconds{100}}, 0));
+  CHECK(has_stalled({true, milliseconds{650}, milliseconds{100}}, 0));
+  CHECK(!has_stalled({true, milliseconds{999}, {}}, 2));
+  CHECK(has_stalled({true, milliseconds{1000}, {}}, 2));
+  CHECK(has_stalled({true, milliseconds{16000}, {}}, 1000));
 }
 
 TEST_CASE("no process that is started later inherits a socket") {
