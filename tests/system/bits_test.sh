@@ -100,4 +100,13 @@ END
 $lateral run --resume "$dir.damaged" --quiet 2>"$work/err"
 check "so is one whose numbers have changed" has_line "$work/err" "damaged.*checkpoint.previous.h5, of step"
 check "in the same bits" equal "$(value "$dir.damaged" state_sha256)" "$reference"
+
+# Large layers and small batches: the next step is there long before the tensors of a snapshot have left.
+fresh; $lateral run sims/quickstart.textproto --quiet --set layer.hidden1.units=1500 --set layer.hidden2.units=1500 \
+  --set decorrelation.rule=ahmad2024 --set learning.batch_size=8 --set data.generated.train_samples=400 \
+  --set data.generated.test_samples=40 --set learning.epochs=1 --set recording.checkpoint_interval=8 --out "$dir"
+large=$(value "$dir" state_sha256)
+rm "$dir/checkpoint.h5"; $lateral run --resume "$dir" --quiet 2>/dev/null
+check "a layer learns nothing before its snapshot has left: resumed from step 48 in the same bits" \
+  equal "$(value "$dir" state_sha256)" "$large"
 finish
