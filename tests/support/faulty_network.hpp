@@ -602,7 +602,7 @@ class FaultyNetwork {
     } else if (kind < 90) {
       ++run_.faults["duplicates"];
       duplicates_ += 5;
-    } else if (kind < 94) {
+    } else if (kind < 92) {
       ++run_.faults["slow node"];
       random_node()->slowness = 100;
     } else if (kind < 96) {
