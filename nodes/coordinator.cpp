@@ -156,8 +156,11 @@ std::optional<std::uint32_t> Coordinator::replace(const std::string& node,
   return member.generation;
 }
 
-std::string Coordinator::limit_reached(const std::string& node) const {
-  if (!recoverable_ || members_.at(node).restarts < experiment_.restarts_max) return "";
+std::string Coordinator::why_not_replaced(const std::string& node) const {
+  if (!recoverable_) return "";
+  if (node == source_name && stop_sent_)
+    return ", and is not replaced: it had been told to stop, and only it knew where";
+  if (members_.at(node).restarts < experiment_.restarts_max) return "";
   return ", and its replacements since the last checkpoint are used up (execution.restarts_max: " +
          std::to_string(experiment_.restarts_max) + ")";
 }
@@ -311,8 +314,11 @@ void Coordinator::begin(Outbox& out) {
 
 void Coordinator::stop(Outbox& out) {
   stop_wanted_ = true;
-  const Member& source = members_[source_name];
-  if (stop_sent_ || !source.begun || source.said < source.reports) return;
+  const auto has_caught_up = [](const auto& entry) {
+    const Member& member = entry.second;
+    return member.begun && member.said >= member.reports;
+  };
+  if (stop_sent_ || !std::all_of(members_.begin(), members_.end(), has_caught_up)) return;
   stop_sent_ = true;
   Message message;
   message.header.mutable_stop();
@@ -418,7 +424,9 @@ void Coordinator::write_snapshot(std::map<std::string, Part> parts, Outbox& out)
     write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
                      checkpoint, *plan_.disk);
   });
-  if (!written || !recoverable_) return;
+  if (!written) return;
+  written_step_ = snapshot.step();
+  if (!recoverable_) return;
   next_line_ = line_of(parts);
   check_cut(*next_line_);
   draw_line(out);
@@ -496,7 +504,16 @@ Summary Coordinator::conclude(const NodeSummary& coordinator) {
                              finished.cpu_seconds(), finished.messages_sent(),
                              finished.bytes_sent()});
   }
-  if (plan_.directory) write_atomically(plan_.directory->summary(), to_json(summary));
+  if (!plan_.directory) return summary;
+  // Where nothing was left to do the summary of the run stays as it is.
+  const fs::path file = plan_.directory->summary();
+  if (!plan_.resumed || train_samples_ > 0 || !fs::exists(file))
+    write_atomically(file, to_json(summary));
+  if (!state_sha256_.empty() && written_step_ != snapshot_step_)
+    throw UserError(plan_.directory->checkpoint().string() + ": the state after step " +
+                    std::to_string(snapshot_step_) + " could not be written, " +
+                    (written_step_ ? "only that after step " + std::to_string(*written_step_)
+                                   : "nor any before it"));
   return summary;
 }
 

@@ -55,8 +55,8 @@ class Coordinator {
   /// The node was lost for that reason: the generation of the process that is to take its place, or
   /// nothing if there is to be none.
   std::optional<std::uint32_t> replace(const std::string& node, const std::string& reason);
-  /// What to add to that reason where the node has been replaced as often as it may be.
-  std::string limit_reached(const std::string& node) const;
+  /// What to add to that reason where there is none.
+  std::string why_not_replaced(const std::string& node) const;
   /// Lets all nodes go.
   void dismiss(Outbox& out) const;
   /// Tells the source to end the run after the batch at hand, as soon as there is one that goes on
@@ -157,6 +157,7 @@ class Coordinator {
   // Every node reports the same snapshots in the same order, but one may be ahead of another.
   std::map<std::string, std::deque<Part>> parts_;
   std::uint64_t snapshot_step_ = 0;
+  std::optional<std::uint64_t> written_step_;  // of the checkpoint that was written last
   std::string state_sha256_;
 
   std::optional<Clock::time_point> began_;

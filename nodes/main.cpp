@@ -47,7 +47,8 @@ TcpParams tcp_params(const RunOptions& options) {
   if (options.listen.empty() && !options.plain_tcp) return {};
   if (options.transport != "tcp")
     throw UserError("--listen and --plain-tcp are for --transport tcp");
-  if (options.plain_tcp) std::cerr << "lateral: " << plain_tcp_warning << std::endl;
+  if (options.plain_tcp && !options.listen.empty())
+    std::cerr << "lateral: " << plain_tcp_warning << std::endl;
   return {options.listen.empty() ? TcpParams{}.host : options.listen, options.plain_tcp};
 }
 
@@ -89,9 +90,10 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
       throw UserError("--resume " + options.resume + ": this experiment is not that run's: " +
                       first_difference(experiment.text, plan.start.experiment) +
                       "; expected the same settings (learning.epochs may differ)");
-    if (static_cast<std::uint64_t>(experiment.epochs) < plan.start.epoch)
-      throw UserError("--resume " + options.resume + ": has " + std::to_string(plan.start.epoch) +
-                      " epochs already, expected learning.epochs of at least as many, not " +
+    const std::uint64_t begun = plan.start.epoch + (plan.start.train.samples() > 0 ? 1 : 0);
+    if (static_cast<std::uint64_t>(experiment.epochs) < begun)
+      throw UserError("--resume " + options.resume + ": has begun epoch " + std::to_string(begun) +
+                      " already, expected learning.epochs of at least as many, not " +
                       std::to_string(experiment.epochs));
     plan.resumed = true;
     return {std::move(experiment), std::move(plan)};
@@ -106,16 +108,16 @@ std::pair<Experiment, RunPlan> plan_run(const RunOptions& options) {
   return {std::move(experiment), std::move(plan)};
 }
 
-/// Prints why a run ended, and returns what the shell should hear.
-int conclude(const Outcome& outcome) {
+/// Prints why a run ended, and returns what the shell should hear. `advice`: what to do about it.
+int conclude(const Outcome& outcome, const std::string& advice = "") {
   if (outcome.code != ExitCode::done) {
-    std::cerr << "lateral: " << outcome.message << std::endl;
+    std::cerr << "lateral: " << outcome.message << (outcome.code == ExitCode::network ? advice : "")
+              << std::endl;
     return static_cast<int>(outcome.code);
   }
   if (outcome.signal != 0 && !outcome.summary)
-    std::cerr << "lateral: stopped by a signal before all nodes had handed over their state; "
-                 "--resume goes on from the last checkpoint, if there is one"
-              << std::endl;
+    std::cerr << "lateral: stopped by signal " << outcome.signal
+              << " before all nodes had handed over their state" << advice << std::endl;
   if (!std::cout.flush()) throw UserError("standard output cannot be written");
   // The shell's convention for a program that a signal ended.
   return outcome.signal != 0 ? 128 + outcome.signal : 0;
@@ -130,14 +132,15 @@ int run(const RunOptions& options) {
   const Outcome outcome =
       launch(experiment, plan, placement(options), tcp_params(options), progress);
   if (!outcome.began && !plan.resumed) plan.directory->discard();
+  const std::string to_go_on = "; to go on: lateral run --resume " + folder;
   if (outcome.summary && !options.quiet) {
     if (!outcome.summary->complete)
-      std::cout << "stopped after step " << outcome.summary->step
-                << "; to go on: lateral run --resume " << folder << "\n\n";
+      std::cout << "stopped after step " << outcome.summary->step << to_go_on << "\n\n";
     std::cout << to_table(*outcome.summary) << "\nstate_sha256 " << outcome.summary->state_sha256
               << "\nresults in " << folder << std::endl;
   }
-  return conclude(outcome);
+  std::error_code failure;
+  return conclude(outcome, fs::exists(plan.directory->checkpoint(), failure) ? to_go_on : "");
 }
 
 int evaluate(const RunOptions& options) {

@@ -146,7 +146,7 @@ awaitable<void> replace_lost(Watch& watch, Ports& ports, asio::thread_pool& pool
     std::optional<std::uint32_t> generation;
     std::function<void()> decide = [&] {
       if (start) generation = watch.coordinator.replace(item.node, item.detail);
-      if (!generation) item.detail += watch.coordinator.limit_reached(item.node);
+      if (!generation) item.detail += watch.coordinator.why_not_replaced(item.node);
     };
     co_await compute_on(pool, std::move(decide));
     if (!generation) {

@@ -153,8 +153,12 @@ void write_checkpoint(const fs::path& path, const fs::path& previous, const Chec
   try {
     write_all(temporary, checkpoint);
     disk.sync(temporary);
-    if (fs::exists(path)) disk.link(path, previous);
+    // At every moment there are two different ones.
+    const fs::path second = previous.string() + ".tmp";
+    const bool keeps = fs::exists(path);
+    if (keeps) disk.link(path, second);
     disk.rename(temporary, path);
+    if (keeps) disk.rename(second, previous);
     disk.sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
   } catch (...) {
     std::error_code ignored;
@@ -234,8 +238,8 @@ Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimi
            std::to_string(previous.step));
       if (repair) real_disk().rename(directory.previous_checkpoint(), directory.checkpoint());
       return previous;
-    } catch (const UserError&) {
-      throw damage;
+    } catch (const UserError& worse) {
+      throw UserError(damage.what() + std::string("; and ") + worse.what());
     }
   }
 }

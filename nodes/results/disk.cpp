@@ -36,11 +36,10 @@ void Disk::rename(const fs::path& from, const fs::path& to) {
 }
 
 void Disk::link(const fs::path& from, const fs::path& to) {
-  const fs::path second = to.string() + ".tmp";
   std::error_code failure;
-  fs::remove(second, failure);
-  fs::create_hard_link(from, second, failure);
-  rename(failure ? from : second, to);
+  fs::remove(to, failure);
+  fs::create_hard_link(from, to, failure);
+  if (failure) rename(from, to);  // a file system without
 }
 
 void Disk::sync_folder(const fs::path& folder) { sync_path(folder, O_RDONLY | O_DIRECTORY); }

@@ -628,8 +628,10 @@ def bad_disks(setting):
 
 # ---- cost
 
-COST = ["learning.epochs=1", "data.train_limit=12800"]
-INTERVALS = [0, 20, 50, 100]
+# A hundred steps of the dense CIFAR-10 network.
+COST = ["learning.epochs=1", "data.train_limit=25600"]
+# Everything by default, against the same without checkpoints within an epoch and with nothing kept.
+COST_ARMS = {"with": [], "without": ["recording.checkpoint_interval=0", "execution.restarts_max=0"]}
 
 
 def cost(setting, n):
@@ -637,43 +639,33 @@ def cost(setting, n):
     if not os.environ.get("LATERAL_DATA"):
         setting.report.line("      cost: skipped, LATERAL_DATA is not set")
         return
-    speed, cpu, rss, states = {}, {}, {}, set()
+    summaries = {arm: [] for arm in COST_ARMS}
     for i in range(n):
-        for interval in INTERVALS:
-            pair = [0, 10] if i % 2 == 0 else [10, 0]
-            for restarts_max in pair:
-                run = Run(setting.fresh(), COST + [f"recording.checkpoint_interval={interval}",
-                                                   f"execution.restarts_max={restarts_max}"],
-                          experiment="sims/cifar10_dense.textproto").wait()
-                if run.code != 0:
-                    raise SystemExit(f"exit {run.code}: {run.said()}")
-                summary = run.summary()
-                states.add(summary["state_sha256"])
-                speed.setdefault((interval, restarts_max), []).append(
-                    summary["train_samples_per_second"])
-                cpu.setdefault((interval, restarts_max), []).append(
-                    sum(node["cpu_seconds"] for node in summary["nodes"]))
-                rss.setdefault((interval, restarts_max), []).append(
-                    {node["name"]: node["peak_rss_bytes"] / 1e6 for node in summary["nodes"]})
-                shutil.rmtree(run.folder)
-    for interval in INTERVALS:
-        off, on = speed[interval, 0], speed[interval, 10]
-        ratios = [a / b for a, b in zip(on, off)]
-        setting.report.line(f"      checkpoint_interval {interval}: samples/s without "
-                            f"{[round(s) for s in off]}, with {[round(s) for s in on]}; median of "
-                            f"the ratios {statistics.median(ratios):.3f} (aim: at least 0.97), of "
-                            f"the medians {statistics.median(on) / statistics.median(off):.3f}")
-        # Says more than the speed does on a machine that has other things to do.
-        off, on = cpu[interval, 0], cpu[interval, 10]
-        setting.report.line(f"        processor seconds of all nodes without "
-                            f"{[round(s, 2) for s in off]}, with {[round(s, 2) for s in on]}; ratio "
-                            f"of the medians {statistics.median(on) / statistics.median(off):.3f}")
-        for restarts_max, what in ((0, "without"), (10, "with")):
-            peaks = rss[interval, restarts_max]
-            setting.report.line(f"        peak RSS {what} [MB]: " + ", ".join(
-                f"{name} {statistics.median(p[name] for p in peaks):.0f}" for name in peaks[0]))
-    setting.report.check(f"cost: all {sum(map(len, speed.values()))} runs end in the same bits",
-                         len(states) == 1)
+        for arm in list(COST_ARMS) if i % 2 else reversed(COST_ARMS):
+            run = Run(setting.fresh(), COST + COST_ARMS[arm],
+                      experiment="sims/cifar10_dense.textproto").wait()
+            if run.code != 0:
+                raise SystemExit(f"exit {run.code}: {run.said()}")
+            summaries[arm].append(run.summary())
+            shutil.rmtree(run.folder)
+
+    def compare(what, of):
+        values = {arm: [of(summary) for summary in summaries[arm]] for arm in COST_ARMS}
+        ratios = sorted(a / b for a, b in zip(values["with"], values["without"]))
+        medians = {arm: statistics.median(values[arm]) for arm in COST_ARMS}
+        setting.report.line(
+            f"      {what}: with {medians['with']:.5g}, without {medians['without']:.5g} (medians of {n}); ratio "
+            f"{medians['with'] / medians['without']:.3f}, of pairs {ratios[0]:.3f} to {ratios[-1]:.3f}, median "
+            f"{statistics.median(ratios):.3f}")
+
+    compare("training samples/s (aim: at least 0.97)", lambda s: s["train_samples_per_second"])
+    # Says more than the speed does on a machine that has other things to do.
+    compare("processor seconds of all nodes", lambda s: sum(node["cpu_seconds"] for node in s["nodes"]))
+    for name in [node["name"] for node in summaries["with"][0]["nodes"]]:
+        compare(f"peak MB of {name}", lambda s, name=name: next(
+            node["peak_rss_bytes"] / 1e6 for node in s["nodes"] if node["name"] == name))
+    states = {summary["state_sha256"] for arm in COST_ARMS for summary in summaries[arm]}
+    setting.report.check(f"cost: all {2 * n} runs end in the same bits", len(states) == 1)
 
 
 FAULTS = {"kills": (kills, 200), "cuts": (cuts, 100), "stops": (stops, 50),

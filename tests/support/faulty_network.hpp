@@ -581,7 +581,10 @@ class FaultyNetwork {
     if (kind < 25) {
       ++run_.faults["kill"];
       kill(random_node());
-    } else if (kind < 33) {
+    } else if (kind < 26) {
+      ++run_.faults["kill of all nodes"];
+      for (const auto& [name, node] : std::map(nodes_)) kill(node);
+    } else if (kind < 34) {
       ++run_.faults["kill of two neighbours"];
       const auto links = network_links(experiment_);
       const auto [first, second] = links[random_() % links.size()];
@@ -599,21 +602,26 @@ class FaultyNetwork {
     } else if (kind < 80) {
       ++run_.faults["long pause"];
       pause(random_node(), between(1600 * ms, 4000 * ms));
-    } else if (kind < 90) {
+    } else if (kind < 87) {
       ++run_.faults["duplicates"];
       duplicates_ += 5;
-    } else if (kind < 92) {
+    } else if (kind < 89) {
       ++run_.faults["slow node"];
       random_node()->slowness = 100;
-    } else if (kind < 96) {
+    } else if (kind < 92) {
       ++run_.faults["lost syncs"];
       disk_.lose_syncs(2);
     } else if (kind < 98 && experiment_.steps_in_flight == 1) {
       // (With steps in flight a stop within an epoch changes bits.)
       if (!coordinator_->has_begun()) return;
       ++run_.faults["stop"];
-      coordinator_->stop(desk_);
-      pump_desk();
+      if (between(0, 1) == 0)
+        for (const auto& [name, node] : std::map(nodes_)) kill(node);
+      after(between(0, 40 * ms), [this] {
+        if (!coordinator_) return;
+        coordinator_->stop(desk_);
+        pump_desk();
+      });
     } else {
       ++run_.faults["crash"];
       crash();

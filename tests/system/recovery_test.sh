@@ -56,6 +56,17 @@ check "stopped: exit 0 (is $rc) $(cat "$err")" test $rc = 0
 check "stopped: the same bits, metrics and probes" same_as_undisturbed
 check "stopped: only who was silent is replaced: $(restarts)" test "$(restarts silent)" = "hidden1:1" -a "$(restarts)" = "hidden1:1"
 
+epochs="--set data.generated.train_samples=10000 --set learning.epochs=8"
+fresh; $lateral run $experiment $epochs --out "$dir"; whole=$(value "$dir" state_sha256)
+for i in 1 2 3; do
+  start $epochs
+  kill -KILL $(pgrep -P $pid); sleep 0.02; kill -INT $pid; wait $pid; rc=$?
+  check "all killed, then Ctrl-C: exit 130 or, without its source, 3 (is $rc) $(cat "$err")" test $rc = 130 -o $rc = 3
+  check "all killed, then Ctrl-C: at most one line, none of ours" test "$(grep -c . "$err")" -le 1 -a -z "$(grep internal "$err")"
+  $lateral run --resume "$dir" --quiet
+  check "all killed, then Ctrl-C: resumed in the same bits" equal "$(value "$dir" state_sha256)" "$whole"
+done
+
 start --set data.generated.train_samples=50000 --set learning.epochs=3 --set execution.restarts_max=1
 victim=$(pid_of hidden1); kill -KILL "$victim"
 wait_for 5 replaced hidden1 "$victim"; victim=$(pid_of hidden1); kids=$(pgrep -P $pid)

@@ -59,7 +59,7 @@ kill -INT $pid; wait $pid
 
 fresh; $lateral run $small --out "$dir"
 $lateral run --resume "$dir" --quiet --set learning.epochs=1 2>"$err"; rc=$?
-check "--resume with fewer epochs than are done: exit 2 (is $rc): $(cat "$err")" has_line "$err" "has 2 epochs already"
+check "--resume with fewer epochs than are done: exit 2 (is $rc): $(cat "$err")" has_line "$err" "has begun epoch 2 already"
 fresh; $lateral run --set learning.epochs=1 $small --out "$dir" 2>"$err"; rc=$?
 check "--set before the experiment takes one value: exit 0 (is $rc)" test $rc = 0
 $lateral node --name a --coordinator tcp:localhost:1 --digest "$(printf %064d 0)" --secret <(printf %064d 0) --listen "unix:$work/s" 2>"$err"; rc=$?
