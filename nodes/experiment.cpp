@@ -467,7 +467,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
 
 /// Steps between checkpoints, so that what nodes keep for each other stays bounded.
 std::uint32_t default_interval(const Experiment& experiment) {
-  constexpr double kept_bytes = 64e6;
+  constexpr double kept_bytes = 128e6;
   constexpr double interval_max = 1000;
   if (experiment.restarts_max == 0 || experiment.steps_in_flight > 1) return 0;
   double most = 1;

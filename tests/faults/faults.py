@@ -628,8 +628,8 @@ def bad_disks(setting):
 
 # ---- cost
 
-# A hundred steps of the dense CIFAR-10 network.
-COST = ["learning.epochs=1", "data.train_limit=25600"]
+# An epoch of the dense CIFAR-10 network.
+COST = ["learning.epochs=1"]
 # Everything by default, against the same without checkpoints within an epoch and with nothing kept.
 COST_ARMS = {"with": [], "without": ["recording.checkpoint_interval=0", "execution.restarts_max=0"]}
 

@@ -188,7 +188,7 @@ TEST_CASE("a plug-in that an experiment names has to be there") {
   CHECK(says(refusal(base, {"execution.plugin=/none.so"}), {"expected --plugin FILE"}));
 }
 
-TEST_CASE("by default there are as many steps between checkpoints as no layer sends 64 MB in") {
+TEST_CASE("by default there are as many steps between checkpoints as no layer sends 128 MB in") {
   const auto interval = [](std::vector<std::string> sets) {
     for (const char* set : {"layer.hidden1.units=1000", "layer.hidden2.units=1000",
                             "learning.batch_size=1000", "recording.probe_interval=0"})
@@ -201,12 +201,12 @@ TEST_CASE("by default there are as many steps between checkpoints as no layer se
                             "x", sets)
         .checkpoint_interval;
   };
-  CHECK(interval({}) == 8);  // hidden2: 1000 up, 1000 down; 8 MB a step
-  CHECK(interval({"learning.credit=direct_feedback_alignment"}) == 16);
+  CHECK(interval({}) == 16);  // hidden2: 1000 up, 1000 down; 8 MB a step
+  CHECK(interval({"learning.credit=direct_feedback_alignment"}) == 32);
   CHECK(interval({"learning.credit=direct_feedback_alignment", "recording.probe_interval=2"}) ==
-        10);
-  CHECK(interval({"learning.credit=node_perturbation"}) == 8);
-  CHECK(interval({"learning.credit=backpropagation", "learning.preconditioner=kfac"}) == 5);
+        21);
+  CHECK(interval({"learning.credit=node_perturbation"}) == 16);
+  CHECK(interval({"learning.credit=backpropagation", "learning.preconditioner=kfac"}) == 10);
   CHECK(interval({"learning.batch_size=1"}) == 1000);
   CHECK(interval({"execution.restarts_max=0"}) == 0);
   CHECK(interval({"execution.schedule=asynchronous", "execution.staleness=1"}) == 0);
