@@ -424,6 +424,7 @@ int main(int argc, char** argv) {
   // Message bodies come and go at every step: keep their memory instead of asking the system anew.
   mallopt(M_MMAP_THRESHOLD, 256 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  mallopt(M_ARENA_MAX, 1);  // others give what is freed back to the system all the same
   try {
     return lateral::main_throwing(argc, argv);
   } catch (...) {
