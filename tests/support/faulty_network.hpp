@@ -171,8 +171,9 @@ class FaultyNetwork {
           *plan_->directory, checkpoint_limits(experiment_), [](const std::string&) {}, true);
       plan_->resumed = true;
     } catch (const UserError&) {
-      // One checkpoint may be torn; a second must be there.
-      if (std::filesystem::exists(folder_ / "checkpoint.previous.h5")) throw;
+      // One checkpoint may be torn; once there have been two, the other must be whole.
+      if (disk_.folder_syncs() >= syncs_before_ + 2) throw;
+      syncs_before_ = disk_.folder_syncs();
       plan_->directory.reset();
       std::filesystem::remove_all(folder_);
       plan_->directory = RunDirectory::create(folder_);
@@ -655,6 +656,7 @@ class FaultyNetwork {
   std::filesystem::path folder_;
   int faults_left_;
   std::uint64_t duplicates_ = 0;
+  int syncs_before_ = 0;  // of folders, when the run was started anew
   Time now_ = 0;
   std::uint64_t event_number_ = 0;
   std::priority_queue<Event> events_;

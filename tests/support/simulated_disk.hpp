@@ -36,7 +36,11 @@ class SimulatedDisk final : public Disk {
     std::filesystem::remove(to);
     std::filesystem::create_hard_link(from, to);
   }
-  void sync_folder(const std::filesystem::path&) override { forget_changes(); }
+  void sync_folder(const std::filesystem::path&) override {
+    ++folder_syncs_;
+    forget_changes();
+  }
+  int folder_syncs() const { return folder_syncs_; }
 
   /// Syncs that are to be lost from now on, at random.
   void lose_syncs(int count) { lies_left_ = count; }
@@ -85,7 +89,7 @@ class SimulatedDisk final : public Disk {
   std::mt19937_64 random_;
   std::set<std::uint64_t> synced_;  // inodes
   std::vector<Change> changes_;     // of names, since the folder was synced
-  int lies_left_ = 0, number_ = 0;
+  int lies_left_ = 0, number_ = 0, folder_syncs_ = 0;
   bool lied_ = false;
 };
 
