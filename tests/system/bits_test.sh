@@ -75,6 +75,9 @@ fresh; $lateral run $experiment --set learning.epochs=9 --out "$dir"
 check "a finished run goes on for one more epoch in the same bits" \
   equal "$(value "$work/run$((runs - 1))" state_sha256)" "$(value "$dir" state_sha256)"
 
+cp "$dir/summary.json" "$work/summary.json"; $lateral run --resume "$dir" --quiet
+check "a finished run that is resumed keeps its record" cmp "$work/summary.json" "$dir/summary.json"
+
 # Checkpoints within an epoch, and two generations of them.
 within="$experiment --set recording.checkpoint_interval=3"
 fresh; $lateral run $within --out "$dir"; whole_within=$(value "$dir" state_sha256)
