@@ -27,6 +27,15 @@ awaitable<void> relink(Ports& a, Ports& b) {
   b.attach(std::move(to_a));
 }
 
+/// The test, while both carry their links.
+awaitable<void> while_linked(Ports& a, Ports& b, awaitable<void> test) {
+  std::vector<awaitable<void>> tasks;
+  tasks.push_back(std::move(test));
+  tasks.push_back(a.run());
+  tasks.push_back(b.run());
+  co_await run_until_first_ends(std::move(tasks));
+}
+
 /// A pair of ports, `a` and `b`, whose link breaks after every few messages.
 awaitable<void> break_often(Ports& a, Ports& b, int& breaks) {
   for (;;) {
@@ -94,14 +103,7 @@ TEST_CASE("a link that breaks is the end of a port that does not relink, and its
     a.close("b", "for the test");
     co_await receive_many(b, "a", 2, got);
   };
-  const auto all = [&]() -> awaitable<void> {
-    std::vector<awaitable<void>> tasks;
-    tasks.push_back(test());
-    tasks.push_back(a.run());
-    tasks.push_back(b.run());
-    co_await run_until_first_ends(std::move(tasks));
-  };
-  CHECK_THROWS_AS(run(io, all()), NetworkError);
+  CHECK_THROWS_AS(run(io, while_linked(a, b, test())), NetworkError);
   CHECK(got == std::vector<std::uint64_t>{1});
 }
 
@@ -124,14 +126,7 @@ TEST_CASE("a peer that is renewed is linked again, also after its port was close
     a.send("b", numbered(7));
     co_await receive_many(b, "a", 1, got);
   };
-  const auto all = [&]() -> awaitable<void> {
-    std::vector<awaitable<void>> tasks;
-    tasks.push_back(test());
-    tasks.push_back(a.run());
-    tasks.push_back(b.run());
-    co_await run_until_first_ends(std::move(tasks));
-  };
-  run(io, all());
+  run(io, while_linked(a, b, test()));
   CHECK(got == std::vector<std::uint64_t>{7});
 }
 
