@@ -3,10 +3,29 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/types.hpp"
 
 namespace lateral {
+
+/// What a tensor is to its layer; nothing is to be inferred from its name.
+enum class TensorRole {
+  weight,       ///< W
+  bias,         ///< b
+  feedback,     ///< B
+  feedforward,  ///< R
+  lateral,      ///< M
+  mean,         ///< running mean of the input
+  other,        ///< what a rule, an optimizer or a preconditioner keeps
+};
+
+/// One tensor that a layer keeps, as known before the layer is made.
+struct TensorSpec {
+  std::string name;  ///< path below the layer, e.g. "decorrelation/R"
+  TensorRole role = TensorRole::other;
+  std::vector<Index> shape;  ///< as outside: (rows, columns) or (size)
+};
 
 struct TensorView {
   std::string name;  ///< path below the layer, e.g. "decorrelation/R"

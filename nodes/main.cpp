@@ -8,17 +8,17 @@
 #include <iostream>
 #include <limits>
 
-#include "nodes/experiment.hpp"
-#include "nodes/failure.hpp"
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/launch/launch.hpp"
-#include "nodes/launch/node_program.hpp"
-#include "nodes/network.hpp"
+#include "nodes/runtime/node_program.hpp"
+#include "nodes/experiment/topology.hpp"
 #include "nodes/plot/plot.hpp"
-#include "nodes/plugins.hpp"
+#include "nodes/experiment/plugins.hpp"
 #include "nodes/results/compare.hpp"
-#include "nodes/rules.hpp"
+#include "nodes/command/rule_listing.hpp"
 #include "nodes/sweep/run_sweep.hpp"
-#include "nodes/version.hpp"
+#include "nodes/base/version.hpp"
 
 namespace lateral {
 namespace {

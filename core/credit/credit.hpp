@@ -12,11 +12,14 @@
 
 namespace lateral {
 
-/// What travels to a layer so that it can assign credit.
+/// What travels to a layer against the direction of activities. A credit rule asks for one of the
+/// first three; the last two go beside it, through W, and change nothing that the rule uses.
 enum class Signal {
   error,         ///< from the layer above, through its synapses: ∂loss/∂y here, or a stand-in
   output_error,  ///< ∂loss/∂(network output), broadcast by the readout to every layer
   reward,        ///< one number a sample, L(perturbed) − L(clean), broadcast to every layer
+  true_error,    ///< ∂loss/∂y here, of probed steps, to compare the rule's gradient with
+  fisher_error,  ///< error for targets of the model's own, for preconditioners (FisherErrors)
 };
 
 /// What the perturbed passes of a rule shake, each pass beside the clean one.

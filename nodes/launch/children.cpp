@@ -11,7 +11,7 @@
 #include <cstring>
 #include <thread>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 

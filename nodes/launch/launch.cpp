@@ -16,9 +16,9 @@
 #include "nodes/launch/log_line.hpp"
 #include "nodes/launch/socket_folder.hpp"
 #include "nodes/launch/verdict.hpp"
-#include "nodes/node.hpp"
-#include "nodes/ports.hpp"
-#include "nodes/usage.hpp"
+#include "nodes/runtime/node.hpp"
+#include "nodes/runtime/ports.hpp"
+#include "nodes/base/usage.hpp"
 #include "transport/memory_link.hpp"
 #include "transport/reception.hpp"
 

@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "nodes/coordinator.hpp"
-#include "nodes/experiment.hpp"
-#include "nodes/failure.hpp"
+#include "nodes/coordinator/coordinator.hpp"
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/results/progress.hpp"
 
 namespace lateral {

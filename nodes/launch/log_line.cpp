@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <string>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 

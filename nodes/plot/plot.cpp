@@ -13,12 +13,12 @@
 #include <map>
 #include <sstream>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/results/checkpoint.hpp"
 #include "nodes/results/recording_file.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/sweep/sweep.hpp"
-#include "nodes/version.hpp"
+#include "nodes/base/version.hpp"
 
 namespace lateral {
 namespace {

@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "core/plugin.hpp"
-#include "nodes/failure.hpp"
-#include "nodes/name.hpp"
+#include "nodes/base/failure.hpp"
+#include "nodes/base/name.hpp"
 
 namespace lateral {
 namespace {

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/results/hdf5.hpp"
 #include "nodes/results/run_directory.hpp"
-#include "nodes/version.hpp"
+#include "nodes/base/version.hpp"
 #include "transport/handshake.hpp"
 
 namespace lateral {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "nodes/failure.hpp"
-#include "nodes/settings.hpp"
+#include "nodes/base/failure.hpp"
+#include "nodes/experiment/settings.hpp"
 
 namespace lateral {
 namespace {

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 namespace {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral::hdf5 {
 

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/results/run_directory.hpp"
 
 namespace lateral {

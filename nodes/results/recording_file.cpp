@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "nodes/results/hdf5.hpp"
-#include "nodes/version.hpp"
+#include "nodes/base/version.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "nodes/experiment.hpp"
+#include "nodes/experiment/experiment.hpp"
 #include "transport/message.hpp"
 
 namespace lateral {

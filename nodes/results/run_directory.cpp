@@ -10,7 +10,7 @@
 #include <ctime>
 #include <fstream>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "nodes/version.hpp"
+#include "nodes/base/version.hpp"
 
 namespace lateral {
 

@@ -16,8 +16,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "nodes/experiment.hpp"
-#include "nodes/failure.hpp"
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/launch/children.hpp"
 #include "nodes/results/metrics.hpp"
 #include "nodes/results/run_directory.hpp"

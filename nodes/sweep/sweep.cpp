@@ -12,11 +12,11 @@
 #include <sstream>
 
 #include "core/random.hpp"
-#include "nodes/experiment.hpp"
-#include "nodes/failure.hpp"
-#include "nodes/name.hpp"
-#include "nodes/settings.hpp"
-#include "nodes/version.hpp"
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/base/failure.hpp"
+#include "nodes/base/name.hpp"
+#include "nodes/experiment/settings.hpp"
+#include "nodes/base/version.hpp"
 #include "proto/sweep.pb.h"
 
 namespace lateral {

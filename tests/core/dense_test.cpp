@@ -128,7 +128,11 @@ struct Network {
           for (std::size_t i = 0; i < layers.size(); ++i)
             if (!one_at_a_time || i == shaken) layers[i]->receive_credit(signal);
         }
+        break;
       }
+      case Signal::true_error:
+      case Signal::fisher_error:
+        break;
     }
     return {};
   }

@@ -1,5 +1,5 @@
 // Fuzz target: experiment files.
-#include "nodes/experiment.hpp"
+#include "nodes/experiment/experiment.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

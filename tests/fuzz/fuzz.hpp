@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 
 /// What every target defines: hands the bytes to a parser, and ends the program if it misbehaves.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

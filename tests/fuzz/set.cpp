@@ -1,7 +1,7 @@
 // Fuzz target: the PATH=VALUE of --set, one a line, on an experiment that has layers and a record.
 #include <sstream>
 
-#include "nodes/experiment.hpp"
+#include "nodes/experiment/experiment.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace lateral::fuzz {

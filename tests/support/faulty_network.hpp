@@ -11,9 +11,9 @@
 #include <queue>
 #include <set>
 
-#include "nodes/coordinator.hpp"
-#include "nodes/failure.hpp"
-#include "nodes/router.hpp"
+#include "nodes/coordinator/coordinator.hpp"
+#include "nodes/base/failure.hpp"
+#include "nodes/runtime/router.hpp"
 #include "tests/support/network.hpp"
 #include "tests/support/simulated_disk.hpp"
 #include "transport/edge.hpp"

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "nodes/experiment.hpp"
-#include "nodes/layer_process.hpp"
-#include "nodes/network.hpp"
-#include "nodes/readout_process.hpp"
-#include "nodes/source_process.hpp"
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/process/layer.hpp"
+#include "nodes/experiment/topology.hpp"
+#include "nodes/process/readout.hpp"
+#include "nodes/process/source.hpp"
 #include "transport/asio.hpp"
 
 namespace lateral {

@@ -6,7 +6,7 @@
 #include <iostream>
 #include <vector>
 
-#include "nodes/failure.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/plugin/open_plugin.hpp"
 
 int main(int argc, char** argv) {

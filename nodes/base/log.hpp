@@ -1,0 +1,29 @@
+// Log: lines with time and level, to a file or to standard error.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace lateral {
+
+/// "2026-01-31T12:00:00.123Z info TEXT", in UTC, TEXT on one line; a line is written at once.
+/// Copies share one open file. May be used from any thread.
+class Log {
+ public:
+  /// Writes nothing.
+  Log() = default;
+  static Log to_file(const std::filesystem::path& path);  ///< appends
+  static Log to_standard_error();
+
+  void info(const std::string& text) const;
+  void warning(const std::string& text) const;
+  void error(const std::string& text) const;
+
+ private:
+  struct Sink;
+  explicit Log(std::shared_ptr<Sink> sink) : sink_{std::move(sink)} {}
+  std::shared_ptr<Sink> sink_;
+};
+
+}  // namespace lateral

@@ -1,0 +1,118 @@
+// Experiment: an experiment file, checked and completed; the only reader of configuration.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/layer/dense.hpp"
+#include "core/loss/loss.hpp"
+#include "nodes/data/batches.hpp"
+#include "nodes/data/dataset.hpp"
+#include "nodes/experiment/record_plan.hpp"
+
+namespace lateral {
+
+struct LayerSpec {
+  std::string name;
+  DenseLayerParams params;
+};
+
+/// What the network's output is compared with.
+enum class Target {
+  label,    ///< onehot of the label
+  input,    ///< the normalised input
+  teacher,  ///< T z / √inputs, T ~ N(0, 1)
+};
+
+/// Everything that nodes need to know, as plain values. Nothing below it sees Protocol Buffers, a
+/// file of settings or an environment variable.
+struct Experiment {
+  std::string name;
+  std::uint64_t seed = 0;
+  std::string text;    ///< the effective configuration: defaults filled in, --set applied
+  std::string digest;  ///< SHA-256 of text, 32 bytes
+
+  std::string data_format;
+  MakeDataFormat* make_data_format = nullptr;
+  GeneratedParams generated;
+  BatchParams batches;
+  ImageShape image;
+  Target target = Target::label;
+  Index outputs = 0;  ///< values of the network's output, and of a target
+
+  std::vector<LayerSpec> layers;
+  MakeLoss* make_loss = nullptr;
+  bool credit_is_exact = true;  ///< CreditRule::is_exact()
+  Signal signal = Signal::error;
+  PerturbedPass perturbed_pass = PerturbedPass::none;
+  bool sees_whole_change = false;                   ///< CreditRule::sees_whole_change()
+  FisherErrors fisher_errors = FisherErrors::none;  ///< Preconditioner::fisher_errors()
+  std::uint64_t fisher_interval = 1;
+  int epochs = 1;
+  bool stop_when_unsettled = true;
+  std::uint64_t probe_interval = 0;
+  std::uint64_t checkpoint_interval = 0;
+  bool stop_when_unwritable = true;
+  std::vector<Record> records;
+  double recording_bytes_max = 0;  ///< of recording.h5
+
+  ComputeParams compute;           ///< without threads, which are each node's
+  bool error_leaves_first = true;  ///< false: lockstep
+  Index steps_in_flight = 1;  ///< batches that a layer takes in before it learns from the first
+  int micro_batches = 1;
+  int restarts_max = 0;  ///< of a node between one checkpoint and the next
+
+  /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.
+  bool probes(std::uint64_t step) const {
+    return probe_interval > 0 && (step - 1) % probe_interval == 0;
+  }
+  /// Whether probed steps also send the true error back, to compare the rule's gradient with.
+  bool compares_gradients() const { return !credit_is_exact; }
+  /// Whether errors of the model's own targets go back in training step `step` (from 1).
+  bool sends_fisher_errors(std::uint64_t step) const {
+    return fisher_errors != FisherErrors::none && (step - 1) % fisher_interval == 0;
+  }
+  /// Rows of a Perturbation beside the units': the squared change of all units below, if the rule
+  /// asks.
+  Index change_rows() const { return sees_whole_change ? 1 : 0; }
+  /// Samples of a micro-batch but for the last one of a batch of so many.
+  Index micro_batch(Index batch) const;
+  /// Messages of a peer that may be on their way to a node before it reads the first of them.
+  std::size_t messages_in_flight() const;
+  /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
+  std::size_t batch_bytes_max() const;
+  std::size_t tensor_bytes_max() const;
+  /// Bytes that the layer at this place sends its peers in a training step, on average.
+  double bytes_sent(std::size_t position) const;
+  /// Largest body [bytes] of a message to the coordinator.
+  std::size_t report_bytes_max() const;
+};
+
+/// The tensors of a layer of these sizes, by name, and how many values each has; without making the
+/// layer: a miniature with other extents, each a prime of its own, tells how they depend on them.
+std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params);
+
+/// Loads the plug-ins that it names, applies each "PATH=VALUE", checks; the plug-ins of this
+/// process become part of it. Throws UserError with file, line and what was expected.
+Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);
+/// The same from text; `origin` names it in messages.
+Experiment parse_experiment(std::string_view text, const std::string& origin,
+                            const std::vector<std::string>& sets);
+
+/// The text of an experiment with the plug-ins of this process recorded in it.
+std::string with_plugins(const std::string& text, const std::string& origin);
+
+/// True if two effective configurations differ in nothing but learning.epochs. `origin` names where
+/// the second comes from.  Throws UserError if it is not an experiment.
+bool differs_only_in_epochs(const std::string& text, const std::string& other,
+                            const std::string& origin);
+
+inline constexpr std::size_t experiment_bytes_max = std::size_t{256} << 10;
+inline constexpr std::size_t layers_max = 1024;
+/// Where samples do not depend on each other, no product takes more of them than this, so that what
+/// reaches a sample is the same whether its batch comes whole or in micro-batches.
+inline constexpr Index independent_samples = 32;
+
+}  // namespace lateral

@@ -1,0 +1,276 @@
+// Selections, shapes and sizes of what is recorded.
+#include "nodes/experiment/record_plan.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/base/failure.hpp"
+#include "nodes/base/name.hpp"
+#include "nodes/experiment/settings.hpp"
+
+namespace lateral {
+namespace {
+
+bool has_tensor(const LayerSpec& layer, const std::string& name) {
+  const auto sizes = state_sizes(layer.params);
+  return std::any_of(sizes.begin(), sizes.end(),
+                     [&](const auto& tensor) { return tensor.first == name; });
+}
+
+bool can_give(const LayerSpec& layer, Recorded what) {
+  if (what == Recorded::settling) return has_tensor(layer, "decorrelation/M");
+  if (what == Recorded::lateral)
+    return has_tensor(layer, "decorrelation/M") || has_tensor(layer, "decorrelation/R");
+  return true;
+}
+
+std::vector<std::uint32_t> shape_of(const proto::Record& record, const DenseLayerParams& layer,
+                                    std::size_t units, int batch_size) {
+  const auto u = static_cast<std::uint32_t>(units);
+  const auto b = static_cast<std::uint32_t>(batch_size);
+  const std::uint32_t samples = record.samples() == 0 ? b : std::min(record.samples(), b);
+  switch (record.what()) {
+    case proto::Recorded::input:
+    case proto::Recorded::decorrelated:
+    case proto::Recorded::activity:
+      return {samples, u};
+    case proto::Recorded::weight:
+      return {u, static_cast<std::uint32_t>(layer.inputs)};
+    case proto::Recorded::lateral:
+      return {u, u};
+    case proto::Recorded::correlation:
+      return {2, u, u};
+    case proto::Recorded::settling:
+      return {record.settling_steps(), samples, u};
+  }
+  throw std::logic_error("recorded");
+}
+
+Recorded to_recorded(proto::Recorded::Kind kind) {
+  switch (kind) {
+    case proto::Recorded::input:
+      return Recorded::input;
+    case proto::Recorded::decorrelated:
+      return Recorded::decorrelated;
+    case proto::Recorded::activity:
+      return Recorded::activity;
+    case proto::Recorded::weight:
+      return Recorded::weight;
+    case proto::Recorded::lateral:
+      return Recorded::lateral;
+    case proto::Recorded::correlation:
+      return Recorded::correlation;
+    case proto::Recorded::settling:
+      return Recorded::settling;
+  }
+  throw std::logic_error("recorded");
+}
+
+/// `selected` counts the units of all records.
+Record read_record(const Settings& settings, const Experiment& experiment,
+                   const proto::Record& from, std::size_t& selected) {
+  const std::string path = "recording.record." + from.name();
+  if (!is_name(from.name()))
+    throw UserError(settings.where_is(path) + ": a record is called '" + from.name() +
+                    "', expected a name of letters, digits, '_' and '-'");
+  if (!from.has_what())
+    throw UserError(settings.where_is(path) + ": record '" + from.name() +
+                    "' does not say what, expected what: weight, or another of Recorded");
+  Record record;
+  record.name = from.name();
+  record.what = to_recorded(from.what());
+  record.kind = proto::Recorded::Kind_Name(from.what());
+  record.interval = from.interval();
+  const bool of_units = record.what == Recorded::activity || record.what == Recorded::weight;
+  std::string names;
+  bool known = false;
+  for (const LayerSpec& layer : experiment.layers) {
+    names += (names.empty() ? "" : ", ") + layer.name;
+    if (!from.layer().empty() && layer.name != from.layer()) continue;
+    known = true;
+    if (!can_give(layer, record.what)) continue;
+    const std::vector<Index> units = parse_units(
+        from.units(), of_units ? layer.params.units : layer.params.inputs,
+        settings.where_is(path + ".units") + ": " + path + ".units of layer '" + layer.name + "'");
+    record.layers.push_back(
+        {layer.name, units,
+         shape_of(from, layer.params, units.size(), experiment.batches.batch_size)});
+    selected += units.size();
+    if (selected > recorded_units_max)
+      throw UserError(settings.where_is(path) + ": the records up to '" + from.name() +
+                      "' select more than " + std::to_string(recorded_units_max) +
+                      " units, expected fewer layers or units");
+  }
+  if (!known)
+    throw UserError(settings.where_is(path + ".layer") + ": " + path + ".layer is '" +
+                    from.layer() + "', expected one of " + names);
+  if (record.layers.empty())
+    throw UserError(settings.where_is(path + ".what") + ": " + path + ".what is " + record.kind +
+                    ", which no layer that it is for has; expected " +
+                    (record.what == Recorded::settling ? "decorrelation.mode: settled"
+                                                       : "a decorrelation.rule that keeps R or M"));
+  return record;
+}
+
+double layer_bytes(const Record& record, const Record::OfLayer& part, std::uint64_t rows) {
+  // What the library adds to a chunk and to the two data sets of a layer with their group.
+  constexpr double bytes_per_chunk = 256, bytes_per_layer = 16384;
+  const std::vector<std::uint64_t> chunk = chunk_of(part.shape, rows);
+  double chunks = 1, chunk_values = 1;
+  for (std::size_t i = 0; i < chunk.size(); ++i) {
+    const std::uint64_t extent = i == 0 ? rows : part.shape[i - 1];
+    chunks *= static_cast<double>((extent + chunk[i] - 1) / chunk[i]);
+    chunk_values *= static_cast<double>(chunk[i]);
+  }
+  const auto step_chunks = static_cast<double>((rows + step_chunk - 1) / step_chunk);
+  return chunks * (chunk_values * sizeof(float) + bytes_per_chunk) +
+         step_chunks * (step_chunk * sizeof(std::uint64_t) + bytes_per_chunk) + bytes_per_layer +
+         static_cast<double>(part.units.size() * sizeof(std::uint32_t) + record.name.size());
+}
+
+double record_bytes(const Record& record, std::uint64_t steps) {
+  double bytes = 0;
+  for (const Record::OfLayer& part : record.layers)
+    bytes += layer_bytes(record, part, record.rows(steps));
+  return bytes;
+}
+
+std::string in_megabytes(double bytes) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.1f MB", bytes / 1e6);
+  return text;
+}
+
+}  // namespace
+
+std::optional<std::size_t> Record::sample_axis() const {
+  switch (what) {
+    case Recorded::input:
+    case Recorded::decorrelated:
+    case Recorded::activity:
+      return 0;
+    case Recorded::settling:
+      return 1;
+    case Recorded::weight:
+    case Recorded::lateral:
+    case Recorded::correlation:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::vector<Index> parse_units(std::string_view text, Index n, const std::string& where) {
+  constexpr std::size_t digits_max = 9;
+  const auto refuse = [&] {
+    throw UserError(where + " is '" + std::string(text) +
+                    "', expected ascending numbers from 0 to " + std::to_string(n - 1) +
+                    ", such as 0-9,20");
+  };
+  std::vector<Index> units;
+  if (text.empty()) {
+    for (Index i = 0; i < n; ++i) units.push_back(i);
+    return units;
+  }
+  std::size_t at = 0;
+  const auto number = [&] {
+    const std::size_t begin = at;
+    Index value = 0;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9' && at - begin < digits_max)
+      value = 10 * value + (text[at++] - '0');
+    if (at == begin) refuse();
+    return value;
+  };
+  for (;;) {
+    const Index first = number();
+    Index last = first;
+    if (at < text.size() && text[at] == '-') {
+      ++at;
+      last = number();
+    }
+    if (last < first || last >= n || (!units.empty() && first <= units.back())) refuse();
+    for (Index i = first; i <= last; ++i) units.push_back(i);
+    if (at == text.size()) return units;
+    if (text[at++] != ',') refuse();
+  }
+}
+
+std::vector<Record> read_records(const Settings& settings, const Experiment& experiment) {
+  const proto::Recording& recording = settings.values().recording();
+  if (recording.record_size() > records_max)
+    throw UserError(settings.where_is("recording.record") + ": " +
+                    std::to_string(recording.record_size()) + " records, expected at most " +
+                    std::to_string(records_max));
+  std::vector<Record> records;
+  std::size_t selected = 0;
+  std::set<std::string> names;
+  for (const proto::Record& record : recording.record()) {
+    records.push_back(read_record(settings, experiment, record, selected));
+    if (!names.insert(record.name()).second)
+      throw UserError(settings.where_is("recording.record." + record.name()) +
+                      ": the record name '" + record.name() +
+                      "' is taken, expected one of its own");
+  }
+  return records;
+}
+
+std::vector<std::uint64_t> chunk_of(const std::vector<std::uint32_t>& shape, std::uint64_t rows) {
+  // A row is written by itself, and with it the whole chunks that it is in: small ones, but not so
+  // small that there are very many of them.
+  constexpr std::uint64_t chunk_values_max = 1 << 16, rows_values = 1 << 11;
+  std::vector<std::uint64_t> chunk(shape.size() + 1);
+  std::uint64_t values = 1;
+  for (std::size_t i = shape.size(); i > 0; --i) {
+    chunk[i] = std::clamp<std::uint64_t>(shape[i - 1], 1, chunk_values_max / values);
+    values *= chunk[i];
+  }
+  chunk[0] = std::clamp<std::uint64_t>(rows, 1, std::max<std::uint64_t>(rows_values / values, 1));
+  return chunk;
+}
+
+double recording_bytes(const std::vector<Record>& records, std::uint64_t steps) {
+  if (records.empty()) return 0;
+  double bytes = static_cast<double>(experiment_bytes_max);  // its text is an attribute
+  for (const Record& record : records) bytes += record_bytes(record, steps);
+  return bytes;
+}
+
+std::size_t record_bytes_max(const std::vector<Record>& records) {
+  std::size_t largest = 0;
+  for (const Record& record : records)
+    for (const Record::OfLayer& part : record.layers) {
+      std::size_t bytes = sizeof(float);
+      for (const std::uint32_t extent : part.shape) bytes *= extent;
+      largest = std::max(largest, bytes);
+    }
+  return largest;
+}
+
+std::uint64_t train_steps_per_epoch_max(const Experiment& experiment) {
+  const BatchParams& batches = experiment.batches;
+  std::size_t samples = experiment.make_data_format()->train_samples(experiment.generated);
+  if (batches.train_limit > 0)
+    samples = std::min(samples, static_cast<std::size_t>(batches.train_limit));
+  samples -= std::min(samples, static_cast<std::size_t>(batches.validation_samples));
+  const auto size = static_cast<std::size_t>(batches.batch_size);
+  return (samples + size - 1) / size;
+}
+
+void check_recording_size(const Experiment& experiment, std::uint64_t steps_per_epoch,
+                          const std::string& where) {
+  const std::uint64_t steps = static_cast<std::uint64_t>(experiment.epochs) * steps_per_epoch;
+  const double bytes = recording_bytes(experiment.records, steps);
+  if (bytes <= experiment.recording_bytes_max) return;
+  const auto largest = std::max_element(experiment.records.begin(), experiment.records.end(),
+                                        [&](const Record& a, const Record& b) {
+                                          return record_bytes(a, steps) < record_bytes(b, steps);
+                                        });
+  throw UserError(where + ": recording.h5 would take " + in_megabytes(bytes) + ", of it record '" +
+                  largest->name + "' " + in_megabytes(record_bytes(*largest, steps)) +
+                  ", expected at most recording.size_limit_mb, " +
+                  in_megabytes(experiment.recording_bytes_max) +
+                  "; a longer interval or fewer units, samples or settling_steps take less");
+}
+
+}  // namespace lateral

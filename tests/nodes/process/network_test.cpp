@@ -1,0 +1,248 @@
+// Whole networks of processes in one thread: results do not depend on timing, and all of it learns.
+#include "tests/support/network.hpp"
+
+#include <doctest/doctest.h>
+
+#include <Eigen/LU>
+
+#include "nodes/base/failure.hpp"
+
+namespace lateral {
+namespace {
+
+using State = std::map<std::string, std::vector<float>>;
+
+/// Runs to the end; the state that the layers reported last, and the sums of each epoch.
+struct Ran {
+  State state;
+  std::vector<wire::EpochResult> epochs;
+  std::vector<wire::Progress> steps;
+  wire::SnapshotPart last;
+};
+
+Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
+  Ran result;
+  for (const LayerSpec& layer : experiment.layers)
+    for (const Message& message : network.told_by(layer.name))
+      if (message.header.has_tensor())
+        result.state[layer.name + "/" + message.header.tensor().name()] = {
+            message.body.values().begin(), message.body.values().end()};
+  for (const Message& message : network.told_by(readout_name)) {
+    if (message.header.has_epoch_result()) result.epochs.push_back(message.header.epoch_result());
+    if (message.header.has_progress()) result.steps.push_back(message.header.progress());
+    if (message.header.has_snapshot_part()) result.last = message.header.snapshot_part();
+  }
+  return result;
+}
+
+Ran run_network(const Experiment& experiment, const DataSet& data, std::uint64_t seed) {
+  SimulatedNetwork network{experiment, data, {}, seed};
+  CHECK(network.run());
+  return ran(network, experiment);
+}
+
+TEST_CASE(
+    "every credit rule ends, in the same bits whatever the order in which nodes get their turn") {
+  for (const auto& rule : credit_table())
+    for (const char* mode : {"closed_form", "settled"}) {
+      CAPTURE(rule.name);
+      CAPTURE(mode);
+      const Experiment experiment = small_experiment(
+          {"learning.credit=" + std::string(rule.name), std::string("decorrelation.mode=") + mode});
+      const DataSet data = data_of(experiment);
+      const Ran first = run_network(experiment, data, 1);
+      CHECK(first.epochs.size() == 2);
+      CHECK(first.steps.size() == 8);  // 100 samples in batches of 32, twice
+      CHECK(first.epochs[0].train().samples() == 100);
+      CHECK(first.epochs[1].test().samples() == 40);
+      CHECK(first.state.size() > 20);
+      for (std::uint64_t seed = 2; seed < 8; ++seed) {
+        CAPTURE(seed);
+        const Ran other = run_network(experiment, data, seed);
+        CHECK(other.state == first.state);
+        CHECK(other.epochs[1].test().loss() == first.epochs[1].test().loss());
+      }
+    }
+}
+
+TEST_CASE("targets may be the input or a linear teacher's answer") {
+  for (const char* target : {"input", "teacher"}) {
+    CAPTURE(target);
+    const Experiment experiment =
+        small_experiment({"data.format=gaussian", "data.generated.inputs=10",
+                          std::string("data.target=") + target, "learning.loss=squared_error"});
+    const DataSet data = data_of(experiment);
+    SourceProcess source{experiment, data, {}};
+    Collected sent;
+    while (sent.sent.size() < 4) source.produce(false, sent);  // after the markers
+    const auto at = std::find_if(sent.sent.begin(), sent.sent.end(), [](const Sent& message) {
+      return message.message.header.has_target();
+    });
+    REQUIRE(at != sent.sent.end());
+    const auto z = (at + 1)->message.body.values(), t = at->message.body.values();
+    CHECK(at->message.header.target().labels_size() == 0);
+    REQUIRE(t.size() == z.size());
+    const Eigen::Map<const Matrix> inputs(z.data(), 10, 32), targets(t.data(), 10, 32);
+    if (experiment.target == Target::input) {
+      CHECK(targets == inputs);
+    } else {
+      // Linear: the map that explains the first samples explains the others.
+      const Matrix map = targets.leftCols(20) * inputs.leftCols(20).transpose() *
+                         Matrix(inputs.leftCols(20) * inputs.leftCols(20).transpose()).inverse();
+      CHECK((map * inputs - targets).norm() < 1e-3f * targets.norm());
+      CHECK((map - Matrix::Identity(10, 10)).norm() > 1);
+    }
+    const Ran all = run_network(experiment, data, 1);
+    CHECK(all.epochs[1].train().loss() < all.epochs[0].train().loss());
+  }
+}
+
+TEST_CASE("probing changes nothing that is learned") {
+  for (const auto& rule : credit_table()) {
+    CAPTURE(rule.name);
+    const std::string credit = "learning.credit=" + std::string(rule.name);
+    const Experiment without = small_experiment({credit, "recording.probe_interval=0"});
+    const Experiment with = small_experiment({credit, "recording.probe_interval=1"});
+    const DataSet data = data_of(with);
+    CHECK(run_network(without, data, 1).state == run_network(with, data, 1).state);
+  }
+}
+
+TEST_CASE("a network told to stop hands over its state and, resumed there, ends in the same bits") {
+  const Experiment experiment = small_experiment({"learning.credit=feedback_alignment"});
+  const DataSet data = data_of(experiment);
+  const Ran whole = run_network(experiment, data, 1);
+  for (const std::uint64_t turns : {0u, 9u, 30u, 60u, 90u}) {
+    CAPTURE(turns);
+    SimulatedNetwork first{experiment, data, {}, 3};
+    CHECK(first.run(turns));
+    const Ran stopped = ran(first, experiment);
+    CHECK(stopped.last.snapshot().final());
+
+    SimulatedNetwork second{
+        experiment, data, {stopped.last.snapshot().step(), stopped.last.snapshot().epoch()}, 4};
+    for (const auto& [name, values] : stopped.state) {
+      const std::string layer = name.substr(0, name.find('/'));
+      const std::string tensor = name.substr(layer.size() + 1);
+      for (const Message& message : first.told_by(layer))
+        if (message.header.has_tensor() && message.header.tensor().name() == tensor &&
+            std::equal(values.begin(), values.end(), message.body.values().begin()))
+          second.process(layer).restore(tensor, copy_of(message));
+    }
+    for (const LayerSpec& layer : experiment.layers) second.process(layer.name).restored();
+    CHECK(second.run());
+    CHECK(ran(second, experiment).state == whole.state);
+  }
+}
+
+/// A tensor of a layer as a checkpoint would have it: value · I, or value in every place.
+Message constant_tensor(Index rows, Index cols, float value, bool identity) {
+  Message message;
+  message.header.add_shape(static_cast<std::uint32_t>(rows));
+  message.header.add_shape(static_cast<std::uint32_t>(cols));
+  message.body = Block(static_cast<std::size_t>(rows * cols));
+  Eigen::Map<Matrix> values(message.body.data(), cols, rows);
+  if (identity)
+    values = value * Matrix::Identity(cols, rows);
+  else
+    values.setConstant(value);
+  return message;
+}
+
+/// hidden1 responds as usual, but x is so large that neither the gradient of W nor C is finite.
+void overstretch(SimulatedNetwork& network) {
+  network.process("hidden1").restore("decorrelation/R", constant_tensor(36, 36, 1e25f, true));
+  network.process("hidden1").restore("weight", constant_tensor(12, 36, 1e-26f, false));
+  network.process("output").restore("weight", constant_tensor(10, 8, 1e17f, false));
+  network.process("hidden1").restored();
+}
+
+TEST_CASE("a gradient that is not finite is named in the layer that made it, with its step") {
+  const Experiment experiment = small_experiment();
+  const DataSet data = data_of(experiment);
+  for (std::uint64_t seed = 1; seed < 4; ++seed) {
+    SimulatedNetwork network{experiment, data, {}, seed};
+    overstretch(network);
+    try {
+      network.run();
+      FAIL("went on");
+    } catch (const NumericsError& e) {
+      CAPTURE(e.what());
+      CHECK(std::string(e.what()).find("hidden1: gradient of W at step 1 is not finite") == 0);
+    }
+  }
+}
+
+TEST_CASE("learning.diverging: skip leaves such a layer as it was, says so, and the rest goes on") {
+  State reference;
+  for (std::uint64_t seed = 1; seed < 4; ++seed)
+    for (const char* policy : {"skip", "shorten"}) {
+      CAPTURE(policy);
+      const Experiment experiment = small_experiment(
+          {std::string("learning.diverging=") + policy, "learning.change_max=1000"});
+      SimulatedNetwork network{experiment, data_of(experiment), {}, seed};
+      overstretch(network);
+      CHECK(network.run());
+      const Ran result = ran(network, experiment);
+      CHECK(result.steps.size() == 8);
+      const auto skipped = [&](const std::string& layer) {
+        const auto& told = network.told_by(layer);
+        return std::count_if(told.begin(), told.end(), [](const Message& message) {
+          return message.header.probe().probe() == "skipped_step";
+        });
+      };
+      CHECK(skipped("hidden1") == 8);
+      CHECK(skipped("hidden2") == 0);
+      const std::vector<float>& R = result.state.at("hidden1/decorrelation/R");
+      CHECK(R.front() == 1e25f);
+      CHECK(result.state.at("hidden1/weight") == std::vector<float>(12 * 36, 1e-26f));
+      CHECK(result.state.at("hidden1/decorrelation/mean") == std::vector<float>(36, 0));
+      if (reference.empty()) reference = result.state;
+      CHECK(result.state == reference);
+    }
+}
+
+TEST_CASE("evaluating alone sends no snapshot") {
+  const Experiment experiment = small_experiment();
+  SimulatedNetwork network{experiment, data_of(experiment), {.evaluate_only = true}, 1};
+  CHECK(network.run());
+  const Ran result = ran(network, experiment);
+  CHECK(result.state.empty());
+  REQUIRE(result.epochs.size() == 1);
+  CHECK(result.epochs[0].test().samples() == 40);
+  CHECK(result.steps.empty());
+}
+
+TEST_CASE("networks learn: every rule brings the training loss down on data it can fit") {
+  for (const auto& rule : credit_table()) {
+    CAPTURE(rule.name);
+    const Experiment experiment = small_experiment(
+        {"learning.credit=" + std::string(rule.name), "learning.epochs=60",
+         "learning.learning_rate=3e-3", "data.generated.noise=1", "recording.probe_interval=0"});
+    const Ran result = run_network(experiment, data_of(experiment), 1);
+    const double first = result.epochs.front().train().loss(),
+                 last = result.epochs.back().train().loss();
+    CAPTURE(first);
+    CAPTURE(last);
+    CHECK(last < (rule.make({})->perturbs() ? 0.97 : 0.6) * first);
+  }
+}
+
+TEST_CASE("a position that does not fit the data is refused") {
+  const Experiment experiment = small_experiment();  // 4 steps an epoch
+  const DataSet data = data_of(experiment);
+  SourceProcess(experiment, data, {8, 2});
+  SourceProcess(experiment, data, {12, 2});  // trained, not yet evaluated
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {7, 2}), UserError);
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {13, 2}), UserError);
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {3, 4}), UserError);
+  CHECK_THROWS_AS(SourceProcess(experiment, data, {5, UINT64_MAX}), UserError);
+}
+
+TEST_CASE("a batch of one under demeaning by the batch is refused before anything is sent") {
+  const Experiment experiment = small_experiment({"learning.batch_size=33"});  // 100 = 3 · 33 + 1
+  CHECK_THROWS_AS(SourceProcess(experiment, data_of(experiment), {}), UserError);
+}
+
+}  // namespace
+}  // namespace lateral

@@ -1,0 +1,225 @@
+// Schedules and micro-batches: which of them keep the bits, and what the asynchronous one computes.
+#include <doctest/doctest.h>
+
+#include "nodes/base/failure.hpp"
+#include "tests/support/network.hpp"
+
+namespace lateral {
+namespace {
+
+using State = std::map<std::string, std::vector<float>>;
+
+State state_after(const std::vector<std::string>& sets, std::uint64_t order = 1) {
+  const Experiment experiment = small_experiment(sets);
+  SimulatedNetwork network{experiment, data_of(experiment), {}, order};
+  REQUIRE(network.run());
+  State state;
+  for (const LayerSpec& layer : experiment.layers)
+    for (const Message& message : network.told_by(layer.name))
+      if (message.header.has_tensor())
+        state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
+                                                                    message.body.values().end()};
+  REQUIRE(state.size() > 8);
+  return state;
+}
+
+std::vector<std::string> with(std::vector<std::string> sets, const std::string& more) {
+  sets.push_back(more);
+  return sets;
+}
+
+TEST_CASE("lockstep, overlapped and asynchronous without staleness end in the same bits") {
+  for (const auto& rule : credit_table()) {
+    CAPTURE(rule.name);
+    const std::vector<std::string> sets{"learning.credit=" + std::string(rule.name)};
+    const State overlapped = state_after(sets);
+    CHECK(state_after(with(sets, "execution.schedule=lockstep")) == overlapped);
+    CHECK(state_after({sets[0], "execution.schedule=asynchronous", "execution.staleness=0"}) ==
+          overlapped);
+  }
+}
+
+TEST_CASE("a last piece of a single sample ends in the same bits too") {
+  for (const char* product : {"eigen", "onednn"})
+    for (const char* precision : {"float32", "bf16"})
+      for (const char* credit : {"backpropagation", "node_perturbation"}) {
+        if (find_entry(product_table(), product) == nullptr) continue;
+        if (!find_entry(product_table(), product)()->multiplies_bf16()) continue;
+        CAPTURE(product);
+        CAPTURE(precision);
+        CAPTURE(credit);
+        const std::vector<std::string> sets{std::string("learning.credit=") + credit,
+                                            std::string("execution.product=") + product,
+                                            std::string("execution.precision=") + precision,
+                                            "data.generated.train_samples=66",
+                                            "decorrelation.demean=running",
+                                            "learning.batch_size=33"};
+        CHECK(state_after(with(sets, "execution.micro_batches=2")) == state_after(sets));
+      }
+}
+
+TEST_CASE("any number of micro-batches ends in the same bits, where samples are independent") {
+  for (const auto& rule : credit_table())
+    for (const char* mode : {"closed_form", "settled"})
+      for (const char* demean : {"running", "none"}) {
+        CAPTURE(rule.name);
+        CAPTURE(mode);
+        CAPTURE(demean);
+        // Batches of 256 and a last one of 44: 8 pieces and 2, the last of them ragged.
+        const std::vector<std::string> sets{"learning.credit=" + std::string(rule.name),
+                                            std::string("decorrelation.mode=") + mode,
+                                            std::string("decorrelation.demean=") + demean,
+                                            "decorrelation.warm_start=true",
+                                            "data.generated.train_samples=300",
+                                            "learning.batch_size=256",
+                                            "recording.probe_interval=1"};
+        const State whole = state_after(sets);
+        for (const char* pieces : {"2", "4", "8", "64"})
+          for (const std::uint64_t order : {1u, 2u}) {
+            CAPTURE(pieces);
+            CHECK(state_after(with(sets, std::string("execution.micro_batches=") + pieces),
+                              order) == whole);
+          }
+      }
+}
+
+TEST_CASE("Fisher errors keep the bits through schedules, micro-batches and turns") {
+  for (const char* preconditioner : {"kfac", "exact_natural_gradient"}) {
+    CAPTURE(preconditioner);
+    std::vector<std::string> sets{std::string("learning.preconditioner=") + preconditioner,
+                                  "learning.optimizer=sgd",
+                                  "learning.loss=squared_error",
+                                  "decorrelation.demean=running",
+                                  "data.generated.train_samples=300",
+                                  "learning.batch_size=256",
+                                  "learning.learning_rate=0.01",
+                                  "learning.credit=sign_symmetry",
+                                  "recording.probe_interval=1"};
+    if (std::string_view(preconditioner) == "kfac")
+      sets.emplace_back("learning.preconditioner_parameter.interval=2");
+    else
+      for (const char* layer : {"hidden1", "hidden2"})
+        sets.push_back(std::string("layer.") + layer + ".activation=identity");
+    const State whole = state_after(sets);
+    sets[0] = "learning.preconditioner=none";
+    std::erase_if(sets, [](const std::string& set) {
+      return set.starts_with("learning.preconditioner_parameter");
+    });
+    CHECK(state_after(sets) != whole);
+    sets[0] = std::string("learning.preconditioner=") + preconditioner;
+    if (std::string_view(preconditioner) == "kfac")
+      sets.emplace_back("learning.preconditioner_parameter.interval=2");
+    for (const char* other : {"execution.schedule=lockstep", "execution.micro_batches=4",
+                              "execution.micro_batches=64", "recording.checkpoint_interval=1"})
+      for (const std::uint64_t order : {1u, 2u}) {
+        CAPTURE(other);
+        CHECK(state_after(with(sets, other), order) == whole);
+      }
+  }
+}
+
+TEST_CASE("Fisher errors come with every signal, and stale ones are not read") {
+  for (const char* credit :
+       {"direct_feedback_alignment", "node_perturbation", "weight_perturbation"})
+    for (const char* staleness : {"0", "2"}) {
+      CAPTURE(credit);
+      CAPTURE(staleness);
+      const std::vector<std::string> sets{std::string("learning.credit=") + credit,
+                                          "learning.preconditioner=kfac",
+                                          "learning.preconditioner_parameter.interval=3",
+                                          "learning.optimizer=sgd",
+                                          "execution.schedule=asynchronous",
+                                          std::string("execution.staleness=") + staleness};
+      CHECK(state_after(sets, 1) == state_after(sets, 5));
+    }
+}
+
+TEST_CASE("a teacher's answers do not depend on the pieces in which a batch travels") {
+  const std::vector<std::string> sets{
+      "data.format=gaussian",         "data.target=teacher",
+      "learning.loss=squared_error",  "data.generated.train_samples=99",
+      "decorrelation.demean=running", "learning.batch_size=33"};
+  CHECK(state_after(with(sets, "execution.micro_batches=2")) == state_after(sets));
+}
+
+TEST_CASE("micro-batches of a batch that its mean couples are refused") {
+  CHECK_THROWS_AS(small_experiment({"execution.micro_batches=2"}), UserError);
+  small_experiment({"execution.micro_batches=2", "decorrelation.demean=running"});
+}
+
+/// The same delays without processes or messages: all layers respond to step t, then all of them
+/// learn from step t − staleness.
+State sequential(const Experiment& experiment, std::size_t staleness) {
+  const DataSet data = data_of(experiment);
+  Batches batches{data, experiment.batches};
+  std::vector<DenseLayer> layers;
+  for (std::size_t i = 0; i < experiment.layers.size(); ++i)
+    layers.emplace_back(experiment.layers[i].params, experiment.seed,
+                        static_cast<std::uint32_t>(i + 1));
+  const std::unique_ptr<Loss> loss = experiment.make_loss();
+  std::deque<std::pair<Part, Matrix>> in_flight;  // what step, and its error at the output
+  const auto learn_from_first = [&] {
+    const auto [part, output_error] = in_flight.front();
+    in_flight.pop_front();
+    Matrix error = output_error;
+    for (std::size_t i = layers.size(); i-- > 0;) {
+      layers[i].about(part);
+      layers[i].receive_credit(error);
+      if (i > 0) error = layers[i].pass_back();
+      layers[i].learn();
+    }
+  };
+  std::uint64_t step = 0;
+  Matrix values;
+  std::vector<std::uint32_t> labels;
+  for (int epoch = 1; epoch <= experiment.epochs; ++epoch) {
+    for (int i = 0; i < batches.train_steps_per_epoch(); ++i) {
+      batches.train(static_cast<std::uint64_t>(epoch), i, values, labels);
+      const Part part{++step, 0, values.cols()};
+      Matrix y = values;
+      for (DenseLayer& layer : layers) {
+        y = Matrix(layer.respond_train(y, part));
+        if (staleness > 0) layer.learn_decorrelation();  // needs no signal
+      }
+      std::vector<double> losses(labels.size());
+      Matrix error(y.rows(), y.cols());
+      loss->evaluate(y, onehot(labels, y.rows()), losses, error);
+      in_flight.emplace_back(part, error);
+      if (in_flight.size() == staleness + 1) learn_from_first();
+    }
+    while (!in_flight.empty()) learn_from_first();  // an epoch ends with nothing in flight
+  }
+  State state;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    layers[i].visit_state([&](const TensorView& tensor) {
+      const Eigen::Map<const Matrix> columns(tensor.data, tensor.rows, tensor.cols);
+      const Matrix rows = columns.transpose();
+      state[experiment.layers[i].name + "/" + tensor.name] = {rows.data(),
+                                                              rows.data() + rows.size()};
+    });
+  return state;
+}
+
+TEST_CASE("the asynchronous schedule computes what a sequential trainer with its delays does") {
+  for (const char* credit : {"backpropagation", "feedback_alignment"})
+    for (const char* demean : {"batch", "running"}) {
+      State previous;
+      for (const std::size_t staleness : {0u, 1u, 2u, 5u}) {
+        CAPTURE(credit);
+        CAPTURE(demean);
+        CAPTURE(staleness);
+        const std::vector<std::string> sets{
+            std::string("learning.credit=") + credit, std::string("decorrelation.demean=") + demean,
+            "execution.schedule=asynchronous", "execution.staleness=" + std::to_string(staleness),
+            "execution.product=eigen"};
+        const State state = state_after(sets, 1);
+        CHECK(state_after(sets, 7) == state);
+        CHECK(sequential(small_experiment(sets), staleness) == state);
+        CHECK(state != previous);  // the delay matters (four steps an epoch: up to three do)
+        if (staleness < 3) previous = state;
+      }
+    }
+}
+
+}  // namespace
+}  // namespace lateral

@@ -1,0 +1,235 @@
+// What is written can be read again, damaged files are refused, and a verdict names the cause.
+#include <doctest/doctest.h>
+#include <hdf5.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "nodes/base/failure.hpp"
+#include "nodes/launch/verdict.hpp"
+#include "nodes/results/checkpoint.hpp"
+#include "nodes/results/metrics.hpp"
+#include "nodes/results/run_directory.hpp"
+#include "nodes/sweep/sweep.hpp"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder that goes with the test.
+struct Folder {
+  Folder() {
+    char pattern[] = "/tmp/lateral-results-test-XXXXXX";
+    path = ::mkdtemp(pattern);
+  }
+  ~Folder() { fs::remove_all(path); }
+  fs::path path;
+};
+
+CheckpointTensor tensor(const std::string& layer, const std::string& name,
+                        std::vector<std::uint32_t> shape) {
+  CheckpointTensor t{layer, name, std::move(shape), {}};
+  std::size_t values = 1;
+  for (const std::uint32_t extent : t.shape) values *= extent;
+  t.values = Block(values);
+  for (std::size_t i = 0; i < values; ++i) t.values.data()[i] = static_cast<float>(i) * 0.1f;
+  return t;
+}
+Checkpoint example() {
+  Checkpoint checkpoint;
+  checkpoint.experiment = "name: \"x\"\n";
+  checkpoint.step = 12;
+  checkpoint.epoch = 3;
+  checkpoint.wall_seconds = 1.25;
+  checkpoint.train.set_loss(0.1);
+  checkpoint.train.set_correct(5);
+  checkpoint.train.set_samples(9);
+  checkpoint.tensors.push_back(tensor("hidden1", "weight", {3, 4}));
+  checkpoint.tensors.push_back(tensor("hidden1", "bias", {3}));
+  checkpoint.tensors.push_back(tensor("hidden1", "decorrelation/R", {4, 4}));
+  return checkpoint;
+}
+std::string refusal_of(const fs::path& path, std::size_t bytes_max = 4096) {
+  try {
+    read_checkpoint(path, {bytes_max, 4096});
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST_CASE("a checkpoint gives back all that was put into it") {
+  const Folder folder;
+  Checkpoint written = example();
+  written.experiment.append(200000, '#');  // more than an attribute could hold in older formats
+  write_checkpoint(folder.path / "c.h5", folder.path / "p.h5", written);
+  CHECK_FALSE(fs::exists(folder.path / "c.h5.tmp"));
+  const Checkpoint read = read_checkpoint(folder.path / "c.h5", {4096, 4096});
+  CHECK(read.complete_header);
+  CHECK(read.experiment == written.experiment);
+  CHECK(read.step == 12);
+  CHECK(read.epoch == 3);
+  CHECK(read.wall_seconds == 1.25);
+  CHECK(read.train.SerializeAsString() == written.train.SerializeAsString());
+  REQUIRE(read.tensors.size() == 3);
+  for (const CheckpointTensor& t : written.tensors) {
+    const auto same =
+        std::find_if(read.tensors.begin(), read.tensors.end(), [&](const CheckpointTensor& r) {
+          return r.layer == t.layer && r.name == t.name && r.shape == t.shape &&
+                 std::equal(r.values.values().begin(), r.values.values().end(),
+                            t.values.values().begin());
+        });
+    CHECK(same != read.tensors.end());
+  }
+}
+
+TEST_CASE("a checkpoint that is damaged, foreign or too large is refused by name") {
+  const Folder folder;
+  const fs::path file = folder.path / "c.h5";
+  CHECK(refusal_of(file).find("no such checkpoint") != std::string::npos);
+  std::ofstream{file} << "garbage";
+  CHECK(refusal_of(file).find("not a checkpoint") != std::string::npos);
+  write_checkpoint(file, folder.path / "p.h5", example());
+  CHECK(refusal_of(file) == "accepted");
+  CHECK(refusal_of(file, 48).find("/layers/hidden1/decorrelation/R") != std::string::npos);
+  {
+    std::fstream stream{file, std::ios::in | std::ios::out | std::ios::binary};
+    std::string bytes{std::istreambuf_iterator<char>{stream}, {}};
+    const float seventh = 0.7f;  // a value of the weights, somewhere in the file
+    const std::size_t at =
+        bytes.find(std::string(reinterpret_cast<const char*>(&seventh), sizeof seventh));
+    REQUIRE(at != std::string::npos);
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream.put(static_cast<char>(bytes[at] ^ 1));
+  }
+  CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") !=
+        std::string::npos);
+  write_checkpoint(file, folder.path / "p.h5", example());
+  fs::resize_file(file, fs::file_size(file) / 2);
+  CHECK(refusal_of(file) != "accepted");
+}
+
+TEST_CASE("a data set outside /layers, or of integers, is refused by name") {
+  const Folder folder;
+  const fs::path file = folder.path / "c.h5";
+  for (const bool integers : {false, true}) {
+    const hid_t h5 = H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t group = H5Gcreate2(h5, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t layer = H5Gcreate2(h5, "/layers/a", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const hsize_t n = 3;
+    const hid_t space = H5Screate_simple(1, &n, nullptr);
+    const hid_t set = H5Dcreate2(h5, integers ? "/layers/a/bias" : "/weights",
+                                 integers ? H5T_STD_I32LE : H5T_IEEE_F32LE, space, H5P_DEFAULT,
+                                 H5P_DEFAULT, H5P_DEFAULT);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Gclose(layer);
+    H5Gclose(group);
+    H5Fclose(h5);
+    CHECK(refusal_of(file).find(integers ? "/layers/a/bias" : "/weights") != std::string::npos);
+  }
+}
+
+TEST_CASE("the digest of the state depends on every value, name and order") {
+  const auto digest = [](auto change) {
+    Checkpoint c = example();
+    change(c.tensors);
+    return state_sha256(c.tensors);
+  };
+  using Tensors = std::vector<CheckpointTensor>;
+  const std::string same = digest([](Tensors&) {});
+  CHECK(same == digest([](Tensors&) {}));
+  CHECK(same.size() == 64);
+  CHECK(same != digest([](Tensors& t) { t[0].values.data()[11] += 1e-6f; }));
+  CHECK(same != digest([](Tensors& t) { t[0].name = "weights"; }));
+  CHECK(same != digest([](Tensors& t) { std::swap(t[0], t[1]); }));
+}
+
+TEST_CASE("a run directory is refused when it is not empty, and leaves no trace when discarded") {
+  const Folder folder;
+  const fs::path fresh = folder.path / "run";
+  const RunDirectory directory = RunDirectory::create(fresh);
+  CHECK(fs::exists(fresh / "log"));
+  CHECK_THROWS_AS(RunDirectory::create(fresh), UserError);
+  directory.discard();
+  CHECK_FALSE(fs::exists(fresh));
+  fs::create_directory(fresh);  // an empty one is fine, and stays
+  RunDirectory::create(fresh).discard();
+  CHECK(fs::is_empty(fresh));
+  CHECK_THROWS_AS(RunDirectory::open(fresh), UserError);
+  CHECK_THROWS_AS(RunDirectory::create("/proc/nowhere/run"), UserError);
+}
+
+TEST_CASE("resumed tables keep what came before the checkpoint and drop what came after") {
+  const Folder folder;
+  const fs::path file = folder.path / "metrics.csv";
+  {
+    MetricsFile metrics{file, 0};
+    for (std::uint64_t epoch = 1; epoch <= 3; ++epoch)
+      metrics.append({epoch, 0.5, 0.25, 0.125, 0.75, 2, 100});
+  }
+  std::ofstream{file, std::ios::app} << "4,0.1";  // cut off by a crash
+  const MetricsFile resumed{file, 2};
+  REQUIRE(resumed.rows().size() == 2);
+  CHECK(resumed.rows()[1].epoch == 2);
+  CHECK(resumed.rows()[1].test_accuracy == 0.75);
+
+  const fs::path probes_file = folder.path / "probes.csv";
+  {
+    ProbesFile probes{probes_file, 0, {"hidden1", "output"}};
+    probes.add({2, 1, "output", "gain", 1.5});
+    probes.add({1, 1, "output", "gain", 1.25});
+    probes.add({2, 1, "hidden1", "gain", 1});
+    probes.flush(1);
+    probes.flush(2);
+  }
+  { ProbesFile probes{probes_file, 1, {"hidden1", "output"}}; }
+  std::ifstream stream{probes_file};
+  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
+  CHECK(text == "step,epoch,layer,probe,value\n1,1,output,gain,1.25\n");
+}
+
+TEST_CASE("a verdict names the cause, not its consequences") {
+  using Kind = Evidence::Kind;
+  const Evidence died{Kind::died, "hidden1", ExitCode::network, "was killed by signal 9 (Killed)"};
+  const Evidence lost{Kind::lost_another, "source", ExitCode::network,
+                      "reports: lost the link to hidden1"};
+  const Evidence closed{Kind::link_closed, "hidden1", ExitCode::network, "closed its link"};
+  const Evidence numerics{Kind::reported, "output", ExitCode::numerics,
+                          "output: activity is not finite"};
+  const Evidence ended{Kind::died, "output", ExitCode::network, "ended with exit code 4"};
+  CHECK(verdict({lost, closed, died}).message == "node 'hidden1' was killed by signal 9 (Killed)");
+  CHECK(verdict({lost, closed}).message.find("source") != std::string::npos);
+  CHECK(verdict({ended, lost, numerics}).message == "output: activity is not finite");
+  CHECK(verdict({ended, lost, numerics}).code == ExitCode::numerics);
+}
+
+TEST_CASE("what strangers and binary files say stays on one printable line") {
+  CHECK(one_line("a\nb\x1b[2Jc\x01\n") == "a b?[2Jc?");
+}
+
+TEST_CASE("the table of a sweep names the best setting, and says so where some are to come") {
+  Sweep sweep;
+  sweep.axes = {"learning.learning_rate"};
+  sweep.metric = "test_accuracy";
+  sweep.smaller_is_better = false;
+  SweepResults results;
+  for (std::size_t setting = 0; setting < 3; ++setting)
+    for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+      sweep.members.push_back({setting, "", {"0." + std::to_string(setting + 1)}, seed, {}});
+      results.emplace_back(from_line("done 2 1 0.5 1 0.5 - "));
+      results.back()->test_accuracy = 0.5 + 0.1 * static_cast<double>(setting);
+    }
+  const std::string whole = sweep_table(sweep, results);
+  CHECK(whole.find("\nbest: learning.learning_rate=0.3\n") != std::string::npos);
+  results[5]->status = SweepResult::Status::diverged;
+  CHECK(sweep_table(sweep, results).find("\nbest: learning.learning_rate=0.2\n") !=
+        std::string::npos);
+  results[5]->status = SweepResult::Status::failed;
+  CHECK(sweep_table(sweep, results).find("\nbest so far: learning.learning_rate=0.2\n") !=
+        std::string::npos);
+}
+
+}  // namespace
+}  // namespace lateral
