@@ -30,6 +30,13 @@ class Block {
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return size_ * sizeof(float); }
   std::span<const float> values() const { return {data(), size_}; }
+  /// `size` values from `first` on, in the same memory.  REQUIRES: first + size <= size()
+  Block slice(std::size_t first, std::size_t size) const {
+    Block part;
+    part.data_ = {data_, data_.get() + first};
+    part.size_ = size;
+    return part;
+  }
 
  private:
   static constexpr std::size_t alignment = 64;

@@ -1,10 +1,16 @@
-// is_name(): what may name a run, a sweep, a layer, a record or a rule.
+// Names: what may name a run, a sweep, a layer, a record or a rule, and those of the nodes that
+// every network has.
 #pragma once
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace lateral {
+
+inline const std::string coordinator_name = "coordinator";
+inline const std::string source_name = "source";
+inline const std::string readout_name = "readout";
 
 /// Letters, digits, '_' and '-', 1 to 64 of them.
 inline bool is_name(std::string_view name) {

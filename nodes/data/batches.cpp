@@ -96,12 +96,17 @@ int Batches::train_steps_per_epoch() const { return steps_of(train_.size(), para
 
 int Batches::evaluate_steps() const { return steps_of(evaluate_.size(), params_.batch_size); }
 
-void Batches::train(std::uint64_t epoch, int index, Matrix& values,
+Index Batches::samples_of(const std::vector<std::uint32_t>& positions, int index) const {
+  return static_cast<Index>(batch_of(positions, index, params_.batch_size).size());
+}
+
+void Batches::train(std::uint64_t epoch, int index, MatrixRef values,
                     std::vector<std::uint32_t>& labels) const {
   LATERAL_CHECK(epoch > 0);
   set_order(epoch);
   const auto batch = batch_of(order_, index, params_.batch_size);
-  values.resize(data_.shape.pixels(), static_cast<Index>(batch.size()));
+  LATERAL_CHECK(values.rows() == data_.shape.pixels());
+  LATERAL_CHECK(values.cols() == static_cast<Index>(batch.size()));
   labels.resize(batch.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {
     write_sample(data_.train, batch[i], placement(epoch, batch[i]),
@@ -110,10 +115,11 @@ void Batches::train(std::uint64_t epoch, int index, Matrix& values,
   }
 }
 
-void Batches::evaluate(int index, Matrix& values, std::vector<std::uint32_t>& labels) const {
+void Batches::evaluate(int index, MatrixRef values, std::vector<std::uint32_t>& labels) const {
   const Images& images = params_.validation_samples > 0 ? data_.train : data_.test;
   const auto batch = batch_of(evaluate_, index, params_.batch_size);
-  values.resize(data_.shape.pixels(), static_cast<Index>(batch.size()));
+  LATERAL_CHECK(values.rows() == data_.shape.pixels());
+  LATERAL_CHECK(values.cols() == static_cast<Index>(batch.size()));
   labels.resize(batch.size());
   for (std::size_t i = 0; i < batch.size(); ++i) {
     write_sample(images, batch[i], {}, values.col(static_cast<Index>(i)).data());

@@ -38,11 +38,18 @@ class Batches {
   /// Of the validation samples if there are any, else of the test images.
   std::size_t evaluate_samples() const { return evaluate_.size(); }
 
+  /// Values of a sample.
+  Index inputs() const { return data_.shape.pixels(); }
+  /// Samples of batch `index` (from 0), in training and in evaluation.
+  Index train_samples(int index) const { return samples_of(train_, index); }
+  Index evaluate_samples(int index) const { return samples_of(evaluate_, index); }
   /// Batch `index` (from 0) of `epoch` (from 1): the same whatever was asked before.
-  void train(std::uint64_t epoch, int index, Matrix& values,
+  ///   values (inputs × train_samples(index))
+  void train(std::uint64_t epoch, int index, MatrixRef values,
              std::vector<std::uint32_t>& labels) const;
   /// Batch `index` (from 0), in file order.
-  void evaluate(int index, Matrix& values, std::vector<std::uint32_t>& labels) const;
+  ///   values (inputs × evaluate_samples(index))
+  void evaluate(int index, MatrixRef values, std::vector<std::uint32_t>& labels) const;
 
  private:
   struct Placement {
@@ -50,6 +57,7 @@ class Batches {
     bool mirrored = false;    // before it is moved
   };
 
+  Index samples_of(const std::vector<std::uint32_t>& positions, int index) const;
   void set_order(std::uint64_t epoch) const;
   Placement placement(std::uint64_t epoch, std::uint32_t sample) const;
   void write_sample(const Images& images, std::uint32_t sample, Placement placement,

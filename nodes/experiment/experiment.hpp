@@ -6,17 +6,20 @@
 #include <string_view>
 #include <vector>
 
-#include "core/layer/dense.hpp"
+#include "core/layer/layer.hpp"
 #include "core/loss/loss.hpp"
 #include "nodes/data/batches.hpp"
 #include "nodes/data/dataset.hpp"
 #include "nodes/experiment/record_plan.hpp"
+#include "nodes/experiment/topology.hpp"
 
 namespace lateral {
 
 struct LayerSpec {
   std::string name;
-  DenseLayerParams params;
+  GetLayerKind* kind = nullptr;
+  LayerParams params;
+  Shape output;  ///< of a sample of its activity
 };
 
 /// What the network's output is compared with.
@@ -43,6 +46,7 @@ struct Experiment {
   Index outputs = 0;  ///< values of the network's output, and of a target
 
   std::vector<LayerSpec> layers;
+  Topology topology;
   MakeLoss* make_loss = nullptr;
   bool credit_is_exact = true;  ///< CreditRule::is_exact()
   Signal signal = Signal::error;
@@ -64,35 +68,22 @@ struct Experiment {
   int micro_batches = 1;
   int restarts_max = 0;  ///< of a node between one checkpoint and the next
 
-  /// Whether training step `step` (from 1) is probed: the first, and then every probe_interval.
-  bool probes(std::uint64_t step) const {
-    return probe_interval > 0 && (step - 1) % probe_interval == 0;
+  const LayerSpec& layer(const std::string& layer_name) const;
+  /// The tensors that a layer keeps.
+  std::vector<TensorSpec> tensors(const LayerSpec& spec) const {
+    return spec.kind().tensors(spec.params);
   }
-  /// Whether probed steps also send the true error back, to compare the rule's gradient with.
-  bool compares_gradients() const { return !credit_is_exact; }
-  /// Whether errors of the model's own targets go back in training step `step` (from 1).
-  bool sends_fisher_errors(std::uint64_t step) const {
-    return fisher_errors != FisherErrors::none && (step - 1) % fisher_interval == 0;
-  }
-  /// Rows of a Perturbation beside the units': the squared change of all units below, if the rule
-  /// asks.
-  Index change_rows() const { return sees_whole_change ? 1 : 0; }
-  /// Samples of a micro-batch but for the last one of a batch of so many.
-  Index micro_batch(Index batch) const;
-  /// Messages of a peer that may be on their way to a node before it reads the first of them.
-  std::size_t messages_in_flight() const;
-  /// Largest body [bytes] of a message between two nodes of the network, and of a piece of state.
-  std::size_t batch_bytes_max() const;
+  /// Largest piece of a layer's state [bytes].
   std::size_t tensor_bytes_max() const;
-  /// Bytes that the layer at this place sends its peers in a training step, on average.
-  double bytes_sent(std::size_t position) const;
   /// Largest body [bytes] of a message to the coordinator.
   std::size_t report_bytes_max() const;
 };
 
-/// The tensors of a layer of these sizes, by name, and how many values each has; without making the
-/// layer: a miniature with other extents, each a prime of its own, tells how they depend on them.
-std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerParams& params);
+/// Samples of a micro-batch, but for the last one, of a batch of so many in so many micro-batches.
+Index micro_batch(Index batch, int micro_batches);
+
+/// Values that a tensor holds.
+std::uint64_t values_of(const TensorSpec& tensor);
 
 /// Loads the plug-ins that it names, applies each "PATH=VALUE", checks; the plug-ins of this
 /// process become part of it. Throws UserError with file, line and what was expected.

@@ -5,28 +5,29 @@
 #include <cstdio>
 #include <set>
 
-#include "nodes/experiment/experiment.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/base/name.hpp"
+#include "nodes/experiment/experiment.hpp"
 #include "nodes/experiment/settings.hpp"
 
 namespace lateral {
 namespace {
 
-bool has_tensor(const LayerSpec& layer, const std::string& name) {
-  const auto sizes = state_sizes(layer.params);
-  return std::any_of(sizes.begin(), sizes.end(),
-                     [&](const auto& tensor) { return tensor.first == name; });
+bool keeps(const Experiment& experiment, const LayerSpec& layer, TensorRole role) {
+  const std::vector<TensorSpec> tensors = experiment.tensors(layer);
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [&](const TensorSpec& tensor) { return tensor.role == role; });
 }
 
-bool can_give(const LayerSpec& layer, Recorded what) {
-  if (what == Recorded::settling) return has_tensor(layer, "decorrelation/M");
+bool can_give(const Experiment& experiment, const LayerSpec& layer, Recorded what) {
+  const bool has_lateral = keeps(experiment, layer, TensorRole::lateral);
+  if (what == Recorded::settling) return has_lateral;
   if (what == Recorded::lateral)
-    return has_tensor(layer, "decorrelation/M") || has_tensor(layer, "decorrelation/R");
+    return has_lateral || keeps(experiment, layer, TensorRole::feedforward);
   return true;
 }
 
-std::vector<std::uint32_t> shape_of(const proto::Record& record, const DenseLayerParams& layer,
+std::vector<std::uint32_t> shape_of(const proto::Record& record, const LayerParams& layer,
                                     std::size_t units, int batch_size) {
   const auto u = static_cast<std::uint32_t>(units);
   const auto b = static_cast<std::uint32_t>(batch_size);
@@ -37,7 +38,7 @@ std::vector<std::uint32_t> shape_of(const proto::Record& record, const DenseLaye
     case proto::Recorded::activity:
       return {samples, u};
     case proto::Recorded::weight:
-      return {u, static_cast<std::uint32_t>(layer.inputs)};
+      return {u, static_cast<std::uint32_t>(layer.inputs())};
     case proto::Recorded::lateral:
       return {u, u};
     case proto::Recorded::correlation:
@@ -90,9 +91,9 @@ Record read_record(const Settings& settings, const Experiment& experiment,
     names += (names.empty() ? "" : ", ") + layer.name;
     if (!from.layer().empty() && layer.name != from.layer()) continue;
     known = true;
-    if (!can_give(layer, record.what)) continue;
+    if (!can_give(experiment, layer, record.what)) continue;
     const std::vector<Index> units = parse_units(
-        from.units(), of_units ? layer.params.units : layer.params.inputs,
+        from.units(), of_units ? layer.output.size() : layer.params.inputs(),
         settings.where_is(path + ".units") + ": " + path + ".units of layer '" + layer.name + "'");
     record.layers.push_back(
         {layer.name, units,

@@ -50,7 +50,7 @@ std::string expected_form(const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return "a field of it: " + field_names(*field.message_type());
     default:
-      return "a word";
+      return field.is_repeated() ? "words, separated by commas" : "a word";
   }
 }
 
@@ -98,6 +98,14 @@ pb::Message& element_called(pb::Message& message, const FieldDescriptor* field,
   return added;
 }
 
+/// The words of a list, separated by commas, in the place of those that it had.
+void set_words(pb::Message& message, const FieldDescriptor* field, const std::string& value) {
+  message.GetReflection()->ClearField(&message, field);
+  std::istringstream stream{value};
+  for (std::string word; std::getline(stream, word, ',');)
+    message.GetReflection()->AddString(&message, field, word);
+}
+
 /// Returns the path that was set.
 std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
   const std::size_t equals = flag.find('=');
@@ -118,6 +126,10 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       throw UserError("--set " + flag + ": no field '" + words[i] + "', expected one of " +
                       field_names(*message->GetDescriptor()));
     const bool last = i + 1 == words.size();
+    if (field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && last) {
+      set_words(*message, field, value);
+      continue;
+    }
     if (field->is_repeated()) {  // layer.NAME.FIELD, record.NAME.FIELD, parameter.NAME
       if (field->message_type() == proto::Plugin::descriptor())
         throw UserError("--set " + flag + ": expected --plugin FILE");
@@ -171,7 +183,8 @@ void fill_defaults(pb::Message& message) {
         fill_defaults(*reflection.MutableMessage(&message, field));
       continue;
     }
-    if (reflection.HasField(message, field) || !field->has_default_value()) continue;
+    if (field->is_repeated() || reflection.HasField(message, field) || !field->has_default_value())
+      continue;
     switch (field->cpp_type()) {
       case FieldDescriptor::CPPTYPE_BOOL:
         reflection.SetBool(&message, field, field->default_value_bool());
@@ -299,7 +312,7 @@ void Settings::check_fields(const pb::Message& message, const std::string& prefi
       }
       continue;
     }
-    if (!reflection.HasField(message, field)) continue;
+    if (field->is_repeated() || !reflection.HasField(message, field)) continue;
     const std::string here = where(path, field, -1, tree);
     check_range(message, field, here, path);
     if (field->options().HasExtension(proto::one_of)) {

@@ -1,27 +1,80 @@
-// The chain from source to readout, and the broadcasts.
+// Connections from names, links from connections.
 #include "nodes/experiment/topology.hpp"
 
-#include "nodes/process/process.hpp"
+#include <algorithm>
+#include <map>
+
+#include "core/check.hpp"
+#include "nodes/base/name.hpp"
 
 namespace lateral {
 
-std::vector<NodeSpec> network_nodes(const Experiment& experiment) {
-  std::vector<NodeSpec> nodes{{source_name, "source"}};
-  for (const LayerSpec& layer : experiment.layers) nodes.push_back({layer.name, "layer"});
-  nodes.push_back({readout_name, "readout"});
-  return nodes;
+Topology::Topology(Index source_rows, const std::vector<LayerPlace>& layers, Signal signal) {
+  std::map<std::string, Index> rows{{source_name, source_rows}};
+  nodes_.push_back({source_name, "source"});
+  for (const LayerPlace& layer : layers) {
+    const std::size_t first = connections_.size();
+    Index row = 0;
+    for (const std::string& input : layer.inputs) {
+      connections_.push_back({input, layer.name, rows.at(input), row, false});
+      row += rows.at(input);
+    }
+    for (const std::string& added : layer.added) {
+      const auto input = std::find_if(
+          connections_.begin() + static_cast<std::ptrdiff_t>(first), connections_.end(),
+          [&](const Connection& connection) { return connection.from == added; });
+      if (input != connections_.end())
+        input->is_added = true;
+      else
+        connections_.push_back({added, layer.name, rows.at(added), std::nullopt, true});
+    }
+    rows[layer.name] = layer.units;
+    nodes_.push_back({layer.name, "layer"});
+    layers_.push_back(layer.name);
+  }
+  LATERAL_CHECK(!layers_.empty());
+  connections_.push_back({output(), readout_name, rows.at(output()), 0, false});
+  nodes_.push_back({readout_name, "readout"});
+
+  for (const Connection& connection : connections_)
+    links_.emplace_back(connection.from, connection.to);
+  links_.emplace_back(source_name, readout_name);
+  if (signal != Signal::error)
+    for (std::size_t i = 0; i + 1 < layers_.size(); ++i)
+      links_.emplace_back(layers_[i], readout_name);
 }
 
-std::vector<std::pair<std::string, std::string>> network_links(const Experiment& experiment) {
-  const std::vector<NodeSpec> nodes = network_nodes(experiment);
-  std::vector<std::pair<std::string, std::string>> links;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i)
-    links.emplace_back(nodes[i].name, nodes[i + 1].name);
-  links.emplace_back(source_name, readout_name);
-  if (experiment.signal != Signal::error)
-    for (std::size_t i = 0; i + 1 < experiment.layers.size(); ++i)
-      links.emplace_back(experiment.layers[i].name, readout_name);
-  return links;
+std::vector<Connection> Topology::into(std::string_view node) const {
+  std::vector<Connection> found;
+  for (const Connection& connection : connections_)
+    if (connection.to == node) found.push_back(connection);
+  return found;
+}
+
+std::vector<Connection> Topology::out_of(std::string_view node) const {
+  std::vector<Connection> found;
+  for (const Connection& connection : connections_)
+    if (connection.from == node) found.push_back(connection);
+  return found;
+}
+
+bool Topology::reaches(std::string_view from, std::string_view to) const {
+  // Connections stand in the order of the file, so one pass finds all that `from` changes.
+  std::vector<std::string_view> changed{from};
+  const auto is_changed = [&](std::string_view node) {
+    return std::find(changed.begin(), changed.end(), node) != changed.end();
+  };
+  for (const Connection& connection : connections_)
+    if (is_changed(connection.from) && !is_changed(connection.to)) changed.push_back(connection.to);
+  return from != to && is_changed(to);
+}
+
+bool Topology::is_chain() const {
+  return connections_.size() == layers_.size() + 1 &&
+         std::none_of(connections_.begin(), connections_.end(),
+                      [](const Connection& connection) { return connection.is_added; }) &&
+         std::all_of(layers_.begin(), layers_.end(),
+                     [this](const std::string& layer) { return out_of(layer).size() == 1; });
 }
 
 }  // namespace lateral

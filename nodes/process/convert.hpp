@@ -1,29 +1,34 @@
-// Between Eigen and the wire; shape and finiteness are checked in both directions.
+// Between Eigen and messages: bodies that arithmetic writes and reads in place, and their checks.
 #pragma once
 
 #include <Eigen/Core>
 #include <string>
 
-#include "core/finite.hpp"
 #include "core/types.hpp"
 #include "transport/message.hpp"
 
 namespace lateral {
 
-using BatchView = Eigen::Map<const Matrix>;
+/// A batch, or some of its rows, in the body of a message (n × b).
+using BatchView = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
 
-/// A message whose body is the batch (n × b), on the wire (b, n). The caller fills in the content.
-/// Throws NumericsError "<who>: <what> is not finite" so that a bad number is named where it is
-/// made.
-Message batch_message(ConstMatrixRef batch, const std::string& who, const std::string& what);
+/// A message with a body for a batch (n × b; on the wire (b, n)) that is still to be filled.
+Message new_batch(Index n, Index b);
+/// That body, to be filled before the message is sent.
+Eigen::Map<Matrix> body_of(Message& message);
+/// A view of nothing: 0 × 0.
+BatchView no_batch();
 
 /// The body of a message as a batch (n × b), in place; `b` < 0 takes any batch size up to b_max.
 /// Throws system_error (TransportError::unexpected_message) naming who sent which shape instead of
-/// which, or a number that is not finite.
+/// which. The numbers are looked at here, once on their way from node to node: throws
+/// NumericsError, naming the sender and what it sent, if one is not finite.
 BatchView batch_view(const Message& message, const std::string& peer, Index n, Index b,
                      Index b_max);
 
 /// "(256, 1000)"
 std::string shape_text(const wire::Header& header);
+/// "activity at step 7", "Fisher error at step 3": what a message of the network holds.
+std::string content_text(const wire::Header& header);
 
 }  // namespace lateral

@@ -1,10 +1,11 @@
 // A layer's part in training, evaluation and snapshots.
 #include "nodes/process/layer.hpp"
 
-#include <algorithm>
-#include <sstream>
+#include <fmt/format.h>
 
-#include "nodes/process/convert.hpp"
+#include <algorithm>
+
+#include "core/check.hpp"
 #include "nodes/base/failure.hpp"
 #include "transport/error.hpp"
 
@@ -19,318 +20,416 @@ ComputeParams with_threads(ComputeParams params, int threads) {
   return params;
 }
 
-DenseLayerParams with_compute(DenseLayerParams params, const Compute& compute) {
-  params.decorrelator.compute = &compute;
-  return params;
+LayerPlan with_compute(LayerPlan plan, const Compute& compute) {
+  plan.params.decorrelator.compute = &compute;
+  return plan;
+}
+
+wire::Signal::Kind to_wire(Signal signal) {
+  static_assert(static_cast<int>(Signal::fisher_error) == wire::Signal::fisher_error);
+  return static_cast<wire::Signal::Kind>(signal);
+}
+
+/// Whether two messages of different predecessors belong to the same place in the stream.
+bool are_of_one_place(const wire::Header& a, const wire::Header& b) {
+  if (a.content_case() != b.content_case()) return false;
+  switch (a.content_case()) {
+    case wire::Header::kActivity: {
+      const wire::Activity &x = a.activity(), &y = b.activity();
+      return x.pass() == y.pass() && x.step() == y.step() && x.epoch() == y.epoch() &&
+             x.first_sample() == y.first_sample() && x.batch() == y.batch() &&
+             a.shape(0) == b.shape(0);
+    }
+    case wire::Header::kEpochEnd:
+      return a.epoch_end().epoch() == b.epoch_end().epoch();
+    case wire::Header::kSnapshot:
+      return a.snapshot().step() == b.snapshot().step() &&
+             a.snapshot().epoch() == b.snapshot().epoch() &&
+             a.snapshot().final() == b.snapshot().final();
+    default:
+      return true;
+  }
+}
+
+bool is_marker(const wire::Header& header) {
+  return header.has_drain() || header.has_epoch_end() || header.has_snapshot() || header.has_end();
+}
+
+/// sum ← the batches of these messages, rows [0, n) of each, in their order.
+void add_up(const std::vector<BatchView>& batches, Matrix& sum) {
+  sum = batches[0];
+  for (std::size_t i = 1; i < batches.size(); ++i) sum += batches[i];
+}
+
+BatchView view_of(const Matrix& matrix) {
+  return {matrix.data(), matrix.rows(), matrix.cols(), Eigen::OuterStride<>(matrix.rows())};
 }
 
 }  // namespace
 
-LayerProcess::LayerProcess(const Experiment& experiment, std::size_t position, int threads)
-    : experiment_{experiment},
-      name_{experiment.layers[position].name},
-      position_{static_cast<int>(position)},
-      is_first_{position == 0},
-      upstream_{is_first_ ? source_name : experiment.layers[position - 1].name},
-      downstream_{experiment.layers[position].params.is_output
-                      ? readout_name
-                      : experiment.layers[position + 1].name},
-      signal_from_{experiment.signal == Signal::error ? downstream_ : readout_name},
-      // Node numbers of the random streams: 0 is the source.
-      compute_{with_threads(experiment.compute, threads)},
-      layer_{with_compute(experiment.layers[position].params, compute_), experiment.seed,
-             static_cast<std::uint32_t>(position + 1)},
-      recorder_{experiment.records, name_} {}
+LayerProcess::LayerProcess(LayerPlan plan, int threads)
+    : compute_{with_threads(plan.compute, threads)},
+      plan_{with_compute(std::move(plan), compute_)},
+      layer_{plan_.kind().make(plan_.params, plan_.seed, plan_.number)},
+      recorder_{plan_.records} {}
 
 Next LayerProcess::next() const {
-  switch (awaiting_) {
-    case Awaiting::activity:
-    case Awaiting::perturbation:
-      return {Next::Kind::receive, upstream_};
-    case Awaiting::signal:
-      return {Next::Kind::receive, signal_from_};
-    case Awaiting::fisher_error:
-    case Awaiting::true_error:
-      return {Next::Kind::receive, downstream_};
-    case Awaiting::own_work:
-      return {Next::Kind::produce, {}};
-    case Awaiting::nothing:
-      break;
-  }
-  return {Next::Kind::finished, {}};
+  if (has_ended_) return {Next::Kind::finished, {}};
+  if (learns_next_) return {Next::Kind::produce, {}};
+  return {Next::Kind::receive, exchange().reads[received_.size()].peer};
 }
+
+// ---- Reading
 
 void LayerProcess::handle(const std::string& peer, Message message, Outbox& out) {
-  const wire::Header& header = message.header;
-  const auto is_due = [this](const auto& content) {
-    return content.step() == at_.step && static_cast<Index>(content.first_sample()) == first_;
-  };
-  switch (awaiting_) {
-    case Awaiting::activity:
-      return on_upstream(peer, std::move(message), out);
-    case Awaiting::perturbation:
-      if (header.has_perturbation() && is_due(header.perturbation()))
-        return on_perturbation(
-            batch_view(message, peer, layer_.params().inputs + experiment_.change_rows(),
-                       samples_due(), at_.batch),
-            out);
-      break;
-    case Awaiting::signal:
-      if ((header.has_error() && is_due(header.error())) ||
-          (header.has_output_error() && is_due(header.output_error())) ||
-          (header.has_reward() && is_due(header.reward())))
-        return on_signal(peer, message, out);
-      break;
-    case Awaiting::fisher_error:
-      if (header.has_fisher_error() && is_due(header.fisher_error()))
-        return on_fisher_error(peer, message, out);
-      break;
-    case Awaiting::true_error:
-      if (header.has_true_error() && is_due(header.true_error()))
-        return on_true_error(peer, message, out);
-      break;
-    case Awaiting::own_work:
-    case Awaiting::nothing:
-      break;
-  }
-  throw_unexpected(peer);
-}
-
-void LayerProcess::throw_unexpected(const std::string& peer) const {
-  throw_transport(TransportError::unexpected_message,
-                  name_ + ", from " + peer + " after step " + std::to_string(at_.step));
-}
-
-void LayerProcess::on_upstream(const std::string& peer, Message message, Outbox& out) {
-  const wire::Header& header = message.header;
-  if (header.has_activity()) return on_activity(peer, message, out);
-  if (first_ != 0) throw_unexpected(peer);  // in the middle of a batch
-  if (header.has_drain()) {
-    if (downstream_ != readout_name) out.send(downstream_, std::move(message));
-    draining_ = true;
-    return choose_next();
-  }
-  if (!in_flight_.empty() ||
-      (!header.has_epoch_end() && !header.has_snapshot() && !header.has_end()))
+  if (learns_next_ || has_ended_) throw_unexpected(peer);
+  if (stage_ == 0 && exchange_ == 0)
+    check_stream_message(peer, message);
+  else if (is_due(message.header))
+    batch_view(message, peer, exchange().reads[received_.size()].rows, samples_due(), -1);
+  else
     throw_unexpected(peer);
-  const bool is_snapshot = header.has_snapshot();
-  const wire::Snapshot snapshot = header.snapshot();
-  if (header.has_end()) awaiting_ = Awaiting::nothing;
-  // The readout has them from the source.
-  if (downstream_ != readout_name) out.send(downstream_, std::move(message));
-  if (!is_snapshot) return;
-  // The visit also brings the state up to date; from now on it rests.
-  std::size_t tensors = 0;
-  layer_.visit_state([&](const TensorView&) { ++tensors; });
-  out.send(coordinator_name, snapshot_part(snapshot, tensors));
+  received_.push_back(std::move(message));
+  if (received_.size() < exchange().reads.size()) return;
+  carry_out(out);
+  received_.clear();
 }
 
-void LayerProcess::on_activity(const std::string& peer, const Message& message, Outbox& out) {
+void LayerProcess::check_stream_message(const std::string& peer, const Message& message) {
+  const wire::Header& header = message.header;
+  if (header.has_activity())
+    check_activity(peer, message);
+  else if (!is_marker(header) || first_ != 0 || (!header.has_drain() && !in_flight_.empty()))
+    throw_unexpected(peer);
+  if (!received_.empty() && !are_of_one_place(received_.front().header, header))
+    throw_unexpected(peer);
+}
+
+void LayerProcess::check_activity(const std::string& peer, const Message& message) {
   const BatchView z =
-      batch_view(message, peer, layer_.params().inputs, -1, experiment_.batches.batch_size);
+      batch_view(message, peer, connection(peer).rows, -1, plan_.batches.batch_size);
   const wire::Activity& activity = message.header.activity();
   if (activity.pass() == wire::evaluate) {
     if (!in_flight_.empty()) throw_unexpected(peer);
-    const Matrix& y = layer_.respond_evaluate(z);
-    check_finite();
-    check_settled(layer_.evaluate_settled(), "evaluating");
-    Message up = batch_message(y, name_, "activity in evaluation");
-    *up.header.mutable_activity() = activity;
-    return out.send(downstream_, std::move(up));
+    return;
   }
   const auto batch = static_cast<Index>(activity.batch());
+  if (static_cast<Index>(activity.first_sample()) != first_) throw_unexpected(peer);
   if (first_ == 0) {
-    if (batch < 1 || batch > experiment_.batches.batch_size) throw_unexpected(peer);
+    if (batch < 1 || batch > plan_.batches.batch_size) throw_unexpected(peer);
     if (activity.step() >= steps_max) throw_unexpected(peer);
-    // Steps in flight have places by their number.
-    if (!in_flight_.empty() && activity.step() != in_flight_.back().step + 1)
+    // Steps in flight follow each other.
+    if (!in_flight_.empty() && activity.step() != in_flight_.back().state->number + 1)
       throw_unexpected(peer);
-    at_ = {activity.step(), activity.epoch(), batch};
-    in_flight_.push_back(at_);
-  }
-  if (activity.step() != at_.step || batch != at_.batch ||
-      static_cast<Index>(activity.first_sample()) != first_ || z.cols() != samples_due())
+  } else if (activity.step() != step().number || batch != step().batch) {
     throw_unexpected(peer);
-  if (first_ == 0) recorder_.begin(at_.step, at_.batch, layer_);
-  const Matrix& y = layer_.respond_train(z, {at_.step, first_, at_.batch});
-  recorder_.see(z, y, first_);
-  check_finite();
-  check_settled(layer_.report().forward_settled, "activity");
-  Message up = batch_message(y, name_, "activity at " + at_step());
-  *up.header.mutable_activity() = activity;
-  out.send(downstream_, std::move(up));
-
-  if (!layer_.credit().perturbs()) return end_forward_piece(out);
-  perturbations_ = 0;
-  if (perturbations_due() == 0)
-    on_perturbation(Matrix(), out);
-  else
-    awaiting_ = Awaiting::perturbation;
-}
-
-int LayerProcess::perturbations_due() const {
-  if (layer_.credit().perturbed_pass() == PerturbedPass::units_of_one_layer) return position_;
-  return is_first_ ? 0 : 1;
-}
-
-void LayerProcess::on_perturbation(ConstMatrixRef perturbation, Outbox& out) {
-  const Index inputs = perturbation.size() > 0 ? layer_.params().inputs : 0;
-  const auto dz = perturbation.topRows(inputs);
-  const bool one_at_a_time = layer_.credit().perturbed_pass() == PerturbedPass::units_of_one_layer;
-  if (perturbations_due() > 0) ++perturbations_;
-  const auto below = perturbation.bottomRows(perturbation.rows() - inputs);
-  if (!one_at_a_time) {
-    send_perturbation(layer_.respond_perturbed(dz), below, out);
-    return end_forward_piece(out);
   }
-  if (perturbations_ > 0) send_perturbation(layer_.relay_perturbed(dz), below, out);
-  if (perturbations_ < perturbations_due()) return;
-  send_perturbation(layer_.respond_perturbed(Matrix()), Matrix(), out);
-  end_forward_piece(out);
+  if (z.cols() != plan_.batches.piece(first_, batch)) throw_unexpected(peer);
 }
 
-void LayerProcess::send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out) {
-  check_settled(layer_.report().forward_settled, "perturbation");
-  const std::string what = "perturbation at " + at_step();
-  Message up;
-  if (experiment_.change_rows() == 0) {
-    up = batch_message(difference, name_, what);
-  } else {
-    Matrix body(difference.rows() + 1, difference.cols());
-    body.topRows(difference.rows()) = difference;
-    body.bottomRows(1) = layer_.squared_change();
-    if (below.size() > 0) body.bottomRows(1) += below;
-    up = batch_message(body, name_, what);
-  }
-  up.header.mutable_perturbation()->set_step(at_.step);
-  up.header.mutable_perturbation()->set_first_sample(static_cast<std::uint32_t>(first_));
-  out.send(downstream_, std::move(up));
+bool LayerProcess::is_due(const wire::Header& header) {
+  const auto is_here = [this](const auto& content) {
+    return content.step() == step().number && static_cast<Index>(content.first_sample()) == first_;
+  };
+  if (exchange().content == Content::perturbation)
+    return header.has_perturbation() && is_here(header.perturbation());
+  return header.has_signal() && header.signal().kind() == to_wire(exchange().signal) &&
+         is_here(header.signal());
 }
 
-void LayerProcess::end_forward_piece(Outbox& out) {
-  awaiting_ = Awaiting::activity;
-  if (!end_piece()) return;
-  recorder_.send(layer_, out);
-  if (experiment_.steps_in_flight > 1) {
-    layer_.learn_decorrelation();
-    check_finite();
+Index LayerProcess::samples_due() {
+  if (stage().columns > 0) return stage().columns;
+  return plan_.batches.piece(first_, step().batch);
+}
+
+const Connection& LayerProcess::connection(const std::string& predecessor) const {
+  const auto found =
+      std::find_if(plan_.predecessors.begin(), plan_.predecessors.end(),
+                   [&](const Connection& connection) { return connection.from == predecessor; });
+  LATERAL_CHECK(found != plan_.predecessors.end());
+  return *found;
+}
+
+LayerProcess::Input LayerProcess::gather(const std::vector<Transfer>& reads, Index samples) {
+  const Index inputs = plan_.params.inputs();
+  struct Part {
+    const Connection* connection;
+    BatchView values;
+  };
+  std::vector<Part> parts;
+  std::vector<BatchView> added;
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    const Connection& from = connection(reads[i].peer);
+    const Message& message = received_[i];
+    // A perturbation may have a row more than the activity.
+    const BatchView values(message.body.data(), from.rows, samples,
+                           Eigen::OuterStride<>(message.header.shape(1)));
+    if (from.input_row) parts.push_back({&from, values});
+    if (from.is_added) added.push_back(values);
   }
-  choose_next();
+  Input input{no_batch(), no_batch()};
+  if (parts.size() == 1 && parts[0].connection->rows == inputs) {
+    new (&input.z) BatchView(parts[0].values);
+  } else if (!parts.empty()) {
+    inputs_.setZero(inputs, samples);  // what no part covers has not changed
+    for (const Part& part : parts)
+      inputs_.middleRows(*part.connection->input_row, part.connection->rows) = part.values;
+    new (&input.z) BatchView(view_of(inputs_));
+  }
+  if (added.size() == 1) {
+    new (&input.added) BatchView(added[0]);
+  } else if (!added.empty()) {
+    add_up(added, added_);
+    new (&input.added) BatchView(view_of(added_));
+  }
+  return input;
+}
+
+// ---- What follows when all of an exchange has been read
+
+void LayerProcess::carry_out(Outbox& out) {
+  switch (exchange().content) {
+    case Content::activity: {
+      const wire::Header& header = received_.front().header;
+      if (!header.has_activity()) return pass_marker(out);
+      if (header.activity().pass() == wire::evaluate) return evaluate(out);
+      forward(out);
+      break;
+    }
+    case Content::perturbation:
+      perturb(out);
+      break;
+    case Content::signal:
+      receive_signal(out);
+      break;
+    case Content::target:
+    case Content::marker:
+      LATERAL_CHECK(false);
+  }
+  advance(out);
+}
+
+void LayerProcess::advance(Outbox& out) {
+  received_.clear();
+  if (++exchange_ < stage().exchanges.size()) {
+    if (exchange().reads.empty()) carry_out(out);
+    return;
+  }
+  exchange_ = 0;
+  first_ += stage().columns > 0 ? step().batch : samples_due();
+  if (first_ < step().batch) return;
+  first_ = 0;
+  end_stage(out);
+}
+
+void LayerProcess::end_stage(Outbox& out) {
+  if (stage_ == 0) {
+    recorder_.send(*layer_, step(), out);
+    if (plan_.batches.steps_in_flight > 1) {
+      layer_->learn_decorrelation(step());
+      check_finite();
+    }
+    return choose_next();
+  }
+  const std::vector<Stage>& stages = plan_.protocol.training;
+  do ++stage_;
+  while (stage_ < stages.size() && !stages[stage_].is_due(in_flight_.front().state->number));
+  if (stage_ < stages.size()) return;
+  stage_ = 1;
+  learns_next_ = true;
 }
 
 void LayerProcess::choose_next() {
-  const bool full = static_cast<Index>(in_flight_.size()) == experiment_.steps_in_flight;
-  if (in_flight_.empty()) draining_ = false;
-  if (full || draining_) {
-    at_ = in_flight_.front();
-    awaiting_ = Awaiting::signal;
+  const bool is_full = static_cast<Index>(in_flight_.size()) == plan_.batches.steps_in_flight;
+  if (in_flight_.empty()) is_draining_ = false;
+  stage_ = is_full || is_draining_ ? 1 : 0;
+}
+
+void LayerProcess::pass_marker(Outbox& out) {
+  const wire::Header header = received_.front().header;
+  received_.clear();
+  for (const Transfer& to : plan_.protocol.marker.sends) {
+    Message marker;
+    marker.header = header;
+    out.send(to.peer, std::move(marker));
+  }
+  if (header.has_end()) has_ended_ = true;
+  if (header.has_drain()) {
+    is_draining_ = true;
+    choose_next();
+  }
+  if (!header.has_snapshot()) return;
+  // The visit also brings the state up to date; from now on it rests.
+  snapshot_.clear();
+  layer_->visit_state([this](const TensorView& tensor) { snapshot_.push_back(tensor); });
+  out.send(coordinator_name, snapshot_part(header.snapshot(), snapshot_.size()));
+}
+
+void LayerProcess::evaluate(Outbox& out) {
+  const Message& first = received_.front();
+  const auto samples = static_cast<Index>(first.header.shape(0));
+  const Input in = gather(exchange().reads, samples);
+  Message up = new_batch(plan_.units, samples);
+  *up.header.mutable_activity() = first.header.activity();
+  Eigen::Map<Matrix> y = body_of(up);
+  layer_->evaluate(in.z, in.added, y);
+  check_finite();
+  check_settled(layer_->evaluate_settled(), "evaluating");
+  for (const Transfer& to : plan_.protocol.evaluation.sends) out.send(to.peer, up);
+  received_.clear();
+}
+
+void LayerProcess::begin_step(const wire::Activity& activity) {
+  if (free_steps_.empty()) free_steps_.push_back(layer_->make_step());
+  in_flight_.push_back({std::move(free_steps_.back()), activity.epoch()});
+  free_steps_.pop_back();
+  layer_->begin(step(), activity.step(), static_cast<Index>(activity.batch()));
+  last_step_ = activity.step();
+  recorder_.begin(step().number, step().batch, *layer_);
+}
+
+void LayerProcess::forward(Outbox& out) {
+  const wire::Activity activity = received_.front().header.activity();
+  if (first_ == 0) begin_step(activity);
+  const Index samples = samples_due();
+  const Input in = gather(exchange().reads, samples);
+  Message up = new_batch(plan_.units, samples);
+  *up.header.mutable_activity() = activity;
+  Eigen::Map<Matrix> y = body_of(up);
+  layer_->forward(step(), first_, in.z, in.added, y);
+  recorder_.add_piece(in.z, y, first_);
+  check_finite();
+  check_settled(step().report.forward_settled, "activity");
+  for (const Transfer& to : exchange().sends) out.send(to.peer, up);
+}
+
+void LayerProcess::perturb(Outbox& out) {
+  const Index samples = samples_due();
+  const Index rows = exchange().sends.front().rows;
+  const Index change_rows = rows - plan_.units;
+  const Input changed = gather(exchange().reads, samples);
+  Message up = new_batch(rows, samples);
+  up.header.mutable_perturbation()->set_step(step().number);
+  up.header.mutable_perturbation()->set_first_sample(static_cast<std::uint32_t>(first_));
+  Eigen::Map<Matrix> body = body_of(up);
+  const std::string& perturbed = exchange().perturbed;
+  layer_->forward_perturbed(step(), {first_, samples}, changed.z, changed.added,
+                            perturbed.empty() || perturbed == plan_.name, body.topRows(plan_.units),
+                            body.bottomRows(change_rows));
+  if (change_rows > 0)
+    for (const Message& message : received_)
+      body.bottomRows(1) += BatchView(message.body.data(), message.header.shape(1), samples,
+                                      Eigen::OuterStride<>(message.header.shape(1)))
+                                .bottomRows(1);
+  check_settled(step().report.forward_settled, "perturbation");
+  bool is_first = true;
+  for (const Transfer& to : exchange().sends) {
+    Message copy = up;
+    if (change_rows > 0 && !is_first) {  // the change counts once
+      copy.body = Block(up.body.size());
+      body_of(copy) = body;
+      body_of(copy).bottomRows(1).setZero();
+    }
+    is_first = false;
+    out.send(to.peer, std::move(copy));
+  }
+}
+
+void LayerProcess::receive_signal(Outbox& out) {
+  const Index samples = samples_due();
+  std::vector<BatchView> signals;
+  for (std::size_t i = 0; i < received_.size(); ++i) {
+    const Index rows = exchange().reads[i].rows;
+    signals.emplace_back(received_[i].body.data(), rows, samples, Eigen::OuterStride<>(rows));
+  }
+  if (signals.size() > 1) {
+    add_up(signals, signal_);
+    layer_->receive(step(), first_, exchange().signal, signal_);
   } else {
-    awaiting_ = Awaiting::activity;
+    layer_->receive(step(), first_, exchange().signal, signals[0]);
+  }
+  // What the layers below wait for leaves before this layer learns.
+  if (!exchange().sends.empty()) send_errors(out);
+}
+
+void LayerProcess::send_errors(Outbox& out) {
+  const Signal kind = exchange().signal;
+  const Index samples = samples_due();
+  const Index inputs = plan_.params.inputs();
+  const auto new_error = [&](Index rows) {
+    Message message = new_batch(rows, samples);
+    message.header.mutable_signal()->set_kind(to_wire(kind));
+    message.header.mutable_signal()->set_step(step().number);
+    message.header.mutable_signal()->set_first_sample(static_cast<std::uint32_t>(first_));
+    return message;
+  };
+  const std::vector<Transfer>& sends = exchange().sends;
+  std::vector<const Connection*> to;
+  for (const Transfer& transfer : sends) to.push_back(&connection(transfer.peer));
+  const bool to_added = std::any_of(to.begin(), to.end(), [](auto* c) { return c->is_added; });
+  const bool to_input =
+      std::any_of(to.begin(), to.end(), [](auto* c) { return bool(c->input_row); });
+  // Where one layer is all of the input, its error is written where it leaves from.
+  const bool is_whole = std::any_of(to.begin(), to.end(), [&](auto* c) {
+    return c->input_row && c->rows == inputs && !c->is_added;
+  });
+  Message at_added = new_error(to_added ? plan_.units : 0);
+  Message at_input = new_error(is_whole ? inputs : 0);
+  if (to_input && !is_whole) error_at_input_.resize(inputs, samples);
+  Eigen::Map<Matrix> added = body_of(at_added);
+  Eigen::Map<Matrix> input =
+      is_whole ? body_of(at_input)
+               : Eigen::Map<Matrix>(to_input ? error_at_input_.data() : nullptr,
+                                    to_input ? inputs : 0, to_input ? samples : 0);
+  layer_->send_back(step(), {first_, samples}, kind, input, added);
+  if (kind == Signal::error) check_settled(step().report.backward_settled, "error");
+  for (const Connection* connection : to) {
+    if (!connection->input_row) {
+      send_error(connection->from, at_added, out);
+    } else if (is_whole) {
+      send_error(connection->from, std::move(at_input), out);
+    } else {
+      Message message = new_error(connection->rows);
+      Eigen::Map<Matrix> body = body_of(message);
+      body = input.middleRows(*connection->input_row, connection->rows);
+      if (connection->is_added) body += added;
+      send_error(connection->from, std::move(message), out);
+    }
   }
 }
 
-void LayerProcess::on_signal(const std::string& peer, const Message& message, Outbox& out) {
-  Index rows = layer_.params().units;
-  if (experiment_.signal == Signal::output_error) rows = layer_.params().classes;
-  if (experiment_.signal == Signal::reward) rows = 1;
-  const BatchView signal = batch_view(message, peer, rows, samples_due(), at_.batch);
-  layer_.about({at_.step, first_, at_.batch});
-  layer_.receive_credit(signal);
-
-  // What the layer below waits for goes out before our own work.
-  if (experiment_.signal == Signal::error && !is_first_) {
-    const Matrix& below = layer_.pass_back();
-    check_settled(layer_.report().backward_settled, "error");
-    Message down = batch_message(below, name_, "error at " + at_step());
-    down.header.mutable_error()->set_step(at_.step);
-    down.header.mutable_error()->set_first_sample(static_cast<std::uint32_t>(first_));
-    send_back(std::move(down), out);
-  }
-  if (!end_piece()) return;
-  if (experiment_.sends_fisher_errors(at_.step))
-    awaiting_ = Awaiting::fisher_error;
+void LayerProcess::send_error(const std::string& peer, Message message, Outbox& out) {
+  if (plan_.error_leaves_first)
+    out.send(peer, std::move(message));
   else
-    after_fisher_error();
-}
-
-void LayerProcess::on_fisher_error(const std::string& peer, const Message& message, Outbox& out) {
-  const bool is_basis = experiment_.fisher_errors == FisherErrors::basis;
-  const Index columns = is_basis ? experiment_.outputs : samples_due();
-  const BatchView error = batch_view(message, peer, layer_.params().units, columns, columns);
-  layer_.about({at_.step, first_, at_.batch});
-  layer_.receive_fisher_error(error);
-  if (!is_first_) {
-    Message down = batch_message(layer_.pass_back_fisher(), name_, "Fisher error at " + at_step());
-    down.header.mutable_fisher_error()->set_step(at_.step);
-    down.header.mutable_fisher_error()->set_first_sample(static_cast<std::uint32_t>(first_));
-    send_back(std::move(down), out);
-  }
-  if (is_basis || end_piece()) after_fisher_error();
-}
-
-void LayerProcess::after_fisher_error() {
-  awaiting_ = experiment_.probes(at_.step) && experiment_.compares_gradients()
-                  ? Awaiting::true_error
-                  : Awaiting::own_work;
-}
-
-void LayerProcess::on_true_error(const std::string& peer, const Message& message, Outbox& out) {
-  const BatchView error =
-      batch_view(message, peer, layer_.params().units, samples_due(), at_.batch);
-  layer_.about({at_.step, first_, at_.batch});
-  layer_.receive_true_error(error);
-  if (!is_first_) {
-    Message down = batch_message(layer_.pass_back_true(), name_, "true error at " + at_step());
-    down.header.mutable_true_error()->set_step(at_.step);
-    down.header.mutable_true_error()->set_first_sample(static_cast<std::uint32_t>(first_));
-    send_back(std::move(down), out);
-  }
-  if (!end_piece()) return;
-  send_probe("gradient_angle_degrees", layer_.gradient_angle(), out);
-  awaiting_ = Awaiting::own_work;
-}
-
-Index LayerProcess::samples_due() const {
-  return std::min(experiment_.micro_batch(at_.batch), at_.batch - first_);
-}
-
-bool LayerProcess::end_piece() {
-  first_ += samples_due();
-  if (first_ < at_.batch) return false;
-  first_ = 0;
-  return true;
-}
-
-void LayerProcess::send_back(Message message, Outbox& out) {
-  if (experiment_.error_leaves_first)
-    out.send(upstream_, std::move(message));
-  else
-    late_.push_back(std::move(message));
+    late_.emplace_back(peer, std::move(message));
 }
 
 void LayerProcess::produce(bool, Outbox& out) {
-  const bool probed = experiment_.probes(at_.step);
-  if (probed)
-    for (const auto& [probe, value] : layer_.measures()) send_probe(probe, value, out);
-  layer_.measure_update(probed);
-  layer_.learn();
+  StepInFlight& at = in_flight_.front();
+  const bool is_probed = plan_.probes(at.state->number);
+  if (is_probed)
+    for (const auto& [probe, value] : layer_->measure(*at.state)) send_probe(probe, value, out);
+  layer_->learn(*at.state, is_probed);
   check_finite();
-  for (Message& message : late_) out.send(upstream_, std::move(message));
+  for (auto& [peer, message] : late_) out.send(peer, std::move(message));
   late_.clear();
-  const DenseLayer::StepReport& report = layer_.report();
+  const StepReport& report = at.state->report;
   // Rare and worth knowing: reported whenever it happens.
   if (report.decorrelation.shortened || report.shortened) send_probe("shortened_step", 1, out);
   if (report.skipped) send_probe("skipped_step", 1, out);
   for (const auto* settled : {&report.forward_settled, &report.backward_settled})
     if (*settled && !(*settled)->converged)
       send_probe("unsettled_residual", (*settled)->residual, out);
-  if (probed) send_report(out);
+  if (is_probed) send_report(out);
+  free_steps_.push_back(std::move(at.state));
   in_flight_.pop_front();
+  learns_next_ = false;
   choose_next();
 }
 
-void LayerProcess::send_report(Outbox& out) const {
-  const DenseLayer::StepReport& report = layer_.report();
+void LayerProcess::send_report(Outbox& out) {
+  const StepReport& report = in_flight_.front().state->report;
   send_probe("weight_update_norm", report.weight_update_norm, out);
   send_probe("gain", report.decorrelation.gain, out);
   if (report.forward_settled) {
@@ -344,87 +443,92 @@ void LayerProcess::send_report(Outbox& out) const {
   }
 }
 
-Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapshot) {
-  Message message;
-  std::size_t at = 0;
-  layer_.visit_state([&](const TensorView& tensor) {
-    if (at++ != position) return;
-    const Eigen::Map<const Matrix> values(tensor.data, tensor.rows, tensor.cols);
-    if (!all_finite(values))
-      throw NumericsError(name_ + ": " + tensor.name + " is not finite after step " +
-                          std::to_string(snapshot.step()) + ": the network has diverged");
-    message.header.mutable_tensor()->set_name(tensor.name);
-    *message.header.mutable_tensor()->mutable_snapshot() = snapshot;
-    message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
-    if (!tensor.is_vector) message.header.add_shape(static_cast<std::uint32_t>(tensor.cols));
-    message.body = Block(static_cast<std::size_t>(values.size()));
-    // Row-major outside, as HDF5, NumPy and PyTorch have it.
-    Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
-  });
-  return message;
-}
-
-bool LayerProcess::state_rests() const {
-  return experiment_.steps_in_flight == 1 && !layer_.params().decorrelator.warm_start;
-}
-
-void LayerProcess::restore(const std::string& name, Message message) {
-  bool known = false;
-  std::string names;
-  layer_.visit_state([&](const TensorView& tensor) {
-    names += (names.empty() ? "" : ", ") + tensor.name;
-    if (tensor.name != name) return;
-    known = true;
-    const auto& shape = message.header.shape();
-    const bool right =
-        tensor.is_vector ? shape.size() == 1 && shape[0] == tensor.rows
-                         : shape.size() == 2 && shape[0] == tensor.rows && shape[1] == tensor.cols;
-    if (!right) {
-      throw UserError("checkpoint: /layers/" + name_ + "/" + name + " has shape " +
-                      shape_text(message.header) + ", expected (" + std::to_string(tensor.rows) +
-                      (tensor.is_vector ? "" : ", " + std::to_string(tensor.cols)) + ")");
-    }
-    const Eigen::Map<const Matrix> values(message.body.data(), tensor.cols, tensor.rows);
-    if (!all_finite(values))
-      throw UserError("checkpoint: /layers/" + name_ + "/" + name +
-                      " holds numbers that are not finite");
-    Eigen::Map<Matrix>(tensor.data, tensor.rows, tensor.cols) = values.transpose();
-  });
-  if (!known)
-    throw UserError("checkpoint: /layers/" + name_ + "/" + name +
-                    " is not part of this network, expected one of " + names);
-}
-
-void LayerProcess::send_probe(const std::string& probe, double value, Outbox& out) const {
+void LayerProcess::send_probe(const std::string& probe, double value, Outbox& out) {
   Message message;
   wire::Probe& fields = *message.header.mutable_probe();
-  fields.set_step(at_.step);
-  fields.set_epoch(at_.epoch);
+  fields.set_step(in_flight_.front().state->number);
+  fields.set_epoch(in_flight_.front().epoch);
   fields.set_probe(probe);
   fields.set_value(value);
   out.send(coordinator_name, std::move(message));
 }
 
-void LayerProcess::check_finite() const {
-  if (const std::optional<Divergence>& diverged = layer_.diverged()) {
-    std::ostringstream line;
-    line << name_ << ": " << diverged->quantity << " at step " << diverged->step
-         << " is not finite (" << diverged->value << ")";
-    throw_diverged(line.str());
+// ---- State
+
+Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapshot) {
+  Message message;
+  if (position >= snapshot_.size()) return message;
+  const TensorView& tensor = snapshot_[position];
+  const Eigen::Map<const Matrix> values(tensor.data, tensor.rows, tensor.cols);
+  if (!all_finite(values))
+    throw NumericsError(fmt::format("{}: {} is not finite after step {}: the network has diverged",
+                                    plan_.name, tensor.name, snapshot.step()));
+  message.header.mutable_tensor()->set_name(tensor.name);
+  *message.header.mutable_tensor()->mutable_snapshot() = snapshot;
+  message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
+  if (!tensor.is_vector) message.header.add_shape(static_cast<std::uint32_t>(tensor.cols));
+  message.body = Block(static_cast<std::size_t>(values.size()));
+  // Row-major outside, as HDF5, NumPy and PyTorch have it.
+  Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
+  return message;
+}
+
+bool LayerProcess::state_rests() const {
+  return plan_.batches.steps_in_flight == 1 && !plan_.params.decorrelator.warm_start;
+}
+
+void LayerProcess::restore(const std::string& name, Message message) {
+  if (to_restore_.empty())
+    layer_->visit_state(
+        [this](const TensorView& tensor) { to_restore_.emplace(tensor.name, tensor); });
+  const std::string path = fmt::format("checkpoint: /layers/{}/{}", plan_.name, name);
+  const auto found = to_restore_.find(name);
+  if (found == to_restore_.end()) {
+    std::string names;
+    for (const TensorSpec& tensor : plan_.kind().tensors(plan_.params))
+      names += (names.empty() ? "" : ", ") + tensor.name;
+    throw UserError(fmt::format("{} is not part of this network, expected one of {}", path, names));
   }
+  const TensorView& tensor = found->second;
+  const auto& shape = message.header.shape();
+  const bool right = tensor.is_vector
+                         ? shape.size() == 1 && shape[0] == tensor.rows
+                         : shape.size() == 2 && shape[0] == tensor.rows && shape[1] == tensor.cols;
+  if (!right)
+    throw UserError(fmt::format("{} has shape {}, expected ({})", path, shape_text(message.header),
+                                tensor.is_vector
+                                    ? fmt::format("{}", tensor.rows)
+                                    : fmt::format("{}, {}", tensor.rows, tensor.cols)));
+  const Eigen::Map<const Matrix> values(message.body.data(), tensor.cols, tensor.rows);
+  if (!all_finite(values)) throw UserError(path + " holds numbers that are not finite");
+  Eigen::Map<Matrix>(tensor.data, tensor.rows, tensor.cols) = values.transpose();
 }
 
-void LayerProcess::check_settled(const std::optional<Settled>& settled,
-                                 const std::string& what) const {
-  if (!experiment_.stop_when_unsettled || !settled || settled->converged) return;
-  std::ostringstream line;
-  line << name_ << ": " << what << " at " << at_step() << " has not settled: relative residual "
-       << settled->residual << " after " << settled->steps << " steps, expected at most "
-       << layer_.params().decorrelator.settle.tolerance
-       << " (decorrelation.tolerance, max_steps, step, unsettled)";
-  throw NumericsError(line.str());
+void LayerProcess::restored() {
+  to_restore_.clear();
+  layer_->state_loaded();
 }
 
-std::string LayerProcess::at_step() const { return "step " + std::to_string(at_.step); }
+// ---- Refusals
+
+void LayerProcess::throw_unexpected(const std::string& peer) {
+  throw_transport(TransportError::unexpected_message,
+                  fmt::format("{}, from {} after step {}", plan_.name, peer, last_step_));
+}
+
+void LayerProcess::check_finite() const {
+  if (const std::optional<Divergence>& diverged = layer_->diverged())
+    throw_diverged(fmt::format("{}: {} at step {} is not finite ({:g})", plan_.name,
+                               diverged->quantity, diverged->step, diverged->value));
+}
+
+void LayerProcess::check_settled(const std::optional<Settled>& settled, const std::string& what) {
+  if (!plan_.stop_when_unsettled || !settled || settled->converged) return;
+  throw NumericsError(fmt::format(
+      "{}: {} at step {} has not settled: relative residual {:g} after {} steps, expected at most "
+      "{:g} (decorrelation.tolerance, max_steps, step, unsettled)",
+      plan_.name, what, in_flight_.empty() ? last_step_ : step().number, settled->residual,
+      settled->steps, plan_.params.decorrelator.settle.tolerance));
+}
 
 }  // namespace lateral

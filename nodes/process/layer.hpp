@@ -2,105 +2,106 @@
 #pragma once
 
 #include <deque>
+#include <map>
+#include <memory>
+#include <utility>
 #include <vector>
 
-#include "core/layer/dense.hpp"
-#include "nodes/experiment/experiment.hpp"
+#include "core/layer/layer.hpp"
+#include "nodes/experiment/plan.hpp"
+#include "nodes/process/convert.hpp"
 #include "nodes/process/process.hpp"
 #include "nodes/process/recorder.hpp"
 
 namespace lateral {
 
-/// A training step, in the order in which a layer reads:
-///   upstream    Activity      → respond, Activity downstream
-///   upstream    Perturbation  → Perturbation downstream          (a rule that perturbs: one, but
-///                               not for the first layer; or one for each layer below, and then
-///                               its own)
-///   above       the signal    → receive credit, Error upstream   (from the layer above or the
-///                               readout)
-///   downstream  FisherError   → FisherError upstream             (steps on which the learning
-///                               rule's preconditioner asks for them)
-///   downstream  TrueError     → TrueError upstream               (probed steps of rules other than
-///                               backpropagation)
-/// each of them for all pieces of the batch in turn; then it learns, after everything that others
-/// wait for has been sent (lockstep: before). With more than one step in flight, it reads the
-/// activity of the steps to come before the signal of the first, until Drain tells that none come.
-/// Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the same stream.
+/// Follows its Protocol: takes batches in, piece by piece (activity, perturbations), as many as may
+/// be in flight; then, for the first of them, the signals of each later stage; then learns, after
+/// everything that others wait for has been sent (lockstep: before). Drain says that no batch
+/// follows for now. Evaluation batches only pass through. EpochEnd, Snapshot and End follow in the
+/// same stream, one from each predecessor.
 class LayerProcess final : public Process {
  public:
-  /// `position` counts the layers from 0.  `experiment` must outlive the process.
-  LayerProcess(const Experiment& experiment, std::size_t position, int threads = 1);
+  explicit LayerProcess(LayerPlan plan, int threads = 1);
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
   /// Learns.
   void produce(bool stop, Outbox& out) override;
   void restore(const std::string& name, Message tensor) override;
-  void restored() override { layer_.state_loaded(); }
+  void restored() override;
   /// Throws NumericsError if it is not finite.
   Message tensor(std::size_t position, const wire::Snapshot& snapshot) override;
   bool state_rests() const override;
 
  private:
-  enum class Awaiting {
-    activity,
-    perturbation,
-    signal,
-    fisher_error,
-    true_error,
-    own_work,
-    nothing
+  /// A training step that the layer has begun and not yet learned.
+  struct StepInFlight {
+    std::unique_ptr<LayerStep> state;
+    std::uint64_t epoch = 0;
   };
-  struct Step {
-    std::uint64_t step, epoch;
-    Index batch;
+  /// What has come from below: concatenated inputs, and the sum of what is added; 0 × 0 where
+  /// nothing has come.
+  struct Input {
+    BatchView z, added;
   };
 
-  void on_upstream(const std::string& peer, Message message, Outbox& out);
-  void on_activity(const std::string& peer, const Message& message, Outbox& out);
-  void on_perturbation(ConstMatrixRef perturbation, Outbox& out);
-  /// Of the pass at hand; what units changed by below comes as one more row where the rule asks.
-  void send_perturbation(const Matrix& difference, ConstMatrixRef below, Outbox& out);
-  /// Perturbations that come from below for a piece.
-  int perturbations_due() const;
-  void end_forward_piece(Outbox& out);
+  const Stage& stage() const { return plan_.protocol.training[stage_]; }
+  const Exchange& exchange() const { return stage().exchanges[exchange_]; }
+  /// The step at hand: the one that comes in, or the one that signals are for.
+  StepInFlight& at() { return stage_ == 0 ? in_flight_.back() : in_flight_.front(); }
+  LayerStep& step() { return *at().state; }
+  /// Samples of a message of the exchange at hand.
+  Index samples_due();
+  // ---- Reading
+  void check_stream_message(const std::string& peer, const Message& message);
+  void check_activity(const std::string& peer, const Message& message);
+  void begin_step(const wire::Activity& activity);
+  bool is_due(const wire::Header& header);
+  const Connection& connection(const std::string& predecessor) const;
+  Input gather(const std::vector<Transfer>& reads, Index samples);
+
+  // ---- What follows when all of an exchange has been read
+  void carry_out(Outbox& out);
+  void pass_marker(Outbox& out);
+  void evaluate(Outbox& out);
+  void forward(Outbox& out);
+  void perturb(Outbox& out);
+  void receive_signal(Outbox& out);
+  void send_errors(Outbox& out);
+  void send_error(const std::string& peer, Message message, Outbox& out);
+  /// On to the next exchange, piece or stage.
+  void advance(Outbox& out);
+  void end_stage(Outbox& out);
   /// The activity of one more step, or the signal of the first in flight.
   void choose_next();
-  /// Of the piece that begins at first_.
-  Index samples_due() const;
-  /// True when the piece was the last of its batch.
-  bool end_piece();
-  /// Now, or in lockstep when the step has been learned.
-  void send_back(Message message, Outbox& out);
-  void on_signal(const std::string& peer, const Message& message, Outbox& out);
-  void on_fisher_error(const std::string& peer, const Message& message, Outbox& out);
-  /// Chooses what comes next in the step.
-  void after_fisher_error();
-  void on_true_error(const std::string& peer, const Message& message, Outbox& out);
-  void send_report(Outbox& out) const;
-  [[noreturn]] void throw_unexpected(const std::string& peer) const;
-  void send_probe(const std::string& probe, double value, Outbox& out) const;
+
+  void send_report(Outbox& out);
+  void send_probe(const std::string& probe, double value, Outbox& out);
+  [[noreturn]] void throw_unexpected(const std::string& peer);
   /// What is not finite ends the run, with the quantity and the step that made it.
   void check_finite() const;
   /// What did not settle ends the run, unless the experiment says that it is only reported.
-  void check_settled(const std::optional<Settled>& settled, const std::string& what) const;
-  std::string at_step() const;
+  void check_settled(const std::optional<Settled>& settled, const std::string& what);
 
-  const Experiment& experiment_;
-  std::string name_;
-  int position_;
-  bool is_first_;
-  std::string upstream_, downstream_, signal_from_;
   Compute compute_;
-  DenseLayer layer_;
+  LayerPlan plan_;
+  std::unique_ptr<Layer> layer_;
   Recorder recorder_;
-  Awaiting awaiting_ = Awaiting::activity;
-  std::deque<Step> in_flight_;  // responded to, not yet learned; the last may be coming in
-  Step at_{};                   // the step at hand
-  Index first_ = 0;             // sample of its batch that the next piece begins with
-  int perturbations_ = 0;       // of the piece at hand that have come
-  bool draining_ = false;       // no step is taken in until those in flight are learned
-  std::vector<Message> late_;   // errors that lockstep keeps back
+  // Where in the protocol the process is.
+  std::size_t stage_ = 0, exchange_ = 0;
+  Index first_ = 0;                // sample of the batch that the piece at hand begins with
+  std::vector<Message> received_;  // of the exchange at hand
+  bool learns_next_ = false, has_ended_ = false;
+  std::deque<StepInFlight> in_flight_;
+  std::vector<std::unique_ptr<LayerStep>> free_steps_;
+  std::uint64_t last_step_ = 0;
+  bool is_draining_ = false;  // no step is taken in until those in flight are learned
+  std::vector<std::pair<std::string, Message>> late_;  // errors that lockstep holds back
+  // Scratch, where there are several predecessors or successors.
+  Matrix inputs_, added_, signal_, error_at_input_;
+  std::vector<TensorView> snapshot_;              // as the last one found the state
+  std::map<std::string, TensorView> to_restore_;  // by name, while the state is restored
 };
 
 }  // namespace lateral

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/tensor.hpp"
+#include "nodes/base/name.hpp"
 #include "transport/stream.hpp"
 
 namespace lateral {
@@ -60,9 +60,5 @@ class Process {
 Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors = 0);
 /// Tells the snapshots of a run apart. One at its end may be of the same step as the one before.
 std::string snapshot_name(const wire::Snapshot& snapshot);
-
-inline const std::string coordinator_name = "coordinator";
-inline const std::string source_name = "source";
-inline const std::string readout_name = "readout";
 
 }  // namespace lateral

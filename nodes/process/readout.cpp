@@ -1,249 +1,181 @@
 // Loss and accuracy, and the signals that go back.
 #include "nodes/process/readout.hpp"
 
-#include <algorithm>
-#include <cmath>
+#include <fmt/format.h>
 
-#include "nodes/process/convert.hpp"
+#include <algorithm>
+
+#include "core/check.hpp"
+#include "core/credit/reward.hpp"
+#include "core/loss/accuracy.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/process/convert.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {
-namespace {
 
-/// Samples whose largest value is where the target has it.
-std::uint32_t count_correct(ConstMatrixRef y, ConstMatrixRef target) {
-  std::uint32_t correct = 0;
-  for (Index n = 0; n < y.cols(); ++n) {
-    Index best = 0, label = 0;
-    y.col(n).maxCoeff(&best);
-    target.col(n).maxCoeff(&label);
-    if (best == label) ++correct;
-  }
-  return correct;
+ReadoutProcess::ReadoutProcess(ReadoutPlan plan, const wire::Sums& train)
+    : plan_{std::move(plan)}, loss_{plan_.make_loss()}, train_{train} {
+  later_.resize(plan_.protocol.training.size());
 }
 
-}  // namespace
-
-ReadoutProcess::ReadoutProcess(const Experiment& experiment, const wire::Sums& train)
-    : experiment_{experiment},
-      loss_{experiment.make_loss()},
-      output_{experiment.layers.back().name},
-      outputs_{experiment.outputs},
-      train_{train} {}
-
 Next ReadoutProcess::next() const {
-  switch (awaiting_) {
-    case Awaiting::target:
-      return {Next::Kind::receive, source_name};
-    case Awaiting::activity:
-    case Awaiting::perturbation:
-      return {Next::Kind::receive, output_};
-    case Awaiting::nothing:
-      break;
-  }
-  return {Next::Kind::finished, {}};
+  if (has_ended_) return {Next::Kind::finished, {}};
+  return {Next::Kind::receive, exchange().reads.front().peer};
+}
+
+template <class Fields>
+bool ReadoutProcess::is_due(const Fields& fields) const {
+  return fields.step() == target_.step() && fields.first_sample() == target_.first_sample();
 }
 
 void ReadoutProcess::handle(const std::string& peer, Message message, Outbox& out) {
   const wire::Header& header = message.header;
-  if (awaiting_ == Awaiting::target) {
-    if (header.has_target()) return on_target(peer, message);
-    if (header.has_epoch_end()) {
-      Message result;
-      wire::EpochResult& fields = *result.header.mutable_epoch_result();
-      fields.set_epoch(header.epoch_end().epoch());
-      *fields.mutable_train() = train_;
-      *fields.mutable_test() = test_;
-      out.send(coordinator_name, std::move(result));
-      train_.Clear();
-      test_.Clear();
-      return;
+  if (!has_ended_) switch (exchange().content) {
+      case Content::target:
+        if (header.has_target()) return take_target(peer, std::move(message));
+        if (take_marker(header, out)) return;
+        break;
+      case Content::activity:
+        if (header.has_activity() && is_due(header.activity()) &&
+            header.activity().pass() == target_.pass())
+          return take_activity(peer, std::move(message), out);
+        break;
+      case Content::perturbation:
+        if (header.has_perturbation() && is_due(header.perturbation()))
+          return take_perturbation(peer, message, out);
+        break;
+      case Content::signal:
+      case Content::marker:
+        break;
     }
-    if (header.has_snapshot()) {
-      Message part = snapshot_part(header.snapshot());
-      *part.header.mutable_snapshot_part()->mutable_train() = train_;
-      out.send(coordinator_name, std::move(part));
-      return;
-    }
-    if (header.has_end()) {
-      awaiting_ = Awaiting::nothing;
-      return;
-    }
-  }
-  if (awaiting_ == Awaiting::activity && header.has_activity() &&
-      header.activity().step() == target_.step() && header.activity().pass() == target_.pass() &&
-      header.activity().first_sample() == target_.first_sample())
-    return on_activity(peer, std::move(message), out);
-  if (awaiting_ == Awaiting::perturbation && header.has_perturbation() &&
-      header.perturbation().step() == target_.step() &&
-      header.perturbation().first_sample() == target_.first_sample())
-    return on_perturbation(peer, message, out);
   throw_transport(TransportError::unexpected_message,
-                  readout_name + ", from " + peer + " at step " + std::to_string(target_.step()));
+                  fmt::format("{}, from {} at step {}", readout_name, peer, target_.step()));
 }
 
-void ReadoutProcess::on_target(const std::string& peer, const Message& message) {
-  target_ = message.header.target();
-  awaiting_ = Awaiting::activity;
-  if (experiment_.target != Target::label) {
-    wanted_ = batch_view(message, peer, outputs_, -1, experiment_.batches.batch_size);
-    samples_ = wanted_.cols();
-    return;
-  }
-  if (target_.labels_size() > experiment_.batches.batch_size)
-    throw_transport(TransportError::unexpected_message,
-                    peer + " sent " + std::to_string(target_.labels_size()) +
-                        " labels, expected at most " +
-                        std::to_string(experiment_.batches.batch_size));
-  const std::vector<std::uint32_t> labels(target_.labels().begin(), target_.labels().end());
-  for (const std::uint32_t label : labels)
-    if (label >= static_cast<std::uint32_t>(outputs_))
-      throw_transport(TransportError::unexpected_message,
-                      peer + " sent the label " + std::to_string(label));
-  wanted_ = onehot(labels, outputs_);
-  samples_ = wanted_.cols();
-}
-
-void ReadoutProcess::on_activity(const std::string& peer, Message message, Outbox& out) {
-  const Index b = samples_;
-  y_ = batch_view(message, peer, outputs_, b, b);
-  error_.resize(outputs_, b);
-  losses_.resize(static_cast<std::size_t>(samples_));
-  loss_->evaluate(y_, wanted_, losses_, error_);
-  if (target_.pass() == wire::evaluate) return end_piece(out);
-  if (experiment_.signal == Signal::reward) {
-    perturbations_ = 0;
-    awaiting_ = Awaiting::perturbation;
-    return;
-  }
-  send_error(out);
-  send_fisher_error(out);
-  send_true_error(out);
-  end_piece(out);
-}
-
-void ReadoutProcess::on_perturbation(const std::string& peer, const Message& message, Outbox& out) {
-  const Index b = samples_;
-  const BatchView body = batch_view(message, peer, outputs_ + experiment_.change_rows(), b, b);
-  differences_.resize(static_cast<std::size_t>(samples_));
-  loss_->difference(y_, body.topRows(outputs_), wanted_, differences_);
-  if (experiment_.change_rows() > 0) {
-    double units = 0;
-    for (const LayerSpec& layer : experiment_.layers)
-      units += static_cast<double>(layer.params.units);
-    for (Index n = 0; n < b; ++n) {
-      const auto change = static_cast<double>(body(outputs_, n));
-      double& difference = differences_[static_cast<std::size_t>(n)];
-      difference = change > 0 ? units * difference / change : 0;
-    }
-  }
-  if (experiment_.perturbed_pass == PerturbedPass::units_of_one_layer) {
-    out.send(experiment_.layers[perturbations_].name, reward());
-    if (++perturbations_ < experiment_.layers.size()) return;
+bool ReadoutProcess::take_marker(const wire::Header& header, Outbox& out) {
+  if (header.has_epoch_end()) {
+    Message result;
+    wire::EpochResult& fields = *result.header.mutable_epoch_result();
+    fields.set_epoch(header.epoch_end().epoch());
+    *fields.mutable_train() = train_;
+    *fields.mutable_test() = test_;
+    out.send(coordinator_name, std::move(result));
+    train_.Clear();
+    test_.Clear();
+  } else if (header.has_snapshot()) {
+    Message part = snapshot_part(header.snapshot());
+    *part.header.mutable_snapshot_part()->mutable_train() = train_;
+    out.send(coordinator_name, std::move(part));
+  } else if (header.has_end()) {
+    has_ended_ = true;
   } else {
-    broadcast(reward(), out);
+    return false;
   }
-  send_fisher_error(out);
-  send_true_error(out);
-  end_piece(out);
+  return true;
 }
 
-Message ReadoutProcess::reward() const {
-  const Eigen::Map<const Eigen::RowVectorXd> reward(differences_.data(),
-                                                    static_cast<Index>(differences_.size()));
-  const Matrix rewards = reward.cast<Scalar>();
-  Message message =
-      batch_message(rewards, readout_name, "reward at step " + std::to_string(target_.step()));
-  message.header.mutable_reward()->set_step(target_.step());
-  message.header.mutable_reward()->set_first_sample(target_.first_sample());
+void ReadoutProcess::take_target(const std::string& peer, Message message) {
+  const wire::Target& target = message.header.target();
+  const int batch_size = plan_.batches.batch_size;
+  if (plan_.target != Target::label) {
+    wanted_ = batch_view(message, peer, plan_.outputs, -1, batch_size);
+  } else {
+    if (target.labels_size() > batch_size)
+      throw_transport(TransportError::unexpected_message,
+                      fmt::format("{} sent {} labels, expected at most {}", peer,
+                                  target.labels_size(), batch_size));
+    const std::vector<std::uint32_t> labels(target.labels().begin(), target.labels().end());
+    for (const std::uint32_t label : labels)
+      if (label >= static_cast<std::uint32_t>(plan_.outputs))
+        throw_transport(TransportError::unexpected_message,
+                        fmt::format("{} sent the label {}", peer, label));
+    wanted_ = onehot(labels, plan_.outputs);
+  }
+  target_ = target;
+  samples_ = wanted_.cols();
+  ++exchange_;
+}
+
+void ReadoutProcess::take_activity(const std::string& peer, Message message, Outbox& out) {
+  const BatchView y = batch_view(message, peer, plan_.outputs, samples_, samples_);
+  output_ = std::move(message);
+  losses_.resize(static_cast<std::size_t>(samples_));
+  Message error = new_signal(exchange().signal, plan_.outputs, samples_);
+  error_ = error.body;
+  loss_->evaluate(y, wanted_, losses_, body_of(error));
+  if (target_.pass() == wire::evaluate) return end_piece(out);
+  for (const Transfer& to : exchange().sends) out.send(to.peer, error);
+  if (++exchange_ == plan_.protocol.training.front().exchanges.size()) end_piece(out);
+}
+
+void ReadoutProcess::take_perturbation(const std::string& peer, const Message& message,
+                                       Outbox& out) {
+  const Index rows = exchange().reads.front().rows;
+  const BatchView body = batch_view(message, peer, rows, samples_, samples_);
+  const Eigen::Map<const Matrix> y(output_.body.data(), plan_.outputs, samples_);
+  differences_.resize(static_cast<std::size_t>(samples_));
+  loss_->difference(y, body.topRows(plan_.outputs), wanted_, differences_);
+  if (plan_.weighs_rewards)
+    weigh_rewards(static_cast<double>(plan_.all_units), body.bottomRows(1), differences_);
+  Message reward = new_signal(Signal::reward, 1, samples_);
+  body_of(reward) =
+      Eigen::Map<const Eigen::RowVectorXd>(differences_.data(), samples_).cast<Scalar>();
+  for (const Transfer& to : exchange().sends) out.send(to.peer, reward);
+  if (++exchange_ == plan_.protocol.training.front().exchanges.size()) end_piece(out);
+}
+
+Message ReadoutProcess::new_signal(Signal kind, Index rows, Index columns) const {
+  Message message = new_batch(rows, columns);
+  wire::Signal& fields = *message.header.mutable_signal();
+  fields.set_kind(static_cast<wire::Signal::Kind>(kind));
+  fields.set_step(target_.step());
+  fields.set_first_sample(target_.first_sample());
   return message;
 }
 
-void ReadoutProcess::send_error(Outbox& out) {
-  const std::string at = " at step " + std::to_string(target_.step());
-  switch (experiment_.signal) {
-    case Signal::error: {
-      Message message = batch_message(error_, readout_name, "error" + at);
-      message.header.mutable_error()->set_step(target_.step());
-      message.header.mutable_error()->set_first_sample(target_.first_sample());
-      out.send(output_, std::move(message));
-      break;
+void ReadoutProcess::answer_later_stages(Outbox& out) {
+  const std::vector<Stage>& stages = plan_.protocol.training;
+  for (std::size_t i = 1; i < stages.size(); ++i) {
+    if (!stages[i].is_due(target_.step())) continue;
+    const Exchange& exchange = stages[i].exchanges.front();
+    if (stages[i].columns == 0) {
+      Message signal = new_signal(exchange.signal, plan_.outputs, samples_);
+      if (exchange.signal == Signal::fisher_error)
+        loss_->sample_error(
+            Eigen::Map<const Matrix>(output_.body.data(), plan_.outputs, samples_),
+            RandomStream(plan_.seed, plan_.number, target_.step(), Purpose::fisher_sample),
+            static_cast<Index>(target_.first_sample()), body_of(signal));
+      else
+        signal.body = error_;
+      later_[i].push_back(std::move(signal));
     }
-    case Signal::output_error: {
-      Message message = batch_message(error_, readout_name, "output error" + at);
-      message.header.mutable_output_error()->set_step(target_.step());
-      message.header.mutable_output_error()->set_first_sample(target_.first_sample());
-      broadcast(message, out);
-      break;
+    // A layer reads all of one kind of signal before the next.
+    if (!is_last_piece()) continue;
+    if (stages[i].columns > 0) {
+      Message basis = new_signal(exchange.signal, plan_.outputs, plan_.outputs);
+      basis.header.mutable_signal()->set_first_sample(0);
+      fisher_basis(loss_->constant_fisher(), body_of(basis));
+      later_[i].push_back(std::move(basis));
     }
-    case Signal::reward:
-      break;  // on_perturbation()
-    case Signal::true_error:
-    case Signal::fisher_error:
-      break;  // no credit rule asks for them
+    for (Message& signal : later_[i])
+      for (const Transfer& to : exchange.sends) out.send(to.peer, signal);
+    later_[i].clear();
   }
-}
-
-void ReadoutProcess::send_fisher_error(Outbox& out) {
-  if (!experiment_.sends_fisher_errors(target_.step())) return;
-  const std::string what = "Fisher error at step " + std::to_string(target_.step());
-  const auto add = [&](const Matrix& error, std::uint32_t first_sample) {
-    Message message = batch_message(error, readout_name, what);
-    message.header.mutable_fisher_error()->set_step(target_.step());
-    message.header.mutable_fisher_error()->set_first_sample(first_sample);
-    fisher_errors_.push_back(std::move(message));
-  };
-  if (experiment_.fisher_errors == FisherErrors::sampled) {
-    Matrix error(outputs_, samples_);
-    const auto node = static_cast<std::uint32_t>(experiment_.layers.size() + 1);
-    loss_->sample_error(
-        y_, RandomStream(experiment_.seed, node, target_.step(), Purpose::fisher_sample),
-        static_cast<Index>(target_.first_sample()), error);
-    add(error, target_.first_sample());
-  }
-  // A layer reads all of the signal first.
-  if (!is_last_piece()) return;
-  if (experiment_.fisher_errors == FisherErrors::basis)
-    add(static_cast<Scalar>(std::sqrt(loss_->constant_fisher())) *
-            Matrix::Identity(outputs_, outputs_),
-        0);
-  for (Message& error : fisher_errors_) out.send(output_, std::move(error));
-  fisher_errors_.clear();
-}
-
-void ReadoutProcess::send_true_error(Outbox& out) {
-  if (!experiment_.probes(target_.step()) || !experiment_.compares_gradients()) return;
-  // A layer reads all of the signal first.
-  Message message =
-      batch_message(error_, readout_name, "true error at step " + std::to_string(target_.step()));
-  message.header.mutable_true_error()->set_step(target_.step());
-  message.header.mutable_true_error()->set_first_sample(target_.first_sample());
-  true_errors_.push_back(std::move(message));
-  if (!is_last_piece()) return;
-  for (Message& true_error : true_errors_) out.send(output_, std::move(true_error));
-  true_errors_.clear();
 }
 
 bool ReadoutProcess::is_last_piece() const {
   return target_.first_sample() + static_cast<std::size_t>(samples_) >= target_.batch();
 }
 
-void ReadoutProcess::broadcast(const Message& message, Outbox& out) const {
-  for (const LayerSpec& layer : experiment_.layers) {
-    Message copy;
-    copy.header = message.header;
-    copy.body = Block(message.body.size());
-    std::copy(message.body.values().begin(), message.body.values().end(), copy.body.data());
-    out.send(layer.name, std::move(copy));
-  }
-}
-
 void ReadoutProcess::end_piece(Outbox& out) {
+  exchange_ = 0;
+  if (target_.pass() == wire::train) answer_later_stages(out);
   if (target_.first_sample() == 0) loss_sum_ = 0, correct_ = 0;
   for (const double loss : losses_) loss_sum_ += loss;
-  if (experiment_.target == Target::label) correct_ += count_correct(y_, wanted_);
-  awaiting_ = Awaiting::target;
+  if (plan_.target == Target::label)
+    correct_ += count_correct(
+        Eigen::Map<const Matrix>(output_.body.data(), plan_.outputs, samples_), wanted_);
   if (!is_last_piece()) return;
   wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;
   sums.set_loss(sums.loss() + loss_sum_);

@@ -4,55 +4,55 @@
 #include <memory>
 #include <vector>
 
-#include "nodes/experiment/experiment.hpp"
+#include "core/loss/loss.hpp"
+#include "nodes/experiment/plan.hpp"
 #include "nodes/process/process.hpp"
 
 namespace lateral {
 
-/// Reads, for each batch: the Target from the source, the Activity from the last layer and, under a
-/// rule that perturbs, the Perturbation or one for each layer. Markers come from the source alone.
+/// Follows its Protocol: reads, for each piece of a batch, the Target from the source, the Activity
+/// of the last layer and, under a rule that perturbs, its Perturbations; answers with the credit
+/// signal, and behind the last piece with the other signals. Markers come from the source alone.
 class ReadoutProcess final : public Process {
  public:
-  /// `train` are the sums of an epoch that was begun before.  `experiment` must outlive the
-  /// process.
-  ReadoutProcess(const Experiment& experiment, const wire::Sums& train);
+  /// `train` are the sums of an epoch that was begun before.
+  ReadoutProcess(ReadoutPlan plan, const wire::Sums& train);
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
 
  private:
-  enum class Awaiting { target, activity, perturbation, nothing };
-
-  void on_target(const std::string& peer, const Message& message);
-  void on_activity(const std::string& peer, Message message, Outbox& out);
-  void on_perturbation(const std::string& peer, const Message& message, Outbox& out);
-  /// The credit signal of the piece.
-  void send_error(Outbox& out);
-  /// Kept until all of the signal has been sent; each on the steps that ask for it.
-  void send_fisher_error(Outbox& out);
-  void send_true_error(Outbox& out);
-  Message reward() const;
-  /// Sends a copy of the body to every layer.
-  void broadcast(const Message& message, Outbox& out) const;
-  bool is_last_piece() const;
+  const Exchange& exchange() const { return plan_.protocol.training.front().exchanges[exchange_]; }
+  bool take_marker(const wire::Header& header, Outbox& out);
+  void take_target(const std::string& peer, Message message);
+  void take_activity(const std::string& peer, Message message, Outbox& out);
+  void take_perturbation(const std::string& peer, const Message& message, Outbox& out);
+  /// True if the content belongs to the piece at hand.
+  template <class Fields>
+  bool is_due(const Fields& fields) const;
+  Message new_signal(Signal kind, Index rows, Index columns) const;
+  /// Makes the signals of the later stages for this piece; sends them behind the last one.
+  void answer_later_stages(Outbox& out);
   void end_piece(Outbox& out);
+  bool is_last_piece() const;
 
-  const Experiment& experiment_;
+  ReadoutPlan plan_;
   std::unique_ptr<Loss> loss_;
-  std::string output_;  // the last layer
-  Index outputs_;
-  Awaiting awaiting_ = Awaiting::target;
+  std::size_t exchange_ = 0;
+  bool has_ended_ = false;
   wire::Sums train_, test_;
   // the batch at hand, as far as its pieces have come
   double loss_sum_ = 0;
   std::uint32_t correct_ = 0;
-  std::vector<Message> fisher_errors_, true_errors_;
+  std::vector<std::vector<Message>>
+      later_;  // by stage, until all of the credit signal has been sent
   // the piece at hand
   wire::Target target_;
   Index samples_ = 0;
-  Matrix y_, wanted_, error_;  // (outputs × samples)
+  Message output_;  // whose body is y (outputs × samples)
+  Matrix wanted_;   // (outputs × samples)
   std::vector<double> losses_, differences_;
-  std::size_t perturbations_ = 0;  // of the piece that have come
+  Block error_;  // ∂loss/∂y (outputs × samples); may have been sent
 };
 
 }  // namespace lateral

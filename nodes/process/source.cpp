@@ -1,41 +1,36 @@
 // The order of the stream.
 #include "nodes/process/source.hpp"
 
-#include <cmath>
+#include <fmt/format.h>
 
-#include "core/random.hpp"
-#include "nodes/process/convert.hpp"
+#include "core/loss/teacher.hpp"
 #include "nodes/base/failure.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {
 
-SourceProcess::SourceProcess(const Experiment& experiment, DataSet data, const Position& position)
-    : experiment_{experiment},
-      batches_{std::move(data), experiment.batches},
-      first_layer_{experiment.layers.front().name},
+SourceProcess::SourceProcess(SourcePlan plan, DataSet data, const Position& position)
+    : plan_{std::move(plan)},
+      batches_{std::move(data), plan_.data},
       done_{position},
       begun_{position.after_snapshot} {
   const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
   if (position.epoch > position.step || position.step - position.epoch * steps > steps)
-    throw UserError("checkpoint: step " + std::to_string(position.step) + " does not fit " +
-                    std::to_string(position.epoch) + " epochs of " + std::to_string(steps) +
-                    " steps, expected the data that the run was begun with");
+    throw UserError(fmt::format(
+        "checkpoint: step {} does not fit {} epochs of {} steps, expected the data that "
+        "the run was begun with",
+        position.step, position.epoch, steps));
   train_index_ = static_cast<int>(position.step - position.epoch * steps);
-  if (experiment.target == Target::teacher) {
-    const Index inputs = experiment.image.pixels();
-    teacher_.resize(experiment.outputs, inputs);
-    RandomStream(experiment.seed, 0, 0, Purpose::teacher)
-        .fill_normal(teacher_, 1 / std::sqrt(static_cast<double>(inputs)));
-  }
-  const bool by_batch = experiment.layers.front().params.decorrelator.demean == Demean::batch;
-  if (by_batch &&
-      batches_.train_samples() % static_cast<std::size_t>(experiment.batches.batch_size) == 1)
-    throw UserError(
-        "learning.batch_size " + std::to_string(experiment.batches.batch_size) + " leaves one of " +
-        std::to_string(batches_.train_samples()) +
-        " training samples for the last batch, and decorrelation.demean is batch; expected another "
-        "batch size, another data.train_limit, or demean: running");
+  if (plan_.target == Target::teacher)
+    teacher_ = linear_teacher(plan_.outputs, plan_.inputs,
+                              RandomStream(plan_.seed, 0, 0, Purpose::teacher));
+  const auto batch_size = static_cast<std::size_t>(plan_.data.batch_size);
+  if (plan_.demeans_by_batch && batches_.train_samples() % batch_size == 1)
+    throw UserError(fmt::format(
+        "learning.batch_size {} leaves one of {} training samples for the last batch, and "
+        "decorrelation.demean is batch; expected another batch size, another data.train_limit, or "
+        "demean: running",
+        batch_size, batches_.train_samples()));
 }
 
 Next SourceProcess::next() const {
@@ -59,7 +54,7 @@ void SourceProcess::produce(bool stop, Outbox& out) {
       return send_snapshot(false, out);  // so that it can be resumed from the start
   }
   const std::uint64_t epoch = done_.epoch + 1;
-  if (!done_.evaluate_only && epoch > static_cast<std::uint64_t>(experiment_.epochs)) {
+  if (!done_.evaluate_only && epoch > static_cast<std::uint64_t>(plan_.epochs)) {
     send_snapshot(true, out);  // a run that was complete when it was resumed
     return send_end(out);
   }
@@ -70,16 +65,15 @@ void SourceProcess::produce(bool stop, Outbox& out) {
       return send_snapshot(false, out);
     }
     drained_ = false;
-    load(wire::train, epoch, train_index_++);
-    send_batch(wire::train, ++done_.step, epoch, out);
-    const std::uint64_t interval = experiment_.checkpoint_interval;
+    send_batch({wire::train, epoch, train_index_++}, ++done_.step, out);
+    const std::uint64_t interval = plan_.checkpoint_interval;
     checkpoint_due_ = interval > 0 && done_.step % interval == 0;
     return;
   }
   if (!drained_) return send_drain(out);
   if (evaluate_index_ < batches_.evaluate_steps()) {
-    load(wire::evaluate, epoch, evaluate_index_++);
-    return send_batch(wire::evaluate, static_cast<std::uint64_t>(evaluate_index_), epoch, out);
+    const int index = evaluate_index_++;
+    return send_batch({wire::evaluate, epoch, index}, static_cast<std::uint64_t>(index) + 1, out);
   }
   wire::Header marker;
   marker.mutable_epoch_end()->set_epoch(epoch);
@@ -89,7 +83,7 @@ void SourceProcess::produce(bool stop, Outbox& out) {
   evaluate_index_ = 0;
   checkpoint_due_ = false;  // the epoch has its own
   done_.epoch = epoch;
-  const bool last = epoch == static_cast<std::uint64_t>(experiment_.epochs);
+  const bool last = epoch == static_cast<std::uint64_t>(plan_.epochs);
   send_snapshot(last, out);
   if (last) send_end(out);
 }
@@ -100,101 +94,96 @@ void SourceProcess::describe(wire::Ready& ready) const {
   ready.set_train_steps_per_epoch(static_cast<std::uint64_t>(batches_.train_steps_per_epoch()));
 }
 
-void SourceProcess::load(wire::Pass pass, std::uint64_t epoch, int index) {
-  const std::lock_guard lock{batches_mutex_};
-  if (pass == wire::train)
-    batches_.train(epoch, index, values_, labels_);
-  else
-    batches_.evaluate(index, values_, labels_);
+SourceProcess::Batch SourceProcess::load(const BatchName& name) {
+  const bool is_training = name.pass == wire::train;
+  Batch batch;
+  batch.samples =
+      is_training ? batches_.train_samples(name.index) : batches_.evaluate_samples(name.index);
+  batch.values = Block(static_cast<std::size_t>(plan_.inputs * batch.samples));
+  Eigen::Map<Matrix> values(batch.values.data(), plan_.inputs, batch.samples);
+  {
+    const std::lock_guard lock{batches_mutex_};
+    if (is_training)
+      batches_.train(name.epoch, name.index, values, batch.labels);
+    else
+      batches_.evaluate(name.index, values, batch.labels);
+  }
+  if (plan_.target == Target::input) batch.targets = batch.values;
+  if (plan_.target == Target::teacher) {
+    // For the whole batch: a product's bits depend on how many samples it takes.
+    batch.targets = Block(static_cast<std::size_t>(plan_.outputs * batch.samples));
+    Eigen::Map<Matrix>(batch.targets.data(), plan_.outputs, batch.samples).noalias() =
+        teacher_ * values;
+  }
+  return batch;
 }
 
-Matrix SourceProcess::answers_to(const Matrix& values) const {
-  return experiment_.target == Target::teacher ? Matrix(teacher_ * values) : Matrix();
+void SourceProcess::send_batch(const BatchName& name, std::uint64_t step, Outbox& out) {
+  const Batch batch = load(name);
+  const auto fill = [&](auto& fields, Index first) {
+    fields.set_pass(name.pass);
+    fields.set_step(step);
+    fields.set_epoch(name.epoch);
+    fields.set_first_sample(static_cast<std::uint32_t>(first));
+    fields.set_batch(static_cast<std::uint32_t>(batch.samples));
+  };
+  const auto set_body = [&](Message& message, const Block& values, Index rows, Index first,
+                            Index samples) {
+    message.header.add_shape(static_cast<std::uint32_t>(samples));
+    message.header.add_shape(static_cast<std::uint32_t>(rows));
+    message.body = values.slice(static_cast<std::size_t>(first * rows),
+                                static_cast<std::size_t>(samples * rows));
+  };
+  Index samples = 0;
+  for (Index first = 0; first < batch.samples; first += samples) {
+    samples = name.pass == wire::train ? plan_.batches.piece(first, batch.samples) : batch.samples;
+    Message target;
+    fill(*target.header.mutable_target(), first);
+    if (plan_.target == Target::label)
+      target.header.mutable_target()->mutable_labels()->Assign(
+          batch.labels.begin() + first, batch.labels.begin() + first + samples);
+    else
+      set_body(target, batch.targets, plan_.outputs, first, samples);
+    out.send(readout_name, std::move(target));
+
+    Message activity;
+    fill(*activity.header.mutable_activity(), first);
+    set_body(activity, batch.values, plan_.inputs, first, samples);
+    for (const Transfer& reader : plan_.protocol.evaluation.sends) out.send(reader.peer, activity);
+  }
 }
 
 Refill SourceProcess::refill() {
-  return [this](const wire::Header& header) { return body_again(header); };
+  return [this](const wire::Header& header) { return remake_body(header); };
 }
 
-Block SourceProcess::body_again(const wire::Header& header) {
-  const auto values_of = [&](wire::Pass pass, std::uint64_t step, std::uint64_t epoch) {
-    Matrix values;
-    std::vector<std::uint32_t> labels;
-    const std::lock_guard lock{batches_mutex_};
-    const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
-    if (pass == wire::train)
-      batches_.train(epoch, static_cast<int>(step - 1 - (epoch - 1) * steps), values, labels);
-    else
-      batches_.evaluate(static_cast<int>(step - 1), values, labels);
-    return values;
+Block SourceProcess::remake_body(const wire::Header& header) {
+  const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
+  const auto remake = [&](const auto& sent) {
+    const std::uint64_t before = sent.pass() == wire::train ? (sent.epoch() - 1) * steps : 0;
+    const Batch batch =
+        load({sent.pass(), sent.epoch(), static_cast<int>(sent.step() - 1 - before)});
+    const Block& whole = header.has_target() ? batch.targets : batch.values;
+    const std::size_t rows = header.shape(1);
+    return whole.slice(sent.first_sample() * rows, header.shape(0) * rows);
   };
-  Matrix values;
-  Index first = 0;
-  if (header.has_activity()) {
-    const wire::Activity& sent = header.activity();
-    values = values_of(sent.pass(), sent.step(), sent.epoch());
-    first = static_cast<Index>(sent.first_sample());
-  } else {
-    const wire::Target& sent = header.target();
-    values = values_of(sent.pass(), sent.step(), sent.epoch());
-    if (experiment_.target == Target::teacher) values = answers_to(values);
-    first = static_cast<Index>(sent.first_sample());
-  }
-  return batch_message(values.middleCols(first, static_cast<Index>(header.shape(0))), source_name,
-                       "body made again")
-      .body;
-}
-
-void SourceProcess::send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch,
-                               Outbox& out) {
-  const Index batch = values_.cols();
-  const Index piece = pass == wire::train ? experiment_.micro_batch(batch) : batch;
-  answers_ = answers_to(values_);
-  for (Index first = 0; first < batch; first += piece)
-    send_piece(pass, step, epoch, first, std::min(piece, batch - first), out);
-}
-
-void SourceProcess::send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch,
-                               Index first, Index samples, Outbox& out) {
-  const auto first_sample = static_cast<std::uint32_t>(first);
-  const auto batch = static_cast<std::uint32_t>(values_.cols());
-  Message target;
-  if (experiment_.target == Target::input)
-    target = batch_message(values_.middleCols(first, samples), source_name, "target");
-  if (experiment_.target == Target::teacher)
-    target = batch_message(answers_.middleCols(first, samples), source_name, "target");
-  wire::Target& fields = *target.header.mutable_target();
-  fields.set_pass(pass);
-  fields.set_step(step);
-  fields.set_epoch(epoch);
-  if (experiment_.target == Target::label)
-    fields.mutable_labels()->Assign(labels_.begin() + first, labels_.begin() + first + samples);
-  fields.set_first_sample(first_sample);
-  fields.set_batch(batch);
-  out.send(readout_name, std::move(target));
-
-  Message activity = batch_message(values_.middleCols(first, samples), source_name, "input");
-  wire::Activity& what = *activity.header.mutable_activity();
-  what.set_pass(pass);
-  what.set_step(step);
-  what.set_epoch(epoch);
-  what.set_first_sample(first_sample);
-  what.set_batch(batch);
-  out.send(first_layer_, std::move(activity));
+  return header.has_target() ? remake(header.target()) : remake(header.activity());
 }
 
 void SourceProcess::send_marker(const wire::Header& header, Outbox& out) const {
-  for (const std::string& peer : {first_layer_, readout_name}) {
+  for (const Transfer& to : plan_.protocol.marker.sends) {
     Message message;
     message.header = header;
-    out.send(peer, std::move(message));
+    out.send(to.peer, std::move(message));
   }
 }
 
 void SourceProcess::send_drain(Outbox& out) {
-  Message message;
-  message.header.mutable_drain();
-  out.send(first_layer_, std::move(message));
+  for (const Transfer& reader : plan_.protocol.evaluation.sends) {
+    Message message;
+    message.header.mutable_drain();
+    out.send(reader.peer, std::move(message));
+  }
   drained_ = true;
 }
 

@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "nodes/data/batches.hpp"
-#include "nodes/experiment/experiment.hpp"
+#include "nodes/experiment/plan.hpp"
 #include "nodes/process/process.hpp"
 
 namespace lateral {
@@ -18,15 +18,15 @@ struct Position {
   bool ended = false;           ///< and it was the final one
 };
 
-/// The stream, to the first layer (Activity) and to the readout (Target), markers to both:
+/// The stream, to the layers that read the source (Activity) and to the readout (Target), markers
+/// to all of them:
 ///   a Snapshot; for each epoch the training batches, Drain where several are in flight, the
 ///   evaluation batches, EpochEnd and Snapshot; at last End.
 /// Told to stop, it sends a final Snapshot after the batch at hand and ends.
 class SourceProcess final : public Process {
  public:
-  /// `experiment` must outlive the process.  Throws UserError if data, experiment and position do
-  /// not fit, and what Batches throws.
-  SourceProcess(const Experiment& experiment, DataSet data, const Position& position);
+  /// Throws UserError if data, plan and position do not fit, and what Batches throws.
+  SourceProcess(SourcePlan plan, DataSet data, const Position& position);
 
   Next next() const override;
   void handle(const std::string& peer, Message message, Outbox& out) override;
@@ -35,34 +35,37 @@ class SourceProcess final : public Process {
   void describe(wire::Ready& ready) const override;
 
  private:
-  /// values_ ← batch `index` of a pass, labels_ with it.
-  void load(wire::Pass pass, std::uint64_t epoch, int index);
-  void send_batch(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Outbox& out);
-  void send_piece(wire::Pass pass, std::uint64_t step, std::uint64_t epoch, Index first,
-                  Index samples, Outbox& out);
-  /// The values of a target for the inputs of a whole batch: a product's bits depend on how many
-  /// samples it takes.
-  Matrix answers_to(const Matrix& values) const;
-  Block body_again(const wire::Header& header);
+  /// Which batch: of the training pass, or of the evaluation.
+  struct BatchName {
+    wire::Pass pass;
+    std::uint64_t epoch;
+    int index;  ///< in the epoch
+  };
+  struct Batch {
+    Block values, targets;  ///< (inputs × samples); (outputs × samples) but for labels
+    std::vector<std::uint32_t> labels;
+    Index samples = 0;
+  };
+  Batch load(const BatchName& name);
+  void send_batch(const BatchName& name, std::uint64_t step, Outbox& out);
+  /// The body of a message that was sent before.
+  Block remake_body(const wire::Header& header);
   void send_marker(const wire::Header& header, Outbox& out) const;
   void send_drain(Outbox& out);
   void send_snapshot(bool final, Outbox& out);
   void send_end(Outbox& out);
 
-  const Experiment& experiment_;
-  std::mutex batches_mutex_;  // which body_again() asks too
+  SourcePlan plan_;
+  std::mutex batches_mutex_;  // remake_body() is called from other threads
   Batches batches_;
-  std::string first_layer_;
+  Matrix teacher_;  // (outputs × inputs)
   Position done_;
   int train_index_ = 0;     // next training batch of the epoch at hand
   int evaluate_index_ = 0;  // next evaluation batch
   bool begun_ = false;
   bool finished_ = false;
-  // the batch at hand
   bool checkpoint_due_ = false;
   bool drained_ = true;  // no training batch has been sent since the last Drain
-  Matrix values_, teacher_, answers_;
-  std::vector<std::uint32_t> labels_;
 };
 
 }  // namespace lateral

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "nodes/experiment/experiment.hpp"
+#include "nodes/experiment/plan.hpp"
+#include "nodes/process/convert.hpp"
 #include "nodes/process/layer.hpp"
-#include "nodes/experiment/topology.hpp"
 #include "nodes/process/readout.hpp"
 #include "nodes/process/source.hpp"
 #include "transport/asio.hpp"
@@ -39,6 +40,20 @@ inline Message copy_of(const Message& message) {
   return copy;
 }
 
+/// A batch in a message, whose content is still to be said.
+inline Message batch_message(ConstMatrixRef batch) {
+  Message message = new_batch(batch.rows(), batch.cols());
+  body_of(message) = batch;
+  return message;
+}
+
+inline void set_signal(Message& message, wire::Signal::Kind kind, std::uint64_t step,
+                       std::uint32_t first_sample = 0) {
+  message.header.mutable_signal()->set_kind(kind);
+  message.header.mutable_signal()->set_step(step);
+  message.header.mutable_signal()->set_first_sample(first_sample);
+}
+
 /// What a node does beside its work: the tensors of the snapshots that it has announced follow.
 inline void hand_over(Process& process, std::vector<Sent>& sent) {
   const std::size_t said = sent.size();
@@ -56,11 +71,12 @@ class SimulatedNetwork {
   SimulatedNetwork(const Experiment& experiment, const DataSet& data, const Position& position,
                    std::uint64_t seed)
       : order_{seed} {
-    const std::vector<NodeSpec> nodes = network_nodes(experiment);
-    processes_[source_name] = std::make_unique<SourceProcess>(experiment, data, position);
-    for (std::size_t i = 0; i < experiment.layers.size(); ++i)
-      processes_[experiment.layers[i].name] = std::make_unique<LayerProcess>(experiment, i);
-    processes_[readout_name] = std::make_unique<ReadoutProcess>(experiment, wire::Sums{});
+    processes_[source_name] =
+        std::make_unique<SourceProcess>(source_plan(experiment), data, position);
+    for (const std::string& layer : experiment.topology.layers())
+      processes_[layer] = std::make_unique<LayerProcess>(layer_plan(experiment, layer));
+    processes_[readout_name] =
+        std::make_unique<ReadoutProcess>(readout_plan(experiment), wire::Sums{});
   }
 
   Process& process(const std::string& name) { return *processes_.at(name); }
@@ -111,8 +127,9 @@ class SimulatedNetwork {
   std::size_t most_waiting_ = 0;
 };
 
-/// A small experiment on generated data, with more settings behind it.
-inline Experiment small_experiment(const std::vector<std::string>& sets = {}) {
+/// An experiment of these layers on small generated data, with more settings behind it.
+inline Experiment small_experiment_of(const std::string& layers,
+                                      const std::vector<std::string>& sets = {}) {
   std::vector<std::string> all{"learning.batch_size=32",
                                "data.generated.train_samples=100",
                                "data.generated.test_samples=40",
@@ -120,13 +137,32 @@ inline Experiment small_experiment(const std::vector<std::string>& sets = {}) {
                                "learning.epochs=2",
                                "recording.probe_interval=2"};
   all.insert(all.end(), sets.begin(), sets.end());
-  return parse_experiment(R"(
-    layer { name: "hidden1" units: 12 }
-    layer { name: "hidden2" units: 8 activation: "tanh" }
-    layer { name: "output" units: 10 activation: "identity" }
+  return parse_experiment(layers + R"(
     data { generated {} } learning {} decorrelation { rule: "ahmad2024" learning_rate: 1e-3 } recording {}
   )",
                           "small.textproto", all);
+}
+
+/// A chain of three layers.
+inline Experiment small_experiment(const std::vector<std::string>& sets = {}) {
+  return small_experiment_of(R"(
+    layer { name: "hidden1" units: 12 }
+    layer { name: "hidden2" units: 8 activation: "tanh" }
+    layer { name: "output" units: 10 activation: "identity" }
+  )",
+                             sets);
+}
+
+/// Every way of reading: one layer as input and added at once, several inputs, the source beside a
+/// layer, a layer that is only added, a layer that three others read.
+inline Experiment small_graph(const std::vector<std::string>& sets = {}) {
+  return small_experiment_of(R"(
+    layer { name: "hidden1" units: 12 }
+    layer { name: "hidden2" units: 12 activation: "tanh" input: "hidden1" add: "hidden1" }
+    layer { name: "hidden3" units: 12 input: "source" input: "hidden2" add: "hidden1" }
+    layer { name: "output" units: 10 activation: "identity" input: "hidden1" input: "hidden3" }
+  )",
+                             sets);
 }
 
 inline DataSet data_of(const Experiment& experiment) {

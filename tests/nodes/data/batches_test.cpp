@@ -8,6 +8,7 @@
 #include "core/check.hpp"
 #include "core/random.hpp"
 #include "tests/nodes/data/data_fixtures.hpp"
+#include "tests/nodes/data/load_batch.hpp"
 
 using namespace lateral;
 using namespace lateral::testing;
@@ -66,7 +67,7 @@ Pass train_pass(const Batches& batches, std::uint64_t epoch) {
   Matrix values;
   std::vector<std::uint32_t> labels;
   for (int i = 0; i < batches.train_steps_per_epoch(); ++i) {
-    batches.train(epoch, i, values, labels);
+    load_train(batches, epoch, i, values, labels);
     REQUIRE(values.cols() == static_cast<Index>(labels.size()));
     pass.sizes.push_back(values.cols());
     for (Index c = 0; c < values.cols(); ++c) pass.numbers.push_back(number_of(values, c));
@@ -80,7 +81,7 @@ Pass evaluate_pass(const Batches& batches) {
   Matrix values;
   std::vector<std::uint32_t> labels;
   for (int i = 0; i < batches.evaluate_steps(); ++i) {
-    batches.evaluate(i, values, labels);
+    load_evaluate(batches, i, values, labels);
     pass.sizes.push_back(values.cols());
     for (Index c = 0; c < values.cols(); ++c) pass.numbers.push_back(number_of(values, c));
     pass.labels.insert(pass.labels.end(), labels.begin(), labels.end());
@@ -110,7 +111,7 @@ TEST_CASE("known bytes become known values") {
   const Batches batches(data, params_of(1));
   Matrix values;
   std::vector<std::uint32_t> labels;
-  batches.train(1, 0, values, labels);
+  load_train(batches, 1, 0, values, labels);
   CHECK(labels == std::vector<std::uint32_t>{4});
   // The constants of the MNIST normalisation, worked out by hand.
   CHECK(values(0, 0) == doctest::Approx(-0.424213).epsilon(1e-6));
@@ -125,7 +126,7 @@ TEST_CASE("each channel is normalised with its own mean and deviation in the ord
   const Batches batches(data, params);
   Matrix values;
   std::vector<std::uint32_t> labels;
-  batches.train(1, 0, values, labels);
+  load_train(batches, 1, 0, values, labels);
   REQUIRE(values.rows() == pixels);
   REQUIRE(values.cols() == 3);
   int wrong = 0;
@@ -251,7 +252,7 @@ TEST_CASE("crops and mirrored images are pixels of the padded image and each pla
   std::vector<std::uint32_t> labels;
   std::set<int> seen;
   for (int index = 0; index < 4; ++index) {
-    batches.train(3, index, values, labels);
+    load_train(batches, 3, index, values, labels);
     for (int column = 0; column < 50; ++column) {
       const int sample = index * 50 + column;
       // Naive: build the padded image, mirror or not, cut out, compare; exactly one must fit.
@@ -300,7 +301,7 @@ TEST_CASE("half of the images are mirrored where mirroring is asked for") {
   params.horizontal_flip = true;
   Matrix values;
   std::vector<std::uint32_t> labels;
-  Batches(data, params).train(1, 0, values, labels);
+  load_train(Batches(data, params), 1, 0, values, labels);
   int mirrored = 0;
   for (int sample = 0; sample < 200; ++sample) {
     const int first = data.train.pixels[static_cast<std::size_t>(sample * pixels)];
@@ -322,7 +323,7 @@ TEST_CASE("augmentation is a pure function of epoch and sample and spares evalua
   const auto values_of = [](const Batches& of, std::uint64_t epoch, int index) {
     Matrix values;
     std::vector<std::uint32_t> labels;
-    of.train(epoch, index, values, labels);
+    load_train(of, epoch, index, values, labels);
     return values;
   };
   const Matrix first = values_of(batches, 1, 1);
@@ -339,10 +340,10 @@ TEST_CASE("a batch that does not exist is a bug of the caller") {
   const Batches batches(numbered(12, 7), params_of(5));
   Matrix values;
   std::vector<std::uint32_t> labels;
-  CHECK_THROWS_AS(batches.train(1, 3, values, labels), InvariantViolated);
-  CHECK_THROWS_AS(batches.train(1, -1, values, labels), InvariantViolated);
-  CHECK_THROWS_AS(batches.train(0, 0, values, labels), InvariantViolated);
-  CHECK_THROWS_AS(batches.evaluate(2, values, labels), InvariantViolated);
+  CHECK_THROWS_AS(load_train(batches, 1, 3, values, labels), InvariantViolated);
+  CHECK_THROWS_AS(load_train(batches, 1, -1, values, labels), InvariantViolated);
+  CHECK_THROWS_AS(load_train(batches, 0, 0, values, labels), InvariantViolated);
+  CHECK_THROWS_AS(load_evaluate(batches, 2, values, labels), InvariantViolated);
   DataSet broken = numbered(3, 1);
   broken.train.pixels.pop_back();
   CHECK_THROWS_AS(Batches(broken, params_of(5)), InvariantViolated);

@@ -5,6 +5,7 @@
 
 #include "nodes/data/batches.hpp"
 #include "nodes/data/dataset.hpp"
+#include "tests/nodes/data/load_batch.hpp"
 
 namespace lateral {
 namespace {
@@ -21,7 +22,7 @@ TEST_CASE("gaussian inputs have unit variance and the correlation asked for") {
   const Batches batches{load(params), {.batch_size = 20000, .shuffle = false}};
   Matrix z;
   std::vector<std::uint32_t> labels;
-  batches.train(1, 0, z, labels);
+  load_train(batches, 1, 0, z, labels);
   REQUIRE(z.rows() == 5);
   REQUIRE(z.cols() == 20000);
   const Eigen::MatrixXd wide = z.cast<double>();

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include "nodes/process/convert.hpp"
 #include "nodes/base/failure.hpp"
 #include "tests/support/network.hpp"
 
@@ -13,7 +12,7 @@ namespace {
 Message batch(Index n, Index b, float scale = 1) {
   Matrix values(n, b);
   RandomStream(5, 0, 0, Purpose::generated_data).fill_normal(values, scale);
-  return batch_message(values, "test", "batch");
+  return batch_message(values);
 }
 Message activity(Index n, Index b, std::uint64_t step, wire::Pass pass = wire::train) {
   Message message = batch(n, b);
@@ -25,14 +24,15 @@ Message activity(Index n, Index b, std::uint64_t step, wire::Pass pass = wire::t
 }
 Message error(Index n, Index b, std::uint64_t step) {
   Message message = batch(n, b);
-  message.header.mutable_error()->set_step(step);
+  set_signal(message, wire::Signal::error, step);
   return message;
 }
 
 /// hidden2 (12 → 8) of a small experiment, and what it last sent.
 struct Conversation {
   explicit Conversation(const std::vector<std::string>& sets = {}, std::size_t position = 1)
-      : experiment{small_experiment(sets)}, layer{experiment, position} {}
+      : experiment{small_experiment(sets)},
+        layer{layer_plan(experiment, experiment.layers[position].name)} {}
   std::vector<Sent> say(const std::string& peer, Message message) {
     Collected out;
     layer.handle(peer, std::move(message), out);
@@ -74,7 +74,7 @@ TEST_CASE("backpropagation: activity goes up, then the error goes down, then the
   const auto down = c.say("output", error(8, 32, 2));
   CHECK(receivers(down) == Names{"hidden1"});
   CHECK(down.size() == 1);
-  CHECK(down[0].message.header.has_error());
+  CHECK(down[0].message.header.signal().kind() == wire::Signal::error);
   CHECK(down[0].message.header.shape(1) == 12);
   CHECK(c.layer.next().peer == "hidden1");
 }
@@ -121,8 +121,7 @@ TEST_CASE("what did not settle is reported once a step, however many pieces it c
     }
     for (Index first = 0; first < 128; first += width) {
       Message down = batch(10, width, 1e-2f);
-      down.header.mutable_output_error()->set_step(2);
-      down.header.mutable_output_error()->set_first_sample(static_cast<std::uint32_t>(first));
+      set_signal(down, wire::Signal::output_error, 2, static_cast<std::uint32_t>(first));
       count(c.say(readout_name, std::move(down)));
     }
     CHECK(unsettled == 1);
@@ -149,7 +148,7 @@ TEST_CASE("direct feedback alignment listens to the readout and passes nothing b
   c.say("hidden1", activity(12, 32, 2));
   CHECK(c.layer.next().peer == readout_name);
   Message broadcast = batch(10, 32);
-  broadcast.header.mutable_output_error()->set_step(2);
+  set_signal(broadcast, wire::Signal::output_error, 2);
   CHECK(receivers(c.say(readout_name, std::move(broadcast))).empty());
   CHECK(c.layer.next().peer == "hidden1");
 }
@@ -166,7 +165,7 @@ TEST_CASE("node perturbation: a clean and a perturbed pass go up, a reward comes
   CHECK(c.layer.next().peer == readout_name);
   const auto before = c.layer.next();
   Message reward = batch(1, 32, 1e-3f);
-  reward.header.mutable_reward()->set_step(2);
+  set_signal(reward, wire::Signal::reward, 2);
   CHECK(receivers(c.say(readout_name, std::move(reward))).empty());
   CHECK(c.layer.next().peer == "hidden1");
 }
@@ -183,7 +182,7 @@ TEST_CASE(
     if (interval == 1) {
       CHECK(c.layer.next().peer == "output");
       Message truth = batch(8, 32);
-      truth.header.mutable_true_error()->set_step(2);
+      set_signal(truth, wire::Signal::true_error, 2);
       const auto sent = c.say("output", std::move(truth));
       CHECK(receivers(sent) == Names{"hidden1"});
       std::vector<std::string> probes;
@@ -208,7 +207,7 @@ TEST_CASE(
   CHECK_THROWS_AS(c.say("hidden1", error(8, 32, 2)), system_error);
   Message broken = activity(12, 32, 2);
   broken.body.data()[5] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_AS(c.say("hidden1", std::move(broken)), system_error);
+  CHECK_THROWS_AS(c.say("hidden1", std::move(broken)), NumericsError);
   c.say("hidden1", activity(12, 32, 2));
   CHECK_THROWS_AS(c.say("output", error(8, 32, 3)), system_error);
   CHECK_THROWS_AS(c.say("output", error(8, 31, 2)), system_error);

@@ -72,7 +72,7 @@ TEST_CASE("targets may be the input or a linear teacher's answer") {
         small_experiment({"data.format=gaussian", "data.generated.inputs=10",
                           std::string("data.target=") + target, "learning.loss=squared_error"});
     const DataSet data = data_of(experiment);
-    SourceProcess source{experiment, data, {}};
+    SourceProcess source{source_plan(experiment), data, {}};
     Collected sent;
     while (sent.sent.size() < 4) source.produce(false, sent);  // after the markers
     const auto at = std::find_if(sent.sent.begin(), sent.sent.end(), [](const Sent& message) {
@@ -231,17 +231,17 @@ TEST_CASE("networks learn: every rule brings the training loss down on data it c
 TEST_CASE("a position that does not fit the data is refused") {
   const Experiment experiment = small_experiment();  // 4 steps an epoch
   const DataSet data = data_of(experiment);
-  SourceProcess(experiment, data, {8, 2});
-  SourceProcess(experiment, data, {12, 2});  // trained, not yet evaluated
-  CHECK_THROWS_AS(SourceProcess(experiment, data, {7, 2}), UserError);
-  CHECK_THROWS_AS(SourceProcess(experiment, data, {13, 2}), UserError);
-  CHECK_THROWS_AS(SourceProcess(experiment, data, {3, 4}), UserError);
-  CHECK_THROWS_AS(SourceProcess(experiment, data, {5, UINT64_MAX}), UserError);
+  SourceProcess(source_plan(experiment), data, {8, 2});
+  SourceProcess(source_plan(experiment), data, {12, 2});  // trained, not yet evaluated
+  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {7, 2}), UserError);
+  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {13, 2}), UserError);
+  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {3, 4}), UserError);
+  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {5, UINT64_MAX}), UserError);
 }
 
 TEST_CASE("a batch of one under demeaning by the batch is refused before anything is sent") {
   const Experiment experiment = small_experiment({"learning.batch_size=33"});  // 100 = 3 · 33 + 1
-  CHECK_THROWS_AS(SourceProcess(experiment, data_of(experiment), {}), UserError);
+  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data_of(experiment), {}), UserError);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include "nodes/process/convert.hpp"
 #include "tests/support/network.hpp"
 
 namespace lateral {
@@ -21,7 +20,7 @@ Message target(std::uint64_t step, std::vector<std::uint32_t> labels,
   return message;
 }
 Message output(const Matrix& y, std::uint64_t step, wire::Pass pass = wire::train) {
-  Message message = batch_message(y, "test", "y");
+  Message message = batch_message(y);
   message.header.mutable_activity()->set_step(step);
   message.header.mutable_activity()->set_pass(pass);
   return message;
@@ -35,7 +34,7 @@ Matrix two_outputs() {
 
 struct Conversation {
   explicit Conversation(const std::vector<std::string>& sets = {})
-      : experiment{small_experiment(sets)}, readout{experiment, {}} {}
+      : experiment{small_experiment(sets)}, readout{readout_plan(experiment), {}} {}
   std::vector<Sent> say(const std::string& peer, Message message) {
     Collected out;
     readout.handle(peer, std::move(message), out);
@@ -53,7 +52,7 @@ TEST_CASE("the readout answers an output with its error, and counts loss and cor
   const auto sent = c.say("output", output(two_outputs(), 2));
   REQUIRE(sent.size() == 2);
   CHECK(sent[0].to == "output");
-  REQUIRE(sent[0].message.header.has_error());
+  REQUIRE(sent[0].message.header.signal().kind() == wire::Signal::error);
   const BatchView e = batch_view(sent[0].message, "readout", 10, 2, 2);
   const double p = std::exp(5.0) / (std::exp(5.0) + 9);
   CHECK(e(3, 0) == doctest::Approx(p - 1));
@@ -79,7 +78,8 @@ TEST_CASE("direct feedback alignment: the output error goes to every layer") {
   REQUIRE(sent.size() == 4);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(sent[i].to == c.experiment.layers[i].name);
-    CHECK(sent[i].message.header.has_output_error());
+    CHECK(sent[i].message.header.signal().kind() == wire::Signal::output_error);
+    CHECK(sent[i].message.body.data() == sent[0].message.body.data());  // one body for all
   }
 }
 
@@ -91,11 +91,11 @@ TEST_CASE(
   CHECK(c.readout.next().peer == "output");
   Matrix d = Matrix::Zero(10, 2);
   d(3, 0) = 1e-9f;  // far below the rounding of 5
-  Message perturbation = batch_message(d, "test", "d");
+  Message perturbation = batch_message(d);
   perturbation.header.mutable_perturbation()->set_step(1);
   const auto sent = c.say("output", std::move(perturbation));
   REQUIRE(sent.size() == 4);
-  REQUIRE(sent[0].message.header.has_reward());
+  REQUIRE(sent[0].message.header.signal().kind() == wire::Signal::reward);
   const double p = std::exp(5.0) / (std::exp(5.0) + 9);
   CHECK(sent[0].message.body.data()[0] == doctest::Approx((p - 1) * 1e-9).epsilon(1e-4));
   CHECK(sent[0].message.body.data()[1] == 0);

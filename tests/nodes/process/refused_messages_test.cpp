@@ -6,7 +6,6 @@
 #include <functional>
 #include <limits>
 
-#include "nodes/process/convert.hpp"
 #include "nodes/base/failure.hpp"
 #include "tests/support/network.hpp"
 #include "transport/error.hpp"
@@ -33,7 +32,7 @@ Message activity(Index rows, Index n, std::uint64_t step = 1) {
 }
 Message error(Index rows, Index n, std::uint64_t step = 1) {
   Message message = body(rows, n);
-  message.header.mutable_error()->set_step(step);
+  set_signal(message, wire::Signal::error, step);
   return message;
 }
 Message target(std::size_t labels, std::uint32_t label) {
@@ -63,6 +62,9 @@ std::string refusal(Process& process, const std::string& peer, Message message) 
     const Failure failure = describe_failure(std::current_exception());
     CHECK(failure.code == ExitCode::network);
     return failure.message;
+  } catch (const NumericsError& diverged) {
+    CHECK(out.sent.empty());
+    return diverged.what();
   }
   return "";
 }
@@ -92,6 +94,13 @@ TEST_CASE("a layer refuses what has the wrong shape, is not finite, or is not du
       {"infinite", [] { return with_value(activity(32, 12), infinity); }, "not finite"},
       {"minus infinite", [] { return with_value(activity(32, 12), -infinity); }, "not finite"},
       {"a signal before its activity", [] { return error(32, 8); }, "unexpected message"},
+      {"a signal of another kind",
+       [] {
+         Message message = error(32, 8);
+         message.header.mutable_signal()->set_kind(wire::Signal::reward);
+         return message;
+       },
+       "unexpected message"},
       {"of the coordinator",
        [] {
          Message message;
@@ -116,14 +125,14 @@ TEST_CASE("a layer refuses what has the wrong shape, is not finite, or is not du
   };
   for (const auto& [what, make, line] : cases) {
     CAPTURE(what);
-    LayerProcess layer{experiment, 1};  // hidden2: 12 → 8
+    LayerProcess layer{layer_plan(experiment, "hidden2")};  // hidden2: 12 → 8
     const std::string said = refusal(layer, "hidden1", make());
     CAPTURE(said);
     CHECK(said.find(line) != std::string::npos);
     CHECK(said.find("hidden1") != std::string::npos);
     CHECK(said.find('\n') == std::string::npos);
   }
-  LayerProcess layer{experiment, 1};
+  LayerProcess layer{layer_plan(experiment, "hidden2")};
   CHECK(refusal(layer, "hidden1", activity(32, 12)).empty());  // the right one
 }
 
@@ -142,7 +151,7 @@ TEST_CASE("a layer refuses signals that are not of the batch it waits for") {
   };
   for (const auto& [what, make, line] : cases) {
     CAPTURE(what);
-    LayerProcess layer{experiment, 1};
+    LayerProcess layer{layer_plan(experiment, "hidden2")};
     REQUIRE(refusal(layer, "hidden1", activity(32, 12)).empty());
     const std::string said = refusal(layer, "output", make());
     CAPTURE(said);
@@ -152,13 +161,13 @@ TEST_CASE("a layer refuses signals that are not of the batch it waits for") {
 
 TEST_CASE("the readout refuses labels that are none, too many, and outputs that do not fit them") {
   const Experiment experiment = small_experiment();
-  ReadoutProcess readout{experiment, wire::Sums{}};
+  ReadoutProcess readout{readout_plan(experiment), wire::Sums{}};
   CHECK(refusal(readout, "source", target(32, 10)).find("source sent the label 10") == 0);
-  ReadoutProcess other{experiment, wire::Sums{}};
+  ReadoutProcess other{readout_plan(experiment), wire::Sums{}};
   CHECK(
       refusal(other, "source", target(33, 1)).find("source sent 33 labels, expected at most 32") ==
       0);
-  ReadoutProcess third{experiment, wire::Sums{}};
+  ReadoutProcess third{readout_plan(experiment), wire::Sums{}};
   CHECK(refusal(third, "output", activity(32, 10)).find("unexpected message") !=
         std::string::npos);  // before its target
   REQUIRE(refusal(third, "source", target(32, 1)).empty());
@@ -167,12 +176,19 @@ TEST_CASE("the readout refuses labels that are none, too many, and outputs that 
         std::string::npos);
 }
 
-TEST_CASE("a number that is not finite is named where it is made, and never sent") {
+TEST_CASE("a number that is not finite is named by who sent it, what it is of, and the step") {
   for (const float value : {infinity, -infinity, not_a_number}) {
     Matrix batch = Matrix::Zero(3, 2);
     batch(1, 1) = static_cast<Scalar>(value);
-    CHECK_THROWS_WITH_AS(batch_message(batch, "hidden1", "activity at step 7"),
+    Message message = batch_message(batch);
+    message.header.mutable_activity()->set_step(7);
+    CHECK_THROWS_WITH_AS(batch_view(message, "hidden1", 3, 2, 2),
                          doctest::Contains("hidden1: activity at step 7 is not finite"),
+                         NumericsError);
+    message = batch_message(batch);
+    set_signal(message, wire::Signal::fisher_error, 3);
+    CHECK_THROWS_WITH_AS(batch_view(message, "output", 3, 2, 2),
+                         doctest::Contains("output: Fisher error at step 3 is not finite"),
                          NumericsError);
   }
 }

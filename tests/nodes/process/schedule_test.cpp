@@ -9,8 +9,7 @@ namespace {
 
 using State = std::map<std::string, std::vector<float>>;
 
-State state_after(const std::vector<std::string>& sets, std::uint64_t order = 1) {
-  const Experiment experiment = small_experiment(sets);
+State state_after(const Experiment& experiment, std::uint64_t order = 1) {
   SimulatedNetwork network{experiment, data_of(experiment), {}, order};
   REQUIRE(network.run());
   State state;
@@ -21,6 +20,10 @@ State state_after(const std::vector<std::string>& sets, std::uint64_t order = 1)
                                                                     message.body.values().end()};
   REQUIRE(state.size() > 8);
   return state;
+}
+
+State state_after(const std::vector<std::string>& sets, std::uint64_t order = 1) {
+  return state_after(small_experiment(sets), order);
 }
 
 std::vector<std::string> with(std::vector<std::string> sets, const std::string& more) {
@@ -147,57 +150,110 @@ TEST_CASE("micro-batches of a batch that its mean couples are refused") {
   small_experiment({"execution.micro_batches=2", "decorrelation.demean=running"});
 }
 
-/// The same delays without processes or messages: all layers respond to step t, then all of them
-/// learn from step t − staleness.
+/// A network without processes or messages, whose layers all respond to step t and then all learn
+/// from step t − staleness; layers read each other as the topology says.
 State sequential(const Experiment& experiment, std::size_t staleness) {
   const DataSet data = data_of(experiment);
   Batches batches{data, experiment.batches};
-  std::vector<DenseLayer> layers;
-  for (std::size_t i = 0; i < experiment.layers.size(); ++i)
-    layers.emplace_back(experiment.layers[i].params, experiment.seed,
-                        static_cast<std::uint32_t>(i + 1));
+  const Topology& topology = experiment.topology;
+  const Compute compute{experiment.compute};
+  std::map<std::string, std::unique_ptr<Layer>> layers;
+  std::uint32_t number = 0;
+  for (const LayerSpec& spec : experiment.layers) {
+    LayerParams params = spec.params;
+    params.decorrelator.compute = &compute;
+    layers[spec.name] = spec.kind().make(params, experiment.seed, ++number);
+  }
   const std::unique_ptr<Loss> loss = experiment.make_loss();
-  std::deque<std::pair<Part, Matrix>> in_flight;  // what step, and its error at the output
+  struct InFlight {
+    std::map<std::string, std::unique_ptr<LayerStep>> steps;
+    Matrix output_error;
+  };
+  std::deque<InFlight> in_flight;
   const auto learn_from_first = [&] {
-    const auto [part, output_error] = in_flight.front();
+    InFlight now = std::move(in_flight.front());
     in_flight.pop_front();
-    Matrix error = output_error;
-    for (std::size_t i = layers.size(); i-- > 0;) {
-      layers[i].about(part);
-      layers[i].receive_credit(error);
-      if (i > 0) error = layers[i].pass_back();
-      layers[i].learn();
+    // What each layer has been sent, by who reads it.
+    std::map<std::string, std::map<std::string, Matrix>> errors;
+    errors[topology.output()][readout_name] = now.output_error;
+    for (auto name = topology.layers().rbegin(); name != topology.layers().rend(); ++name) {
+      LayerStep& step = *now.steps.at(*name);
+      Layer& layer = *layers.at(*name);
+      Matrix error;
+      for (const Connection& reader : topology.out_of(*name)) {
+        const Matrix& part = errors.at(*name).at(reader.to);
+        error = error.size() == 0 ? part : Matrix(error + part);
+      }
+      layer.receive(step, 0, Signal::error, error);
+      const LayerSpec& spec = experiment.layer(*name);
+      Matrix at_input(spec.params.inputs(), step.batch), at_added(spec.output.size(), step.batch);
+      layer.send_back(step, {0, step.batch}, Signal::error, at_input, at_added);
+      for (const Connection& from : topology.into(*name)) {
+        Matrix& sent = errors[from.from][*name];
+        if (from.input_row) sent = at_input.middleRows(*from.input_row, from.rows);
+        if (from.is_added) sent = from.input_row ? Matrix(sent + at_added) : at_added;
+      }
+      layer.learn(step, false);
     }
   };
-  std::uint64_t step = 0;
-  Matrix values;
+  std::uint64_t number_of_step = 0;
   std::vector<std::uint32_t> labels;
   for (int epoch = 1; epoch <= experiment.epochs; ++epoch) {
     for (int i = 0; i < batches.train_steps_per_epoch(); ++i) {
+      Matrix values(experiment.image.pixels(), batches.train_samples(i));
       batches.train(static_cast<std::uint64_t>(epoch), i, values, labels);
-      const Part part{++step, 0, values.cols()};
-      Matrix y = values;
-      for (DenseLayer& layer : layers) {
-        y = Matrix(layer.respond_train(y, part));
-        if (staleness > 0) layer.learn_decorrelation();  // needs no signal
+      ++number_of_step;
+      std::map<std::string, Matrix> activity{{source_name, values}};
+      InFlight now;
+      for (const LayerSpec& spec : experiment.layers) {
+        Layer& layer = *layers.at(spec.name);
+        LayerStep& step = *(now.steps[spec.name] = layer.make_step());
+        layer.begin(step, number_of_step, values.cols());
+        Matrix z(spec.params.inputs(), values.cols()), added;
+        for (const Connection& from : topology.into(spec.name)) {
+          const Matrix& y = activity.at(from.from);
+          if (from.input_row) z.middleRows(*from.input_row, from.rows) = y;
+          if (from.is_added) added = added.size() == 0 ? y : Matrix(added + y);
+        }
+        Matrix& y = activity[spec.name];
+        y.resize(spec.output.size(), values.cols());
+        layer.forward(step, 0, z, added, y);
+        if (staleness > 0) layer.learn_decorrelation(step);  // needs no signal
       }
+      const Matrix& y = activity.at(topology.output());
       std::vector<double> losses(labels.size());
-      Matrix error(y.rows(), y.cols());
-      loss->evaluate(y, onehot(labels, y.rows()), losses, error);
-      in_flight.emplace_back(part, error);
+      now.output_error.resize(y.rows(), y.cols());
+      loss->evaluate(y, onehot(labels, y.rows()), losses, now.output_error);
+      in_flight.push_back(std::move(now));
       if (in_flight.size() == staleness + 1) learn_from_first();
     }
     while (!in_flight.empty()) learn_from_first();  // an epoch ends with nothing in flight
   }
   State state;
-  for (std::size_t i = 0; i < layers.size(); ++i)
-    layers[i].visit_state([&](const TensorView& tensor) {
+  for (const auto& [name, layer] : layers)
+    layer->visit_state([&, layer_name = name](const TensorView& tensor) {
       const Eigen::Map<const Matrix> columns(tensor.data, tensor.rows, tensor.cols);
       const Matrix rows = columns.transpose();
-      state[experiment.layers[i].name + "/" + tensor.name] = {rows.data(),
-                                                              rows.data() + rows.size()};
+      state[layer_name + "/" + tensor.name] = {rows.data(), rows.data() + rows.size()};
     });
   return state;
+}
+
+TEST_CASE("a graph computes what a sequential trainer that reads as it does computes") {
+  for (const char* credit : {"backpropagation", "feedback_alignment"})
+    for (const char* staleness : {"0", "2"})
+      for (const char* mode : {"closed_form", "settled"}) {
+        CAPTURE(credit);
+        CAPTURE(staleness);
+        CAPTURE(mode);
+        const Experiment graph = small_graph(
+            {std::string("learning.credit=") + credit, std::string("decorrelation.mode=") + mode,
+             "execution.schedule=asynchronous", std::string("execution.staleness=") + staleness,
+             "execution.product=eigen"});
+        const State state = state_after(graph, 1);
+        CHECK(state_after(graph, 7) == state);
+        CHECK(sequential(graph, static_cast<std::size_t>(std::stoi(staleness))) == state);
+      }
 }
 
 TEST_CASE("the asynchronous schedule computes what a sequential trainer with its delays does") {

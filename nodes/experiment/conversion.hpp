@@ -1,0 +1,14 @@
+// Conversion of a checked and completed experiment file to plain structs.
+#pragma once
+
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/experiment/settings.hpp"
+
+namespace lateral {
+
+/// All but text, digest and records.
+Experiment to_experiment(const proto::Experiment& settings);
+/// Of the data that it names.
+ImageShape image_of(const proto::Experiment& settings);
+
+}  // namespace lateral

@@ -1,0 +1,259 @@
+// The protocol of each role, and what follows from it: bounds, sizes, a table.
+#include "nodes/experiment/protocol.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/check.hpp"
+#include "nodes/base/name.hpp"
+#include "nodes/experiment/experiment.hpp"
+
+namespace lateral {
+namespace {
+
+/// Rows of a Perturbation beside the units': the squared change of all units below, if the rule
+/// asks.
+Index change_rows(const Experiment& experiment) { return experiment.sees_whole_change ? 1 : 0; }
+
+std::vector<Transfer> transfers(const std::vector<Connection>& connections,
+                                std::string Connection::*peer, bool with_source,
+                                Index more_rows = 0) {
+  std::vector<Transfer> found;
+  for (const Connection& connection : connections)
+    if (with_source || connection.*peer != source_name)
+      found.push_back({connection.*peer, connection.rows + more_rows});
+  return found;
+}
+
+/// Stages of signals beside the credit rule's: the kind, and on which steps.
+std::vector<std::pair<Signal, Stage>> other_signals(const Experiment& experiment) {
+  std::vector<std::pair<Signal, Stage>> stages;
+  if (experiment.fisher_errors != FisherErrors::none) {
+    const bool is_basis = experiment.fisher_errors == FisherErrors::basis;
+    stages.push_back({Signal::fisher_error,
+                      {{}, is_basis ? experiment.outputs : 0, experiment.fisher_interval}});
+  }
+  if (experiment.probe_interval > 0 && !experiment.credit_is_exact)
+    stages.push_back({Signal::true_error, {{}, 0, experiment.probe_interval}});
+  return stages;
+}
+
+/// The perturbed passes: the layer with noise of each, or one pass with noise on all.
+std::vector<std::string> perturbed_passes(const Experiment& experiment) {
+  if (experiment.perturbed_pass == PerturbedPass::none) return {};
+  if (experiment.perturbed_pass == PerturbedPass::units_of_one_layer)
+    return experiment.topology.layers();
+  return {""};
+}
+
+/// Whether a perturbed pass changes what a node sends.
+bool is_perturbed(const Topology& topology, const std::string& pass, const std::string& node) {
+  return node != source_name && (pass.empty() || pass == node || topology.reaches(pass, node));
+}
+
+Protocol layer_protocol(const Experiment& experiment, const std::string& name) {
+  const Topology& topology = experiment.topology;
+  const std::vector<Connection> into = topology.into(name), out_of = topology.out_of(name);
+  const auto down = transfers(into, &Connection::from, true);
+  const auto up = transfers(out_of, &Connection::to, true);
+  Protocol protocol;
+  protocol.evaluation = {Content::activity, {}, {}, down, up};
+  protocol.marker = {Content::marker, {}, {}, down, up};
+  for (Transfer& transfer : protocol.marker.reads) transfer.rows = 0;
+  for (Transfer& transfer : protocol.marker.sends) transfer.rows = 0;
+  // The readout has them from the source.
+  std::erase_if(protocol.marker.sends,
+                [](const Transfer& transfer) { return transfer.peer == readout_name; });
+
+  Stage forward{{{Content::activity, {}, {}, down, up}}};
+  const Index change = change_rows(experiment);
+  for (const std::string& pass : perturbed_passes(experiment)) {
+    if (!is_perturbed(topology, pass, name)) continue;
+    Exchange exchange{Content::perturbation, {}, pass, {}, {}};
+    if (pass != name)
+      for (const Connection& connection : into)
+        if (is_perturbed(topology, pass, connection.from))
+          exchange.reads.push_back({connection.from, connection.rows + change});
+    exchange.sends = transfers(out_of, &Connection::to, true, change);
+    forward.exchanges.push_back(std::move(exchange));
+  }
+  protocol.training.push_back(std::move(forward));
+
+  // Errors go where activities came from, but for the source.
+  const auto errors_from = up;
+  const auto errors_to = transfers(into, &Connection::from, false);
+  Exchange credit{Content::signal, experiment.signal, {}, {}, {}};
+  if (experiment.signal == Signal::error) {
+    credit.reads = errors_from;
+    credit.sends = errors_to;
+  } else {
+    credit.reads = {{readout_name, experiment.signal == Signal::reward ? 1 : experiment.outputs}};
+  }
+  protocol.training.push_back({{std::move(credit)}});
+  for (auto& [kind, stage] : other_signals(experiment)) {
+    stage.exchanges = {{Content::signal, kind, {}, errors_from, errors_to}};
+    protocol.training.push_back(stage);
+  }
+  return protocol;
+}
+
+Protocol source_protocol(const Experiment& experiment) {
+  const auto readers = transfers(experiment.topology.out_of(source_name), &Connection::to, true);
+  const Index target_rows = experiment.target == Target::label ? 0 : experiment.outputs;
+  Exchange target{Content::target, {}, {}, {}, {{readout_name, target_rows}}};
+  Exchange activity{Content::activity, {}, {}, {}, readers};
+  Protocol protocol;
+  protocol.training = {{{target, activity}}};
+  protocol.evaluation = activity;
+  protocol.marker = {Content::marker, {}, {}, {}, {}};
+  for (const Transfer& reader : readers) protocol.marker.sends.push_back({reader.peer});
+  protocol.marker.sends.push_back({readout_name});
+  return protocol;
+}
+
+Protocol readout_protocol(const Experiment& experiment) {
+  const Topology& topology = experiment.topology;
+  const std::string& output = topology.output();
+  const Index rows = experiment.outputs;
+  const Index target_rows = experiment.target == Target::label ? 0 : rows;
+  const auto every_layer = [&](Index n) {
+    std::vector<Transfer> all;
+    for (const std::string& layer : topology.layers()) all.push_back({layer, n});
+    return all;
+  };
+  Protocol protocol;
+  protocol.evaluation = {Content::activity, {}, {}, {{output, rows}}, {}};
+  protocol.marker = {Content::marker, {}, {}, {{source_name}}, {}};
+  Stage forward{{{Content::target, {}, {}, {{source_name, target_rows}}, {}},
+                 {Content::activity, experiment.signal, {}, {{output, rows}}, {}}}};
+  std::vector<Transfer>& answers = forward.exchanges.back().sends;
+  if (experiment.signal == Signal::error) answers = {{output, rows}};
+  if (experiment.signal == Signal::output_error) answers = every_layer(rows);
+  for (const std::string& pass : perturbed_passes(experiment))
+    forward.exchanges.push_back({Content::perturbation,
+                                 Signal::reward,
+                                 pass,
+                                 {{output, rows + change_rows(experiment)}},
+                                 pass.empty() ? every_layer(1) : std::vector<Transfer>{{pass, 1}}});
+  protocol.training.push_back(std::move(forward));
+  for (auto& [kind, stage] : other_signals(experiment)) {
+    stage.exchanges = {{Content::signal, kind, {}, {}, {{output, rows}}}};
+    protocol.training.push_back(stage);
+  }
+  return protocol;
+}
+
+/// Calls visit(stage, transfer) for all that a node sends in a training step.
+template <class Visit>
+void visit_sends(const Protocol& protocol, Visit visit) {
+  for (const Stage& stage : protocol.training)
+    for (const Exchange& exchange : stage.exchanges)
+      for (const Transfer& transfer : exchange.sends) visit(stage, transfer);
+}
+
+std::string_view name_of(const Exchange& exchange) {
+  constexpr std::string_view signals[] = {"error", "output_error", "reward", "true_error",
+                                          "fisher_error"};
+  switch (exchange.content) {
+    case Content::target:
+      return "Target";
+    case Content::activity:
+      return "Activity";
+    case Content::perturbation:
+      return "Perturbation";
+    case Content::signal:
+      return signals[static_cast<std::size_t>(exchange.signal)];
+    case Content::marker:
+      return "marker";
+  }
+  LATERAL_CHECK(false);
+}
+
+std::string list(const std::vector<Transfer>& transfers, std::string_view what,
+                 const std::string& samples) {
+  std::string text;
+  for (const Transfer& transfer : transfers) {
+    if (!text.empty()) text += ", ";
+    text += transfer.rows > 0
+                ? fmt::format("{} ({}, {}) {}", what, samples, transfer.rows, transfer.peer)
+                : fmt::format("{} {}", what, transfer.peer);
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string row(const std::string& node, const std::string& when, const Exchange& exchange,
+                const std::string& samples) {
+  const std::string_view what = name_of(exchange);
+  Exchange answer = exchange;
+  if (exchange.content == Content::activity && !exchange.sends.empty() &&
+      exchange.sends.front().peer != readout_name && node == readout_name)
+    answer.content = Content::signal;
+  if (exchange.content == Content::perturbation && node == readout_name)
+    answer.content = Content::signal;
+  const std::string pass =
+      exchange.perturbed.empty() ? "" : fmt::format("noise in {}; ", exchange.perturbed);
+  return fmt::format("| {} | {}{} | {} | {} |\n", node, pass, when,
+                     list(exchange.reads, what, samples),
+                     list(exchange.sends, name_of(answer), samples));
+}
+
+}  // namespace
+
+Protocol protocol_of(const Experiment& experiment, const std::string& node) {
+  if (node == source_name) return source_protocol(experiment);
+  if (node == readout_name) return readout_protocol(experiment);
+  return layer_protocol(experiment, node);
+}
+
+std::size_t messages_in_flight(const Experiment& experiment, const std::string& node) {
+  std::size_t most = 0;
+  for (const NodeSpec& peer : experiment.topology.nodes()) {
+    if (peer.name == node) continue;
+    std::size_t messages = 0;
+    visit_sends(protocol_of(experiment, peer.name), [&](const Stage& stage, const Transfer& sent) {
+      if (sent.peer == node)
+        messages += stage.columns > 0 ? 1 : static_cast<std::size_t>(experiment.micro_batches);
+    });
+    most = std::max(most, messages);
+  }
+  return most * static_cast<std::size_t>(experiment.steps_in_flight);
+}
+
+double bytes_sent(const Experiment& experiment, const std::string& node) {
+  double values = 0;
+  visit_sends(protocol_of(experiment, node), [&](const Stage& stage, const Transfer& sent) {
+    const Index columns = stage.columns > 0 ? stage.columns : experiment.batches.batch_size;
+    values += static_cast<double>(sent.rows * columns) / static_cast<double>(stage.interval);
+  });
+  return values * sizeof(float);
+}
+
+std::size_t message_bytes_max(const Experiment& experiment) {
+  Index most = 0;
+  for (const NodeSpec& node : experiment.topology.nodes())
+    visit_sends(protocol_of(experiment, node.name), [&](const Stage& stage, const Transfer& sent) {
+      most =
+          std::max(most, sent.rows * std::max<Index>(stage.columns, experiment.batches.batch_size));
+    });
+  return static_cast<std::size_t>(most) * sizeof(float);
+}
+
+std::string protocol_table(const Experiment& experiment) {
+  std::string table = "| node | when | reads, in this order | sends |\n|---|---|---|---|\n";
+  for (const NodeSpec& node : experiment.topology.nodes()) {
+    const Protocol protocol = protocol_of(experiment, node.name);
+    for (const Stage& stage : protocol.training) {
+      std::string when = stage.columns > 0 ? "once a batch" : "each piece";
+      if (stage.interval > 1) when += fmt::format(", every {} steps", stage.interval);
+      for (const Exchange& exchange : stage.exchanges)
+        table += row(node.name, when, exchange,
+                     stage.columns > 0 ? fmt::format("{}", stage.columns) : "b");
+    }
+    table += row(node.name, "evaluation", protocol.evaluation, "b");
+    table += row(node.name, "between batches", protocol.marker, "");
+  }
+  return table;
+}
+
+}  // namespace lateral
