@@ -9,7 +9,7 @@
 
 namespace lateral {
 
-inline constexpr std::uint32_t protocol_version = 4;
+inline constexpr std::uint32_t protocol_version = 5;
 inline constexpr std::size_t secret_bytes = 32;
 using Secret = std::array<std::uint8_t, secret_bytes>;
 

@@ -15,6 +15,7 @@
 #include "nodes/base/failure.hpp"
 #include "nodes/base/name.hpp"
 #include "nodes/experiment/completion.hpp"
+#include "nodes/experiment/experiment.hpp"
 
 namespace lateral {
 namespace {

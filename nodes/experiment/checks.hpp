@@ -18,6 +18,5 @@ void check_network(const Settings& settings, const ImageShape& image);
 /// Refuses a network whose curvature the preconditioner cannot see.
 void check_preconditioner(const Settings& settings);
 
-inline constexpr std::size_t layers_max = 1024;
 
 }  // namespace lateral

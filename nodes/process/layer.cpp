@@ -152,11 +152,11 @@ const Connection& LayerProcess::connection(const std::string& predecessor) const
 
 LayerProcess::Input LayerProcess::gather(const std::vector<Transfer>& reads, Index samples) {
   const Index inputs = plan_.params.inputs();
-  struct Part {
+  struct InputPart {
     const Connection* connection;
     BatchView values;
   };
-  std::vector<Part> parts;
+  std::vector<InputPart> parts;
   std::vector<BatchView> added;
   for (std::size_t i = 0; i < reads.size(); ++i) {
     const Connection& from = connection(reads[i].peer);
@@ -172,7 +172,7 @@ LayerProcess::Input LayerProcess::gather(const std::vector<Transfer>& reads, Ind
     new (&input.z) BatchView(parts[0].values);
   } else if (!parts.empty()) {
     inputs_.setZero(inputs, samples);  // what no part covers has not changed
-    for (const Part& part : parts)
+    for (const InputPart& part : parts)
       inputs_.middleRows(*part.connection->input_row, part.connection->rows) = part.values;
     new (&input.z) BatchView(view_of(inputs_));
   }

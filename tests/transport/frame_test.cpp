@@ -49,9 +49,9 @@ TEST_CASE("a message keeps header, shape and values through its frame") {
 }
 
 TEST_CASE("the frame that FORMAT.md works out in hexadecimal is what encode_head gives") {
-  // An error for step 2, one sample of two values 1 and -2.
+  // A signal (error) for step 2, one sample of two values 1 and -2.
   Message message;
-  message.header.mutable_error()->set_step(2);
+  message.header.mutable_signal()->set_step(2);
   message.header.add_shape(1);
   message.header.add_shape(2);
   message.body = Block(2);
@@ -61,10 +61,10 @@ TEST_CASE("the frame that FORMAT.md works out in hexadecimal is what encode_head
   frame.append(reinterpret_cast<const char*>(message.body.data()), message.body.bytes());
   CHECK(to_hex(frame) ==
         "4c415431"
-        "08000000"
+        "09000000"
         "0800000000000000"  // magic, header length, body length
         "0a020102"
-        "6a020802"  // shape (1, 2); error { step: 2 }
+        "b201021002"  // shape (1, 2); signal { step: 2 }
         "0000803f"
         "000000c0");  // 1, -2
 }

@@ -103,7 +103,7 @@ void for_each_kind(const std::function<void(asio::io_context&, Links)>& test) {
 
 Message numbered(std::uint64_t step, std::size_t values) {
   Message message;
-  message.header.mutable_error()->set_step(step);
+  message.header.mutable_signal()->set_step(step);
   if (values > 0) message.header.add_shape(static_cast<std::uint32_t>(values));
   message.body = Block(values);
   for (std::size_t i = 0; i < values; ++i)

@@ -12,7 +12,7 @@ namespace {
 
 Message message(std::uint64_t step, std::size_t values = 1) {
   Message m;
-  m.header.mutable_error()->set_step(step);
+  m.header.mutable_signal()->set_step(step);
   m.body = Block(values);
   return m;
 }
@@ -26,8 +26,8 @@ std::vector<std::uint64_t> take_all(Stream& stream) {
   std::vector<std::uint64_t> steps;
   while (stream.waiting() > 0) {
     const Message m = stream.next();
-    CHECK(m.header.sequence() == m.header.error().step());
-    steps.push_back(m.header.error().step());
+    CHECK(m.header.sequence() == m.header.signal().step());
+    steps.push_back(m.header.signal().step());
   }
   return steps;
 }

@@ -14,7 +14,7 @@ namespace {
 
 Message numbered(std::uint64_t step) {
   Message message;
-  message.header.mutable_error()->set_step(step);
+  message.header.mutable_signal()->set_step(step);
   return message;
 }
 
@@ -58,7 +58,7 @@ awaitable<void> receive_many(Ports& ports, std::string from, std::uint64_t count
                              std::vector<std::uint64_t>& got) {
   for (std::uint64_t i = 0; i < count; ++i) {
     const Message message = co_await ports.receive(from);
-    got.push_back(message.header.error().step());
+    got.push_back(message.header.signal().step());
   }
 }
 
