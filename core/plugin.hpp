@@ -11,6 +11,7 @@
 #include "core/decorrelation/rule.hpp"
 #include "core/dynamics/integrator.hpp"
 #include "core/interface.hpp"
+#include "core/layer/layer.hpp"
 #include "core/loss/loss.hpp"
 #include "core/optimizer/optimizer.hpp"
 #include "core/preconditioner/preconditioner.hpp"
@@ -21,7 +22,7 @@ namespace lateral {
 /// it.
 using MakePluginRule =
     std::variant<MakeActivation*, MakeCreditRule*, MakeDecorrelationRule*, MakeIntegrator*,
-                 MakeLoss*, MakeOptimizer*, MakePreconditioner*>;
+                 MakeLoss*, MakeOptimizer*, MakePreconditioner*, GetLayerKind*>;
 
 struct PluginRule {
   std::string_view name;  ///< in experiments: letters, digits, '_' and '-'

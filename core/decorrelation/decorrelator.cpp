@@ -38,10 +38,9 @@ void merge(const Settled& one, double samples_before, double samples, Settled& a
 
 Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::uint64_t seed,
                            std::uint32_t node)
-    : params_(params), steps_(static_cast<std::size_t>(params.steps_in_flight)) {
+    : params_(params) {
   LATERAL_CHECK(params.rule != nullptr);
   LATERAL_CHECK(params.compute != nullptr);
-  LATERAL_CHECK(params.steps_in_flight >= 1);
   rule_ = params.rule(params.rule_params);
   rule_->begin(inputs, RandomStream(seed, node, 0, Purpose::initial_decorrelation), state_);
   if (params.demean != Demean::none || has_matrix()) mean_.setZero(inputs);
@@ -56,59 +55,63 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::
   if (!state_.M.isDiagonal(0))  // of a diagonal any vector tells
     for (int i = 0; i < spectrum_start_iterations; ++i)
       spectrum_.track(state_.M, Vector(), *params_.compute);
-  if (!warm()) return;
+  if (!keeps_answers()) return;
   LATERAL_CHECK(params.batch > 0);
   previous_x_.setZero(inputs, params.batch);
   previous_error_.setZero(inputs, params.batch);
 }
 
-void Decorrelator::about(const Part& part) { part_ = part; }
+void Decorrelator::begin(DecorrelationStep& step, Index batch) const {
+  step.batch = batch;
+  step.forward_settled.reset();
+  step.backward_settled.reset();
+  step.batch_matrix = nullptr;
+}
 
-void Decorrelator::forward_train(ConstMatrixRef z, Matrix& x, const Part& part) {
-  LATERAL_CHECK(part.first + z.cols() <= part.batch);
-  LATERAL_CHECK(params_.demean != Demean::batch || z.cols() == part.batch);
-  about(part);
-  Step& step = this->step();
+void Decorrelator::forward_train(DecorrelationStep& step, Index first, ConstMatrixRef z,
+                                 MatrixRef x) {
   const Index n = z.rows();
   const Index b = z.cols();
+  LATERAL_CHECK(first + b <= step.batch);
+  LATERAL_CHECK(params_.demean != Demean::batch || b == step.batch);
   if (params_.demean != Demean::none) {
-    if (part.first == 0) step.sum.setZero(n);
+    if (first == 0) step.sum.setZero(n);
     add_columns(z, step.sum, *params_.compute);
-    step.batch_mean = (step.sum / static_cast<double>(part.batch)).cast<Scalar>();
+    step.batch_mean = (step.sum / static_cast<double>(step.batch)).cast<Scalar>();
   }
-  step.zc.resize(n, part.batch);
-  auto zc = step.zc.middleCols(part.first, b);
+  step.zc.resize(n, step.batch);
+  auto zc = step.zc.middleCols(first, b);
   const Vector& mean = params_.demean == Demean::batch ? step.batch_mean : mean_;
-  params_.compute->pass(b, z.size(), [&](Index first, Index columns) {
+  params_.compute->pass(b, z.size(), [&](Index column, Index columns) {
     if (params_.demean == Demean::none)
-      zc.middleCols(first, columns) = z.middleCols(first, columns);
+      zc.middleCols(column, columns) = z.middleCols(column, columns);
     else
-      zc.middleCols(first, columns) = z.middleCols(first, columns).colwise() - mean;
+      zc.middleCols(column, columns) = z.middleCols(column, columns).colwise() - mean;
   });
-  x.resize(n, part.batch);
-  if (part.first == 0) step.forward_settled.reset(), step.backward_settled.reset();
-  auto x_part = x.middleCols(part.first, b);
   step.batch_matrix = rule_->whitens_batch() ? rule_->batch_matrix(zc, *params_.compute) : nullptr;
-  if (deferred_.waiting && part.batch == 1) {
-    update_and_multiply(state_.R, &deferred_, zc.col(0), x_part.col(0));
+  if (deferred_.waiting && step.batch == 1) {
+    update_and_multiply(state_.R, &deferred_, zc.col(0), x.col(0));
     deferred_.waiting = false;
   } else if (const auto settled =
-                 forward(zc, {.batch = part.batch, .watched = true},
-                         step.batch_matrix != nullptr ? *step.batch_matrix : up_to_date_R(), x_part,
-                         &previous_x_)) {
+                 forward(zc,
+                         {.batch = step.batch,
+                          .first = first,
+                          .is_watched = true,
+                          .previous = &previous_x_},
+                         step.batch_matrix != nullptr ? *step.batch_matrix : up_to_date_R(), x)) {
     if (!step.forward_settled) step.forward_settled.emplace();
-    merge(*settled, static_cast<double>(part.first), static_cast<double>(b), *step.forward_settled);
+    merge(*settled, static_cast<double>(first), static_cast<double>(b), *step.forward_settled);
   }
   if (!has_matrix()) return;
   const auto fraction =
-      static_cast<Index>(std::floor(params_.sample_fraction * static_cast<double>(part.batch)));
-  const Index samples = std::min(part.batch, fraction + 1);
+      static_cast<Index>(std::floor(params_.sample_fraction * static_cast<double>(step.batch)));
+  const Index samples = std::min(step.batch, fraction + 1);
   step.z_sampled.resize(n, samples);
   step.x_sampled.resize(n, samples);
-  const Index here = std::min(b, samples - part.first);
+  const Index here = std::min(b, samples - first);
   if (here <= 0) return;
-  step.z_sampled.middleCols(part.first, here) = z.leftCols(here);
-  step.x_sampled.middleCols(part.first, here) = x_part.leftCols(here);
+  step.z_sampled.middleCols(first, here) = z.leftCols(here);
+  step.x_sampled.middleCols(first, here) = x.leftCols(here);
 }
 
 void Decorrelator::forward_evaluate(ConstMatrixRef z, Matrix& x) {
@@ -118,39 +121,38 @@ void Decorrelator::forward_evaluate(ConstMatrixRef z, Matrix& x) {
   else
     evaluate_zc_ = z.colwise() - mean_;
   x.resize(z.rows(), z.cols());
-  evaluate_settled_ = forward(evaluate_zc_, {z.cols()}, up_to_date_R(), x, nullptr);
+  evaluate_settled_ = forward(evaluate_zc_, {.batch = z.cols()}, up_to_date_R(), x);
 }
 
-void Decorrelator::forward_difference(ConstMatrixRef d, Matrix& dx) {
-  dx.resize(d.rows(), d.cols());
-  const Matrix* own = step().batch_matrix;
+void Decorrelator::forward_difference(DecorrelationStep& step, Index first, ConstMatrixRef d,
+                                      MatrixRef dx) {
+  const Matrix* own = step.batch_matrix;
   const std::optional<Settled> settled =
-      forward(d, {part_.batch, true}, own != nullptr ? *own : up_to_date_R(), dx, nullptr);
-  std::optional<Settled>& forward = step().forward_settled;
-  if (!settled || !forward) return;
-  forward->converged = forward->converged && settled->converged;
-  forward->residual = std::max(forward->residual, settled->residual);
+      forward(d, {.batch = step.batch, .first = first, .is_difference = true},
+              own != nullptr ? *own : up_to_date_R(), dx);
+  if (!settled || !step.forward_settled) return;
+  Settled& all = *step.forward_settled;
+  all.converged = all.converged && settled->converged;
+  all.residual = std::max(all.residual, settled->residual);
 }
 
-void Decorrelator::backward(ConstMatrixRef error_at_x, Matrix& error_at_z) {
-  error_at_z.resize(error_at_x.rows(), error_at_x.cols());
-  if (const auto settled = back(error_at_x, error_at_z, &previous_error_)) {
-    std::optional<Settled>& backward = step().backward_settled;
-    if (!backward) backward.emplace();
-    merge(*settled, static_cast<double>(part_.first), static_cast<double>(error_at_x.cols()),
-          *backward);
+void Decorrelator::backward(DecorrelationStep& step, Index first, ConstMatrixRef error_at_x,
+                            MatrixRef error_at_z) {
+  if (const auto settled = back(step, first, error_at_x, error_at_z, &previous_error_)) {
+    if (!step.backward_settled) step.backward_settled.emplace();
+    merge(*settled, static_cast<double>(first), static_cast<double>(error_at_x.cols()),
+          *step.backward_settled);
   }
   subtract_own_mean(error_at_z);
 }
 
-void Decorrelator::backward_probe(ConstMatrixRef error_at_x, Matrix& error_at_z) {
-  error_at_z.resize(error_at_x.rows(), error_at_x.cols());
-  back(error_at_x, error_at_z, nullptr);
+void Decorrelator::backward_probe(const DecorrelationStep& step, ConstMatrixRef error_at_x,
+                                  MatrixRef error_at_z) {
+  back(step, 0, error_at_x, error_at_z, nullptr);
   subtract_own_mean(error_at_z);
 }
 
-DecorrelationUpdate Decorrelator::learn() {
-  const Step& step = this->step();
+DecorrelationUpdate Decorrelator::learn(DecorrelationStep& step) {
   DecorrelationUpdate update;
   if (has_matrix()) {
     if (params_.null_directions == NullDirections::freeze) {
@@ -160,7 +162,7 @@ DecorrelationUpdate Decorrelator::learn() {
     }
     up_to_date_R();
     update = rule_->update({step.z_sampled, step.zc.leftCols(step.x_sampled.cols()), step.x_sampled,
-                            active_, *params_.compute, part_.batch == 1 ? &deferred_ : nullptr},
+                            active_, *params_.compute, step.batch == 1 ? &deferred_ : nullptr},
                            state_);
     if (settles()) spectrum_.track(state_.M, step.zc.col(0), *params_.compute);
   }
@@ -176,25 +178,27 @@ Matrix& Decorrelator::up_to_date_R() {
   return state_.R;
 }
 
-Matrix Decorrelator::through(const Matrix& V) const {
+Matrix Decorrelator::through(const DecorrelationStep& step, const Matrix& V) const {
   Matrix out = V;
   if (state_.M.size() > 0)
     out = state_.M.transpose().partialPivLu().solve(V.transpose()).transpose();
-  if (const Matrix* own = step().batch_matrix) return out * *own;
+  if (step.batch_matrix != nullptr) return out * *step.batch_matrix;
   if (state_.R.size() > 0) out = (out * state_.R).eval();
   return out;
 }
 
 void Decorrelator::visit_state(const TensorVisitor& visit) {
   const std::string prefix = "decorrelation/";
-  if (state_.R.size() > 0) visit_matrix(visit, prefix + "R", up_to_date_R());
-  if (state_.M.size() > 0) visit_matrix(visit, prefix + "M", state_.M);
-  if (state_.threshold.size() > 0) visit_vector(visit, prefix + "threshold", state_.threshold);
+  if (state_.R.size() > 0)
+    visit_matrix(visit, prefix + "R", up_to_date_R(), TensorRole::feedforward);
+  if (state_.M.size() > 0) visit_matrix(visit, prefix + "M", state_.M, TensorRole::lateral);
+  if (state_.threshold.size() > 0)
+    visit_vector(visit, prefix + "threshold", state_.threshold, TensorRole::threshold);
   rule_->visit_state(prefix, visit);
-  if (mean_.size() > 0) visit_vector(visit, prefix + "mean", mean_);
+  if (mean_.size() > 0) visit_vector(visit, prefix + "mean", mean_, TensorRole::mean);
   if (moment_.size() > 0) visit_vector(visit, prefix + "moment", moment_);
   if (settles()) spectrum_.visit_state(prefix, visit);
-  if (warm()) {
+  if (keeps_answers()) {
     visit_matrix(visit, prefix + "previous", previous_x_);
     visit_matrix(visit, prefix + "previous_error", previous_error_);
   }
@@ -204,8 +208,8 @@ void Decorrelator::state_loaded() {
   if (settles()) spectrum_.refresh(state_.M, *params_.compute);
 }
 
-std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, Forward what, const Matrix& R,
-                                             MatrixRef out, Matrix* previous) {
+std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, const Forward& what,
+                                             const Matrix& R, MatrixRef out) {
   const bool shifted = state_.threshold.size() > 0 && !what.is_difference;
   if (!settles()) {
     if (R.size() == 0)
@@ -217,19 +221,19 @@ std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, Forward what, co
     if (shifted) out.colwise() -= state_.threshold;
     return std::nullopt;
   }
-  if (R.size() == 0 && !shifted) return settle_all(false, in, out, previous, what.watched);
+  if (R.size() == 0 && !shifted) return settle_all(false, in, what, out);
   drive_.resize(in.rows(), in.cols());
   if (R.size() > 0)
     params_.compute->apply({R}, in, drive_);
   else
     drive_ = in;
   if (shifted) drive_.colwise() -= state_.threshold;
-  return settle_all(false, drive_, out, previous, what.watched);
+  return settle_all(false, drive_, what, out);
 }
 
-std::optional<Settled> Decorrelator::back(ConstMatrixRef G, MatrixRef error_at_z,
+std::optional<Settled> Decorrelator::back(const DecorrelationStep& step, Index first,
+                                          ConstMatrixRef G, MatrixRef error_at_z,
                                           Matrix* previous) {
-  const Step& step = this->step();
   if (step.batch_matrix != nullptr) {
     rule_->batch_backward(step.zc, G, error_at_z, *params_.compute);
     return std::nullopt;
@@ -242,49 +246,52 @@ std::optional<Settled> Decorrelator::back(ConstMatrixRef G, MatrixRef error_at_z
       error_at_z = G;
     return std::nullopt;
   }
-  if (R.size() == 0) return settle_all(true, G, error_at_z, previous);
+  const Forward what{.batch = step.batch, .first = first, .previous = previous};
+  if (R.size() == 0) return settle_all(true, G, what, error_at_z);
   drive_.resize(G.rows(), G.cols());
-  const std::optional<Settled> settled = settle_all(true, G, drive_, previous);
+  const std::optional<Settled> settled = settle_all(true, G, what, drive_);
   params_.compute->apply({R, true}, drive_, error_at_z);
   return settled;
 }
 
-std::optional<Settled> Decorrelator::settle_all(bool transposed, ConstMatrixRef in, MatrixRef out,
-                                                Matrix* previous, bool watched) {
+std::optional<Settled> Decorrelator::settle_all(bool transposed, ConstMatrixRef in,
+                                                const Forward& what, MatrixRef out) {
   const Compute& compute = *params_.compute;
-  const bool warm_start =
-      previous != nullptr && previous->cols() > 0 && previous->cols() == part_.batch;
+  Matrix* const previous = what.previous;
+  const bool starts_warm =
+      previous != nullptr && previous->cols() > 0 && previous->cols() == what.batch;
   const Index width = compute.samples_per_product() > 0 ? compute.samples_per_product() : in.cols();
   Settled all;
   std::vector<Index> places;  // of the columns in the batch, for the observer
-  for (Index first = 0; first < in.cols(); first += width) {
-    const Index columns = std::min(width, in.cols() - first);
-    auto answer = out.middleCols(first, columns);
-    if (warm_start)
-      answer = previous->middleCols(part_.first + first, columns);
+  for (Index column = 0; column < in.cols(); column += width) {
+    const Index columns = std::min(width, in.cols() - column);
+    const Index sample = what.first + column;
+    auto answer = out.middleCols(column, columns);
+    if (starts_warm)
+      answer = previous->middleCols(sample, columns);
     else
       answer.setZero();
     SettleObserver observer;
-    if (watched && observer_)
-      observer = [&](int step, ConstMatrixRef x, std::span<const Index> column) {
-        places.assign(column.begin(), column.end());
-        for (Index& place : places) place += part_.first + first;
+    if (what.is_watched && observer_)
+      observer = [&](int step, ConstMatrixRef x, std::span<const Index> of) {
+        places.assign(of.begin(), of.end());
+        for (Index& place : places) place += sample;
         observer_(step, x, places);
       };
     const Settled settled =
         settle(params_.settle, *integrator_, spectrum_.bound(), {state_.M, transposed, compute},
-               in.middleCols(first, columns), answer, workspace_, observer);
-    merge(settled, static_cast<double>(first), static_cast<double>(columns), all);
-    if (!warm_start) continue;
+               in.middleCols(column, columns), answer, workspace_, observer);
+    merge(settled, static_cast<double>(column), static_cast<double>(columns), all);
+    if (!starts_warm) continue;
     if (settled.converged)
-      previous->middleCols(part_.first + first, columns) = answer;
+      previous->middleCols(sample, columns) = answer;
     else
-      previous->middleCols(part_.first + first, columns).setZero();
+      previous->middleCols(sample, columns).setZero();
   }
   return all;
 }
 
-void Decorrelator::subtract_own_mean(Matrix& error_at_z) {
+void Decorrelator::subtract_own_mean(MatrixRef error_at_z) {
   if (params_.demean != Demean::batch) return;
   error_sum_.setZero(error_at_z.rows());
   add_columns(error_at_z, error_sum_, *params_.compute);

@@ -35,16 +35,21 @@ struct DecorrelatorParams {
   /// of another size starts from zero and is not remembered, nor is an answer that did not settle.
   bool warm_start = false;
   Index batch = 0;  ///< samples of a full batch.  REQUIRED by warm_start, else unused
-  /// Training steps that may lie between the forward pass of a step and its learning.
-  Index steps_in_flight = 1;
   const Compute* compute = &plain_compute();
 };
 
-/// Which samples of which step: a batch may come in micro-batches.
-struct Part {
-  std::uint64_t step = 0;
-  Index first = 0;  ///< its first sample in the batch
+/// What a decorrelator keeps of one training step from its forward pass until it has learned.
+struct DecorrelationStep {
   Index batch = 0;  ///< samples of the whole batch
+  Matrix zc;        ///< z − mean (n × batch)
+  /// Settling of forward_train() and of backward(); empty in closed form or without a matrix.
+  std::optional<Settled> forward_settled, backward_settled;
+
+  // For the decorrelator alone.
+  Matrix z_sampled, x_sampled;  // the samples that are learned from
+  Eigen::VectorXd sum;          // of z over the samples so far
+  Vector batch_mean;
+  const Matrix* batch_matrix = nullptr;  // the rule's, of this batch
 };
 
 /// running ← 0.9 running + 0.1 batch, for the running mean and the running second moment.
@@ -52,46 +57,41 @@ inline constexpr Scalar running_momentum = static_cast<Scalar>(0.1);
 /// Of zc², for NullDirections::freeze: below it a unit counts as one that never varies.
 inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);
 
-/// One layer's decorrelation. In training the calls of a step come in this order: forward_train,
-/// then any of forward_difference and backward, then learn; all but learn leave the state as it is.
-/// Each but learn may come once a micro-batch, in the order of the samples (not with Demean::batch,
-/// which couples them). Other steps may come between forward_train and the rest, as many as
-/// steps_in_flight says; about() then says which step is meant. n = inputs, b = samples at hand.
+/// One layer's decorrelation. In training the calls of a step come in this order: begin,
+/// forward_train, then any of forward_difference and backward, then learn; all but learn leave the
+/// state as it is. Each but begin and learn may come once a micro-batch, in the order of the
+/// samples (not with Demean::batch, which couples them). Calls of different steps may alternate,
+/// each with its own DecorrelationStep. n = inputs, b = samples at hand, of the batch from sample
+/// `first` on.
 class Decorrelator {
  public:
   /// The initial state is a pure function of (seed, node).
   Decorrelator(const DecorrelatorParams& params, Index inputs, std::uint64_t seed,
                std::uint32_t node);
 
-  /// The samples that the calls after this are about, until the next forward_train.
-  void about(const Part& part);
-  /// x (n × b) from z (n × b), remembered until learn(). Writes the part's columns of x, which it
-  /// resizes to the whole batch.
+  void begin(DecorrelationStep& step, Index batch) const;
+  /// x (n × b) from z (n × b), which is kept until learn().
   /// Cost: 2 n² b flops (closed form), 2 n² b a step (settled).
-  void forward_train(ConstMatrixRef z, Matrix& x, const Part& part);
-  void forward_train(ConstMatrixRef z, Matrix& x) { forward_train(z, x, {0, 0, z.cols()}); }
+  void forward_train(DecorrelationStep& step, Index first, ConstMatrixRef z, MatrixRef x);
   /// Lets `observer` see how the forward passes in training settle, with the samples' places in
   /// their batch; an empty one ends it.
   void watch_settling(SettleObserver observer) { observer_ = std::move(observer); }
   /// The same with the running mean, leaving no trace.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
   /// dx = M⁻¹ R d: what a difference d of the input becomes when demeaned by the same means.
-  /// Settled: counted in forward_settled()'s converged and residual.
-  void forward_difference(ConstMatrixRef d, Matrix& dx);
+  /// Settled: counted in forward_settled's converged and residual.
+  void forward_difference(DecorrelationStep& step, Index first, ConstMatrixRef d, MatrixRef dx);
   /// Error at z from the error G at x: Rᵀ M⁻ᵀ G, minus its batch mean where demeaning is by the
   /// batch.
-  void backward(ConstMatrixRef error_at_x, Matrix& error_at_z);
+  void backward(DecorrelationStep& step, Index first, ConstMatrixRef error_at_x,
+                MatrixRef error_at_z);
   /// The same, leaving no trace: for probes.
-  void backward_probe(ConstMatrixRef error_at_x, Matrix& error_at_z);
+  void backward_probe(const DecorrelationStep& step, ConstMatrixRef error_at_x,
+                      MatrixRef error_at_z);
   /// Updates R and M from the first S samples of the step, and the running means from all.
-  DecorrelationUpdate learn();
+  DecorrelationUpdate learn(DecorrelationStep& step);
 
-  /// zc of the last forward_train (n × b).
-  const Matrix& centred() const { return step().zc; }
-  /// Settling of the last forward_train, of the backward after it, and of the last
-  /// forward_evaluate; empty in closed form or without a matrix.
-  const std::optional<Settled>& forward_settled() const { return step().forward_settled; }
-  const std::optional<Settled>& backward_settled() const { return step().backward_settled; }
+  /// Settling of the last forward_evaluate; empty in closed form or without a matrix.
   const std::optional<Settled>& evaluate_settled() const { return evaluate_settled_; }
   const DecorrelationState& state() const { return state_; }
   /// The tracked ends of M's spectrum; empty without M.
@@ -99,47 +99,41 @@ class Decorrelator {
     return settles() ? std::optional(spectrum_.bound()) : std::nullopt;
   }
   /// V M⁻¹ R (m × n) for V (m × n), by decomposition: for probes of small layers.
-  Matrix through(const Matrix& V) const;
+  Matrix through(const DecorrelationStep& step, const Matrix& V) const;
 
   /// decorrelation/R, /M and /threshold, which of them the rule has; what else it keeps; /mean
   /// unless there is neither matrix nor demeaning; /moment with freeze; settled: /spectrum, and
   /// with warm_start /previous and /previous_error (inputs × batch).
   void visit_state(const TensorVisitor& visit);
+  /// What visit_state() shows of a decorrelator of these parameters for n inputs.
+  static std::vector<TensorSpec> tensors(const DecorrelatorParams& params, Index inputs);
   /// After loading a state: rebuilds what is derived from it.
   void state_loaded();
 
  private:
-  /// What a step keeps from its forward pass until it learns.
-  struct Step {
-    Matrix zc, z_sampled, x_sampled;
-    Eigen::VectorXd sum;  // of z over the samples so far
-    Vector batch_mean;
-    const Matrix* batch_matrix = nullptr;  // the rule's, of this batch
-    std::optional<Settled> forward_settled, backward_settled;
-  };
-  Step& step() { return steps_[part_.step % steps_.size()]; }
-  const Step& step() const { return steps_[part_.step % steps_.size()]; }
   /// R with whatever update was left to ride on the next pass through it.
   Matrix& up_to_date_R();
   bool has_matrix() const { return state_.R.size() > 0 || state_.M.size() > 0; }
   bool settles() const { return state_.M.size() > 0; }
-  bool warm() const { return settles() && params_.warm_start; }
-  /// What goes forward: a batch of so many samples, of which `in` may be a piece.
+  bool keeps_answers() const { return settles() && params_.warm_start; }
+  /// What goes forward: samples of a batch of so many, from `first` on.
   struct Forward {
-    Index batch;
+    Index batch, first = 0;
     bool is_difference = false;  ///< of two inputs: θ falls out
-    bool watched = false;        ///< by observer_
+    bool is_watched = false;     ///< by observer_
+    Matrix* previous = nullptr;  ///< answers of the last batch, to start settling from
   };
   /// out = M⁻¹ (R in − θ).
-  std::optional<Settled> forward(ConstMatrixRef in, Forward what, const Matrix& R, MatrixRef out,
-                                 Matrix* previous);
+  std::optional<Settled> forward(ConstMatrixRef in, const Forward& what, const Matrix& R,
+                                 MatrixRef out);
   /// error_at_z = Rᵀ M⁻ᵀ G.
-  std::optional<Settled> back(ConstMatrixRef G, MatrixRef error_at_z, Matrix* previous);
-  /// out settles on op(M) out = in, from zero or from the part's columns of `previous`, which then
-  /// become the answer (or zero where it did not settle). `watched`: by observer_.
-  std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, MatrixRef out,
-                                    Matrix* previous, bool watched = false);
-  void subtract_own_mean(Matrix& error_at_z);
+  std::optional<Settled> back(const DecorrelationStep& step, Index first, ConstMatrixRef G,
+                              MatrixRef error_at_z, Matrix* previous);
+  /// out settles on op(M) out = in, from zero or from the columns of `previous`, which then become
+  /// the answer (or zero where it did not settle).
+  std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, const Forward& what,
+                                    MatrixRef out);
+  void subtract_own_mean(MatrixRef error_at_z);
 
   DecorrelatorParams params_;
   std::unique_ptr<DecorrelationRule> rule_;
@@ -150,8 +144,6 @@ class Decorrelator {
   SpectrumTracker spectrum_;            // of M, when settled
   Matrix previous_x_, previous_error_;  // answers of the last full batch, for warm_start
   RankOneUpdate deferred_;              // still to be done to R
-  std::vector<Step> steps_;             // in flight, by step modulo their number
-  Part part_;                           // the samples at hand
   SettleObserver observer_;
   // scratch
   Vector error_mean_, active_, no_vector_;

@@ -23,12 +23,14 @@ const std::vector<Reading> readings{{{}, {}}, {{0}, {}}, {{1}, {1}}, {{0, 2}, {1
 const std::vector<Index> sizes{values, 5, 5, 5, classes};
 
 struct Graph {
-  std::vector<std::unique_ptr<Layer>> layers{nullptr};  // by node
-  std::vector<std::unique_ptr<LayerStep>> steps{nullptr};
+  std::vector<std::unique_ptr<Layer>> layers;  // by node; none for the source
+  std::vector<std::unique_ptr<LayerStep>> steps;
   std::vector<Index> inputs{0};
   std::unique_ptr<Loss> loss = find_entry(loss_table(), "cross_entropy")();
 
   Graph(const char* credit, const char* rule, DecorrelationMode mode) {
+    layers.emplace_back();
+    steps.emplace_back();
     for (std::size_t node = 1; node < sizes.size(); ++node) {
       LayerParams params;
       Index n = 0;
