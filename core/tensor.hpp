@@ -16,6 +16,7 @@ enum class TensorRole {
   feedback,     ///< B
   feedforward,  ///< R
   lateral,      ///< M
+  threshold,    ///< θ
   mean,         ///< running mean of the input
   other,        ///< what a rule, an optimizer or a preconditioner keeps
 };
@@ -25,6 +26,7 @@ struct TensorSpec {
   std::string name;  ///< path below the layer, e.g. "decorrelation/R"
   TensorRole role = TensorRole::other;
   std::vector<Index> shape;  ///< as outside: (rows, columns) or (size)
+  bool operator==(const TensorSpec&) const = default;
 };
 
 struct TensorView {
@@ -33,6 +35,7 @@ struct TensorView {
   Index rows;
   Index cols;
   bool is_vector;  ///< one-dimensional outside (cols == 1)
+  TensorRole role = TensorRole::other;
 };
 
 /// Called once per tensor, in a fixed order: the order of the state digest.
@@ -40,11 +43,13 @@ using TensorVisitor = std::function<void(const TensorView&)>;
 /// Shows all tensors of a state, in the same order each time; they may have moved in between.
 using VisitTensors = std::function<void(const TensorVisitor&)>;
 
-inline void visit_matrix(const TensorVisitor& visit, std::string name, Matrix& matrix) {
-  visit({std::move(name), matrix.data(), matrix.rows(), matrix.cols(), false});
+inline void visit_matrix(const TensorVisitor& visit, std::string name, Matrix& matrix,
+                         TensorRole role = TensorRole::other) {
+  visit({std::move(name), matrix.data(), matrix.rows(), matrix.cols(), false, role});
 }
-inline void visit_vector(const TensorVisitor& visit, std::string name, Vector& vector) {
-  visit({std::move(name), vector.data(), vector.size(), 1, true});
+inline void visit_vector(const TensorVisitor& visit, std::string name, Vector& vector,
+                         TensorRole role = TensorRole::other) {
+  visit({std::move(name), vector.data(), vector.size(), 1, true, role});
 }
 
 }  // namespace lateral
