@@ -26,6 +26,7 @@ struct TensorSpec {
   std::string name;  ///< path below the layer, e.g. "decorrelation/R"
   TensorRole role = TensorRole::other;
   std::vector<Index> shape;  ///< as outside: (rows, columns) or (size)
+  bool operator==(const TensorSpec&) const = default;
 };
 
 struct TensorView {

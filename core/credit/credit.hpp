@@ -85,7 +85,7 @@ class CreditRule {
 
 using MakeCreditRule = std::unique_ptr<CreditRule>(const RuleParameters&);
 
-/// Every file of core/credit/, by name.
+/// Every rule of core/credit/rule/, by name.
 std::span<const TableEntry<MakeCreditRule>> credit_table();
 
 }  // namespace lateral

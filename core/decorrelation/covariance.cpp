@@ -23,6 +23,11 @@ void RunningCovariance::visit_state(const std::string& prefix, const TensorVisit
   visit_vector(visit, prefix + "covariance_weight", weight_);
 }
 
+std::vector<TensorSpec> RunningCovariance::tensors(const std::string& prefix, Index n) {
+  return {{prefix + "covariance", TensorRole::other, {n, n}},
+          {prefix + "covariance_weight", TensorRole::other, {2}}};
+}
+
 Eigenbasis eigenbasis(const Eigen::MatrixXd& covariance, double floor) {
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
   Eigenbasis basis{solver.eigenvectors(), solver.eigenvalues().cwiseMax(floor)};

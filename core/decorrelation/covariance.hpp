@@ -20,6 +20,8 @@ class RunningCovariance {
   double count() const { return static_cast<double>(weight_[1]); }
   /// covariance (n × n), covariance_weight (2)
   void visit_state(const std::string& prefix, const TensorVisitor& visit);
+  /// What visit_state() shows for vectors of length n.
+  static std::vector<TensorSpec> tensors(const std::string& prefix, Index n);
 
  private:
   Scalar momentum_ = 1;

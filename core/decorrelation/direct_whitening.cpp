@@ -2,6 +2,7 @@
 #include "core/decorrelation/direct_whitening.hpp"
 
 #include <Eigen/LU>
+
 namespace lateral {
 
 DirectWhitening::DirectWhitening(const DecorrelationParams& params, const RuleInfo& info)
@@ -22,6 +23,12 @@ void DirectWhitening::begin(Index n, const RandomStream&, DecorrelationState& st
   begin_scaled_identity(n, params_, state);
   covariance_ = RunningCovariance(n, momentum_);
   steps_.setZero(1);
+}
+
+std::vector<TensorSpec> DirectWhitening::own_tensors(const std::string& prefix, Index n) const {
+  std::vector<TensorSpec> tensors = RunningCovariance::tensors(prefix, n);
+  tensors.push_back({prefix + "steps_since", TensorRole::other, {1}});
+  return tensors;
 }
 
 DecorrelationUpdate DirectWhitening::update(const DecorrelationView& view,

@@ -21,6 +21,7 @@ class DirectWhitening : public DecorrelationRule {
     covariance_.visit_state(prefix, visit);
     visit_vector(visit, prefix + "steps_since", steps_);
   }
+  std::vector<TensorSpec> own_tensors(const std::string& prefix, Index n) const override;
 
  protected:
   /// R for this basis, in double precision.

@@ -13,7 +13,16 @@ void begin_scaled_identity(Index n, const DecorrelationParams& params, Decorrela
     state.R = Matrix::Identity(n, n) * scale;
 }
 
+KeptTensors DecorrelationRule::kept_tensors(DecorrelationMode mode) const {
+  const bool settled = mode == DecorrelationMode::settled;
+  return {.R = !settled, .M = settled, .threshold = false};
+}
+
 void DecorrelationRule::visit_state(const std::string&, const TensorVisitor&) {}
+
+std::vector<TensorSpec> DecorrelationRule::own_tensors(const std::string&, Index) const {
+  return {};
+}
 
 const Matrix* DecorrelationRule::batch_matrix(ConstMatrixRef, const Compute&) {
   LATERAL_CHECK(false && "only rules that whiten the batch have this");

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/compute/compute.hpp"
 #include "core/decorrelation/matrix_update.hpp"
@@ -42,12 +44,18 @@ struct DecorrelationParams {
   RuleParameters own;  ///< those that the rule's info() declares
 };
 
-/// x = M⁻¹ (R zc − θ), of which a rule has what it fills in begin(); the rest stays empty: R = I,
-/// M = I, θ = 0.
+/// x = M⁻¹ (R zc − θ). A rule keeps the tensors that it fills in begin(); the others stay empty and
+/// count as R = I, M = I, θ = 0.
 struct DecorrelationState {
   Matrix R;          ///< feed-forward (n × n)
   Matrix M;          ///< lateral (n × n): x settles
   Vector threshold;  ///< θ (n)
+};
+
+/// Which tensors of a DecorrelationState a rule keeps.
+struct KeptTensors {
+  bool R, M, threshold;
+  bool operator==(const KeptTensors&) const = default;
 };
 
 /// The samples that a rule learns from: all (inputs × S), taken at the state before the update.
@@ -86,9 +94,14 @@ class DecorrelationRule {
   virtual DecorrelationUpdate update(const DecorrelationView& view, DecorrelationState& state) = 0;
   /// Whether its updates may have a weight_factor; no other step may then be in flight.
   virtual bool reparametrises() const { return false; }
-  /// What it keeps besides, below `prefix`. Only update() changes it, and a visit changes nothing:
-  /// a snapshot is copied while the next batch comes in.
+  /// What begin() fills in the state, known before it is called. Default: as
+  /// begin_scaled_identity(), R in closed form and M settled.
+  virtual KeptTensors kept_tensors(DecorrelationMode mode) const;
+  /// The tensors that the rule keeps in addition, their names below `prefix`. Only update() changes
+  /// them, and a visit changes nothing: a snapshot is copied while the next batch comes in.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit);
+  /// What visit_state() shows after begin() for n inputs, known before it is called. Default: none.
+  virtual std::vector<TensorSpec> own_tensors(const std::string& prefix, Index n) const;
 
   /// Whether it whitens a training batch by the batch itself, and evaluates by a running R. Such a
   /// rule needs demeaning by the batch, and one step at a time; it alone has what follows.

@@ -58,4 +58,8 @@ void SpectrumTracker::visit_state(const std::string& prefix, const TensorVisitor
   visit_matrix(visit, prefix + "spectrum", vectors_);
 }
 
+std::vector<TensorSpec> SpectrumTracker::tensors(const std::string& prefix, Index n) {
+  return {{prefix + "spectrum", TensorRole::other, {n, 2}}};
+}
+
 }  // namespace lateral

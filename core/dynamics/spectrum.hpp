@@ -37,6 +37,8 @@ class SpectrumTracker {
   SpectrumBound bound() const { return bound_; }
   /// prefix + "spectrum" (n × 2): both vectors.
   void visit_state(const std::string& prefix, const TensorVisitor& visit);
+  /// What visit_state() shows for an M of n rows.
+  static std::vector<TensorSpec> tensors(const std::string& prefix, Index n);
 
  private:
   void iterate(ConstMatrixRef M, const Compute& compute);

@@ -1,6 +1,7 @@
 // Loss: the price of a network's output for each sample, and its gradient.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -78,9 +79,17 @@ inline Matrix onehot(std::span<const std::uint32_t> labels, Index classes) {
   return target;
 }
 
+/// errors ← √f I: a basis of errors whose sum of outer products is the constant Fisher information
+/// f I of a loss (constant_fisher()), whatever the output is.
+///   errors (outputs × outputs)
+inline void fisher_basis(double constant_fisher, MatrixRef errors) {
+  errors = static_cast<Scalar>(std::sqrt(constant_fisher)) *
+           Matrix::Identity(errors.rows(), errors.cols());
+}
+
 using MakeLoss = std::unique_ptr<Loss>();
 
-/// Every file of core/loss/, by name.
+/// Every loss of core/loss/kind/, by name.
 std::span<const TableEntry<MakeLoss>> loss_table();
 
 }  // namespace lateral

@@ -42,10 +42,15 @@ class Adam final : public Optimizer {
   }
 
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
-    const bool is_vector = m_.cols() == 1;
-    visit({prefix + "_m", m_.data(), m_.rows(), m_.cols(), is_vector});
-    visit({prefix + "_v", v_.data(), v_.rows(), v_.cols(), is_vector});
+    visit_moment(visit, prefix + "_m", m_);
+    visit_moment(visit, prefix + "_v", v_);
     visit_vector(visit, prefix + "_steps", steps_);
+  }
+  std::vector<TensorSpec> tensors(const std::string& prefix, Index rows,
+                                  Index cols) const override {
+    return {moment_spec(prefix + "_m", rows, cols),
+            moment_spec(prefix + "_v", rows, cols),
+            {prefix + "_steps", TensorRole::other, {1}}};
   }
 
  private:

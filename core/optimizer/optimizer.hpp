@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/table.hpp"
 #include "core/tensor.hpp"
@@ -33,9 +34,24 @@ class Optimizer {
     begin_step();
     update(0, gradient, parameter);
   }
-  /// The moments, each named prefix + its own name. Only the two above change them.
+  /// The moments, each named prefix + its own name. Only begin_step() and update() change them.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit) = 0;
+  /// What visit_state() shows if the parameter tensor has this shape, whatever shape the object was
+  /// made for. Default: none.
+  virtual std::vector<TensorSpec> tensors(const std::string& /*prefix*/, Index /*rows*/,
+                                          Index /*cols*/) const {
+    return {};
+  }
 };
+
+/// A moment has the shape of its parameter tensor; one column is a vector outside, as of a bias.
+inline void visit_moment(const TensorVisitor& visit, std::string name, Matrix& moment) {
+  visit({std::move(name), moment.data(), moment.rows(), moment.cols(), moment.cols() == 1});
+}
+inline TensorSpec moment_spec(std::string name, Index rows, Index cols) {
+  if (cols == 1) return {std::move(name), TensorRole::other, {rows}};
+  return {std::move(name), TensorRole::other, {rows, cols}};
+}
 
 using MakeOptimizer = std::unique_ptr<Optimizer>(const OptimizerParams&, Index rows, Index cols);
 

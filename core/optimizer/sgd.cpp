@@ -28,9 +28,12 @@ class Sgd final : public Optimizer {
   }
 
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
-    if (momentum_ == 0) return;
-    visit({prefix + "_velocity", velocity_.data(), velocity_.rows(), velocity_.cols(),
-           velocity_.cols() == 1});
+    if (momentum_ != 0) visit_moment(visit, prefix + "_velocity", velocity_);
+  }
+  std::vector<TensorSpec> tensors(const std::string& prefix, Index rows,
+                                  Index cols) const override {
+    if (momentum_ == 0) return {};
+    return {moment_spec(prefix + "_velocity", rows, cols)};
   }
 
  private:

@@ -32,6 +32,12 @@ void KroneckerFactor::visit_state(const std::string& prefix, const TensorVisitor
   visit_matrix(visit, prefix + "inverse", inverse_);
 }
 
+std::vector<TensorSpec> KroneckerFactor::tensors(const std::string& prefix, Index n) {
+  std::vector<TensorSpec> tensors = RunningCovariance::tensors(prefix, n);
+  tensors.push_back({prefix + "inverse", TensorRole::other, {n, n}});
+  return tensors;
+}
+
 Matrix with_constant(ConstMatrixRef x) {
   Matrix extended(x.rows() + 1, x.cols());
   extended.topRows(x.rows()) = x;

@@ -19,7 +19,10 @@ class KroneckerFactor {
   /// REQUIRES: damping > 0
   void invert(double damping);
   const Matrix& inverse() const { return inverse_; }
+  /// covariance, covariance_weight, inverse (n × n); nothing if the factor is not used
   void visit_state(const std::string& prefix, const TensorVisitor& visit);
+  /// What visit_state() shows of a factor of vectors of length n that is used.
+  static std::vector<TensorSpec> tensors(const std::string& prefix, Index n);
 
  private:
   RunningCovariance moment_;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/compute/compute.hpp"
 #include "core/rule_info.hpp"
@@ -56,6 +58,13 @@ class Preconditioner {
   virtual void apply(const CurvatureView& view, MatrixRef gradient) = 0;
   /// What it keeps, below `prefix`. Only apply() changes it.
   virtual void visit_state(const std::string& /*prefix*/, const TensorVisitor& /*visit*/) {}
+  /// What visit_state() shows if the layer has these sizes, whatever sizes the object was made for:
+  /// made for a single unit and input, it declares the tensors of a layer of any size.
+  /// Default: none.
+  virtual std::vector<TensorSpec> tensors(const std::string& /*prefix*/, Index /*units*/,
+                                          Index /*inputs*/) const {
+    return {};
+  }
 };
 
 using MakePreconditioner = std::unique_ptr<Preconditioner>(const PreconditionerParams&, Index units,

@@ -157,6 +157,41 @@ TEST_CASE("every rule repeats itself, and goes on from a saved state in the same
   });
 }
 
+TEST_CASE("every rule declares the tensors that it keeps, whatever its parameters" *
+          doctest::test_suite("contract")) {
+  for_each_rule([](const Setup& setup) {
+    CAPTURE(static_cast<int>(setup.mode));
+    DecorrelationParams params = params_for(setup).rule_params;
+    MakeDecorrelationRule* make_rule = params_for(setup).rule;
+    for (const RuleParameters& own : parameter_choices(make_rule(params)->info()))
+      for (const Index n : {1, 5}) {
+        params.own = own;
+        const auto rule = make_rule(params);
+        const KeptTensors kept = rule->kept_tensors(setup.mode);
+        const std::string declared = describe(rule->own_tensors("decorrelation/", n));
+        DecorrelationState state;
+        rule->begin(n, RandomStream(1, 2, 0, Purpose::initial_decorrelation), state);
+        const auto check_state = [&] {
+          CHECK((state.R.rows() == (kept.R ? n : 0) && state.R.cols() == state.R.rows()));
+          CHECK((state.M.rows() == (kept.M ? n : 0) && state.M.cols() == state.M.rows()));
+          CHECK(state.threshold.size() == (kept.threshold ? n : 0));
+          const auto visited = visited_tensors(
+              [&](const TensorVisitor& visit) { rule->visit_state("decorrelation/", visit); });
+          CHECK(describe(visited) == declared);
+        };
+        check_state();
+        const Matrix z = correlated(n, 4, 7);
+        Matrix x = z;
+        if (rule->whitens_batch()) x = *rule->batch_matrix(z, plain_compute()) * z;
+        rule->update({z, z, x, Vector::Ones(n)}, state);
+        check_state();
+      }
+  });
+  const auto none = find_entry(decorrelation_table(), "none")({});
+  CHECK((none->kept_tensors(DecorrelationMode::closed_form) == KeptTensors{false, false, false}));
+  CHECK(none->own_tensors("decorrelation/", 5).empty());
+}
+
 TEST_CASE("before the first update every rule's x is initial_scale times what came in" *
           doctest::test_suite("contract")) {
   for_each_rule([](Setup setup) {

@@ -1,6 +1,9 @@
-// Losses: gradients, and differences that survive small changes.
+// Losses: gradients, differences that are accurate for small changes, and what else is computed
+// from outputs and targets.
 #include "core/loss/loss.hpp"
 
+#include "core/loss/accuracy.hpp"
+#include "core/loss/teacher.hpp"
 #include "tests/core/support.hpp"
 
 using namespace lateral;
@@ -149,4 +152,42 @@ TEST_CASE("errors of drawn targets have mean zero and the Fisher information as 
     loss->sample_error(y.replicate(1, 3), RandomStream(7, 0, 1, Purpose::fisher_sample), 5, later);
     CHECK(later == errors.middleCols(5, 3));
   }
+}
+
+TEST_CASE("the Fisher basis of a loss has its constant Fisher information as second moment") {
+  for (const auto& entry : loss_table()) {
+    CAPTURE(entry.name);
+    const double f = entry.make()->constant_fisher();
+    Matrix errors = normal(3, 3, 1);
+    fisher_basis(f, errors);
+    CHECK(errors == static_cast<Scalar>(std::sqrt(f)) * Matrix::Identity(3, 3));
+    CHECK(max_abs(errors * errors.transpose() - s(f) * Matrix::Identity(3, 3)) <= 4 * epsilon);
+  }
+}
+
+TEST_CASE("a sample is correct where the largest output is that of the largest target") {
+  Matrix y(3, 4);
+  y << 1, -3, 0, 5,  //
+      2, -1, 0, 5,   //
+      0, -2, 0, 1;
+  CHECK(count_correct(y, onehot(std::vector<std::uint32_t>{1, 1, 0, 0}, 3)) == 4);
+  CHECK(count_correct(y, onehot(std::vector<std::uint32_t>{0, 1, 0, 1}, 3)) == 2);
+  CHECK(count_correct(y, onehot(std::vector<std::uint32_t>{2, 2, 2, 2}, 3)) == 0);
+  CHECK(count_correct(Matrix(3, 0), Matrix(3, 0)) == 0);
+}
+
+TEST_CASE("a linear teacher has entries of variance 1 / inputs, a pure function of its stream") {
+  constexpr Index outputs = 50, inputs = 400;
+  const RandomStream random(7, 0, 0, Purpose::teacher);
+  const Matrix teacher = linear_teacher(outputs, inputs, random);
+  REQUIRE(teacher.rows() == outputs);
+  REQUIRE(teacher.cols() == inputs);
+  const auto count = static_cast<double>(outputs * inputs);
+  const double deviations = 6 / std::sqrt(count);  // six standard deviations of the mean
+  const Eigen::MatrixXd scaled = std::sqrt(static_cast<double>(inputs)) * teacher.cast<double>();
+  CHECK(std::abs(scaled.mean()) < deviations);
+  CHECK(std::abs(scaled.squaredNorm() / count - 1) < std::sqrt(2.0) * deviations);
+  CHECK(same_bits(teacher, linear_teacher(outputs, inputs, random)));
+  CHECK_FALSE(
+      same_bits(teacher, linear_teacher(outputs, inputs, RandomStream(8, 0, 0, Purpose::teacher))));
 }

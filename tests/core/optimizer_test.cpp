@@ -103,6 +103,24 @@ TEST_CASE("an optimizer goes on from its state with the same bits, and names wha
   }
 }
 
+TEST_CASE("every optimizer declares the tensors that it keeps" * doctest::test_suite("contract")) {
+  for (const auto& entry : optimizer_table())
+    for (const double momentum : {0.0, 0.9})
+      for (const auto& [rows, cols] : {std::pair<Index, Index>{4, 3}, {4, 1}, {1, 3}, {1, 1}}) {
+        CAPTURE(entry.name);
+        CAPTURE(momentum);
+        OptimizerParams params;
+        params.momentum = momentum;
+        const auto optimizer = entry.make(params, rows, cols);
+        const auto visited = visited_tensors(
+            [&](const TensorVisitor& visit) { optimizer->visit_state("weight", visit); });
+        CHECK(describe(visited) == describe(optimizer->tensors("weight", rows, cols)));
+        // The sizes that it was made for do not matter.
+        const auto smallest = entry.make(params, 1, 1);
+        CHECK(describe(visited) == describe(smallest->tensors("weight", rows, cols)));
+      }
+}
+
 TEST_CASE("plain gradient descent keeps no state") {
   const auto sgd = find_entry(optimizer_table(), "sgd")({}, 4, 3);
   sgd->visit_state("weight", [](const TensorView& view) { FAIL(view.name); });

@@ -103,6 +103,28 @@ TEST_CASE("a preconditioner resumed from its state goes on in the same bits" *
   }
 }
 
+TEST_CASE("every preconditioner declares the tensors that it keeps, whatever its parameters" *
+          doctest::test_suite("contract")) {
+  for (const auto& entry : preconditioner_table()) {
+    CAPTURE(entry.name);
+    for (const RuleParameters& own : parameter_choices(make(entry.name)->info())) {
+      const auto rule = make(entry.name, own.set());
+      Stateful state{*rule};
+      const auto visited =
+          visited_tensors([&](const TensorVisitor& visit) { state.visit_state(visit); });
+      CHECK(describe(visited) == describe(rule->tensors("preconditioner/", units, inputs)));
+      // The sizes that it was made for do not matter.
+      const auto smallest = entry.make({0.1, 1, own}, 1, 1);
+      CHECK(describe(visited) == describe(smallest->tensors("preconditioner/", units, inputs)));
+      if (!rule->changes_gradient()) continue;
+      Curvature(1).applied(*rule);
+      CHECK(describe(visited_tensors([&](const TensorVisitor& visit) {
+              state.visit_state(visit);
+            })) == describe(visited));
+    }
+  }
+}
+
 TEST_CASE("kfac solves with the Kronecker product of its damped factors") {
   const Curvature c(1);
   for (const bool sampled : {true, false}) {

@@ -343,6 +343,15 @@ TEST_CASE("a direction in which M suddenly grows is seen at once by an input tha
   }
 }
 
+TEST_CASE("a tracker declares the tensors that it keeps") {
+  for (const Index n : {1, 7}) {
+    SpectrumTracker tracker(n, RandomStream(1, 0, 0, Purpose::spectrum));
+    const auto visited = visited_tensors(
+        [&](const TensorVisitor& visit) { tracker.visit_state("decorrelation/", visit); });
+    CHECK(describe(visited) == describe(SpectrumTracker::tensors("decorrelation/", n)));
+  }
+}
+
 TEST_CASE("a tracker goes on from its vectors with the same bits") {
   const Index n = 8;
   SpectrumTracker first(n, RandomStream(1, 0, 0, Purpose::spectrum));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/random.hpp"
+#include "core/rule_info.hpp"
 #include "core/tensor.hpp"
 #include "core/types.hpp"
 
@@ -88,6 +89,40 @@ inline bool same_bits(const State& a, const State& b) {
   for (std::size_t i = 0; i < a.size(); ++i)
     if (a[i].first != b[i].first || !same_bits(a[i].second, b[i].second)) return false;
   return true;
+}
+
+/// What a state shows, to be compared with what it declares.
+inline std::vector<TensorSpec> visited_tensors(const VisitTensors& visit_state) {
+  std::vector<TensorSpec> visited;
+  visit_state([&](const TensorView& view) {
+    REQUIRE((view.cols == 1 || !view.is_vector));
+    std::vector<Index> shape{view.rows};
+    if (!view.is_vector) shape.push_back(view.cols);
+    visited.push_back({view.name, view.role, shape});
+  });
+  return visited;
+}
+
+/// "decorrelation/R, role 3, 4 × 4; …", so that a failed comparison of two lists is readable.
+inline std::string describe(const std::vector<TensorSpec>& tensors) {
+  std::string text;
+  for (const TensorSpec& tensor : tensors) {
+    text += tensor.name + ", role " + std::to_string(static_cast<int>(tensor.role)) + ",";
+    for (std::size_t i = 0; i < tensor.shape.size(); ++i)
+      text += (i == 0 ? " " : " × ") + std::to_string(tensor.shape[i]);
+    text += "; ";
+  }
+  return text;
+}
+
+/// What a rule's parameters may be set to: nothing, and each of them to its least and largest
+/// value.
+inline std::vector<RuleParameters> parameter_choices(const RuleInfo& info) {
+  std::vector<RuleParameters> choices{RuleParameters()};
+  for (const RuleParameter& parameter : info.parameters)
+    for (const double value : {parameter.min, parameter.max})
+      choices.emplace_back(std::map<std::string, double>{{parameter.name, value}});
+  return choices;
 }
 
 inline Matrix tensor(const State& state, const std::string& name) {

@@ -23,6 +23,9 @@ class BellSejnowski1997 final : public DecorrelationRule {
     return info;
   }
   DecorrelationModes modes() const override { return {true, false}; }
+  KeptTensors kept_tensors(DecorrelationMode) const override {
+    return {.R = true, .M = false, .threshold = true};
+  }
   void begin(Index n, const RandomStream&, DecorrelationState& state) override {
     begin_scaled_identity(n, params_, state);
     state.threshold.setZero(n);

@@ -60,6 +60,10 @@ class Lipshutz2024 final : public DecorrelationRule {
     visit_matrix(visit, prefix + "directions", directions_);
     visit_vector(visit, prefix + "interneuron_gain", gain_);
   }
+  std::vector<TensorSpec> own_tensors(const std::string& prefix, Index n) const override {
+    return {{prefix + "directions", TensorRole::other, {n, per_unit_ * n}},
+            {prefix + "interneuron_gain", TensorRole::other, {per_unit_ * n}}};
+  }
 
  private:
   void assemble(const Compute& compute, Matrix& M) {

@@ -10,6 +10,9 @@ class None final : public DecorrelationRule {
     static const RuleInfo info{"no decorrelation", "", {}, {"none", "none", "none"}};
     return info;
   }
+  KeptTensors kept_tensors(DecorrelationMode) const override {
+    return {.R = false, .M = false, .threshold = false};
+  }
   void begin(Index, const RandomStream&, DecorrelationState&) override {}
   DecorrelationUpdate update(const DecorrelationView&, DecorrelationState&) override { return {}; }
 };

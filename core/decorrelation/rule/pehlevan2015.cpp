@@ -30,6 +30,9 @@ class Pehlevan2015 final : public DecorrelationRule {
     return info;
   }
   DecorrelationModes modes() const override { return {false, true}; }
+  KeptTensors kept_tensors(DecorrelationMode) const override {
+    return {.R = true, .M = true, .threshold = false};
+  }
   void begin(Index n, const RandomStream&, DecorrelationState& state) override {
     state.R = Matrix::Identity(n, n) * params_.initial_scale;
     state.M = Matrix::Identity(n, n);
@@ -49,6 +52,9 @@ class Pehlevan2015 final : public DecorrelationRule {
   }
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
     visit_vector(visit, prefix + "activity", activity_);
+  }
+  std::vector<TensorSpec> own_tensors(const std::string& prefix, Index n) const override {
+    return {{prefix + "activity", TensorRole::other, {n}}};
   }
 
  private:

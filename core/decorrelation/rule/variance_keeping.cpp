@@ -38,6 +38,10 @@ class VarianceKeeping final : public DecorrelationRule {
     visit_vector(visit, prefix + "variance", target_);
     visit_vector(visit, prefix + "variance_weight", weight_);
   }
+  std::vector<TensorSpec> own_tensors(const std::string& prefix, Index n) const override {
+    return {{prefix + "variance", TensorRole::other, {n}},
+            {prefix + "variance_weight", TensorRole::other, {1}}};
+  }
 
  private:
   DecorrelationParams params_;

@@ -30,6 +30,9 @@ class Zylberberg2011 final : public DecorrelationRule {
     return info;
   }
   DecorrelationModes modes() const override { return {false, true}; }
+  KeptTensors kept_tensors(DecorrelationMode) const override {
+    return {.R = true, .M = true, .threshold = true};
+  }
   void begin(Index n, const RandomStream&, DecorrelationState& state) override {
     state.R = Matrix::Identity(n, n) * params_.initial_scale;
     state.M = Matrix::Identity(n, n);

@@ -30,6 +30,9 @@ class Foof final : public Preconditioner {
   void visit_state(const std::string& prefix, const TensorVisitor& visit) override {
     input_.visit_state(prefix + "input_", visit);
   }
+  std::vector<TensorSpec> tensors(const std::string& prefix, Index, Index inputs) const override {
+    return KroneckerFactor::tensors(prefix + "input_", inputs + 1);
+  }
 
  private:
   static const RuleInfo& rule_info() {

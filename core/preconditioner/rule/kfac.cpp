@@ -65,6 +65,16 @@ class Kfac final : public Preconditioner {
     input_.visit_state(prefix + "input_", visit);
     error_.visit_state(prefix + "error_", visit);
   }
+  std::vector<TensorSpec> tensors(const std::string& prefix, Index units,
+                                  Index inputs) const override {
+    std::vector<TensorSpec> all;
+    const auto append = [&](const std::vector<TensorSpec>& factor) {
+      all.insert(all.end(), factor.begin(), factor.end());
+    };
+    if (input_.is_used()) append(KroneckerFactor::tensors(prefix + "input_", inputs + 1));
+    if (error_.is_used()) append(KroneckerFactor::tensors(prefix + "error_", units));
+    return all;
+  }
 
  private:
   static const RuleInfo& rule_info() {
