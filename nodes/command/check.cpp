@@ -7,7 +7,8 @@
 #include <memory>
 
 #include "core/layer/memory.hpp"
-#include "nodes/command/shared.hpp"
+#include "nodes/command/options.hpp"
+#include "nodes/experiment/experiment.hpp"
 #include "nodes/experiment/topology.hpp"
 
 namespace lateral::command {
@@ -67,15 +68,16 @@ int check_experiment(const Options& options) {
   const ImageShape& image = experiment.image;
   std::cout << fmt::format("{}: valid\n\n{:<16}  {:<8}  {:<22}  {:>12}  {:>10}\n", experiment.name,
                            "node", "role", "shape", "parameters", "memory");
+  const std::vector<NodeSpec> nodes = network_nodes(experiment);
   print_row(
-      source_name, "source",
+      nodes.front().name, "source",
       fmt::format("{} {}x{}x{}", experiment.data_format, image.channels, image.height, image.width),
       "", source_bytes(experiment));
   for (std::size_t i = 0; i < experiment.layers.size(); ++i) print_layer(experiment, i);
   // The output, the targets, the error, and one of them on its way.
   const auto output_values =
       static_cast<double>(experiment.outputs * experiment.batches.batch_size);
-  print_row(readout_name, "readout", fmt::format("{} values", experiment.outputs), "",
+  print_row(nodes.back().name, "readout", fmt::format("{} values", experiment.outputs), "",
             4 * output_values * sizeof(Scalar));
   std::cout << "\nand about 20 MB for the program in every process\n";
   if (!experiment.records.empty()) {

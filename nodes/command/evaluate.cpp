@@ -4,7 +4,8 @@
 #include <iostream>
 #include <memory>
 
-#include "nodes/command/shared.hpp"
+#include "nodes/command/network.hpp"
+#include "nodes/command/options.hpp"
 
 namespace lateral::command {
 namespace {

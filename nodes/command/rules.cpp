@@ -8,7 +8,7 @@
 #include "core/decorrelation/rule.hpp"
 #include "core/preconditioner/preconditioner.hpp"
 #include "nodes/base/failure.hpp"
-#include "nodes/command/shared.hpp"
+#include "nodes/command/options.hpp"
 
 namespace lateral::command {
 namespace {

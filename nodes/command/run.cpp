@@ -8,7 +8,8 @@
 
 #include "nodes/base/failure.hpp"
 #include "nodes/base/version.hpp"
-#include "nodes/command/shared.hpp"
+#include "nodes/command/network.hpp"
+#include "nodes/command/options.hpp"
 
 namespace lateral::command {
 namespace {

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "nodes/base/failure.hpp"
-#include "nodes/command/shared.hpp"
+#include "nodes/command/options.hpp"
 #include "nodes/sweep/run_sweep.hpp"
 
 namespace lateral::command {

@@ -1,4 +1,4 @@
-// What several commands share: options, and how the ones that run a network do it.
+// What the commands that run a network share: their options, the run, and its exit code.
 #pragma once
 
 #include <string>
@@ -8,15 +8,6 @@
 #include "nodes/launch/launch.hpp"
 
 namespace lateral {
-
-/// --data DIR
-void add_data_option(CommandLine& line, std::string& folder);
-/// --set PATH=VALUE
-void add_set_option(CommandLine& line, std::vector<std::string>& sets);
-/// --plugin FILE
-void add_plugin_option(CommandLine& line, std::vector<std::string>& files);
-
-void load_plugins(const std::vector<std::string>& files);
 
 /// The options of a command that runs a network.
 struct NetworkOptions {

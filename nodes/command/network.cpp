@@ -1,5 +1,5 @@
-// Options and behaviour that several commands share.
-#include "nodes/command/shared.hpp"
+// Running a network as the command line asks for it.
+#include "nodes/command/network.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <iostream>
 
 #include "nodes/base/failure.hpp"
-#include "nodes/experiment/plugins.hpp"
+#include "nodes/command/options.hpp"
 #include "nodes/runtime/node_program.hpp"
 
 namespace lateral {
@@ -27,26 +27,6 @@ TcpParams tcp_params(const NetworkOptions& options) {
 }
 
 }  // namespace
-
-void add_data_option(CommandLine& line, std::string& folder) {
-  line.option("--data", "DIR", folder,
-              "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
-}
-
-void add_set_option(CommandLine& line, std::vector<std::string>& sets) {
-  line.repeatable_option(
-      "--set", "PATH=VALUE", sets,
-      "Set a field of the experiment: learning.epochs=2, layer.hidden1.units=64");
-}
-
-void add_plugin_option(CommandLine& line, std::vector<std::string>& files) {
-  line.repeatable_option("--plugin", "FILE", files,
-                         "Shared library whose rules are used like the built-in ones");
-}
-
-void load_plugins(const std::vector<std::string>& files) {
-  for (const std::string& file : files) load_plugin(file);
-}
 
 void add_network_options(CommandLine& line, NetworkOptions& options) {
   add_data_option(line, options.data);
