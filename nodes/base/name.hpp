@@ -12,7 +12,7 @@ inline const std::string coordinator_name = "coordinator";
 inline const std::string source_name = "source";
 inline const std::string readout_name = "readout";
 
-/// Letters, digits, '_' and '-', 1 to 64 of them.
+/// 1 to 64 letters, digits, '_' and '-'.
 inline bool is_name(std::string_view name) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

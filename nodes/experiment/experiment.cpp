@@ -3,11 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <fstream>
-
-#include "core/check.hpp"
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
 #include "nodes/base/name.hpp"
 #include "nodes/experiment/checks.hpp"
 #include "nodes/experiment/completion.hpp"
@@ -15,7 +13,6 @@
 #include "nodes/experiment/plugins.hpp"
 #include "nodes/experiment/protocol.hpp"
 #include "nodes/experiment/settings.hpp"
-#include "transport/handshake.hpp"
 
 namespace lateral {
 namespace {
@@ -98,17 +95,8 @@ std::uint64_t values_of(const TensorSpec& tensor) {
 
 Experiment load_experiment(const std::filesystem::path& file,
                            const std::vector<std::string>& sets) {
-  std::error_code missing;
-  if (!std::filesystem::is_regular_file(file, missing))
-    throw UserError(file.string() + ": no such experiment file");
-  const auto bytes = std::filesystem::file_size(file, missing);
-  if (bytes > experiment_bytes_max)
-    throw UserError(fmt::format("{}: {} bytes, expected at most {}", file.string(), bytes,
-                                experiment_bytes_max));
-  std::ifstream stream{file, std::ios::binary};
-  if (!stream) throw UserError(file.string() + ": cannot be read");
-  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
-  return parse_experiment(text, file.string(), sets);
+  return parse_experiment(read_file(file, experiment_bytes_max, "experiment file"), file.string(),
+                          sets);
 }
 
 Experiment parse_experiment(std::string_view text, const std::string& origin,

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
 #include "nodes/experiment/settings.hpp"
 
 namespace lateral {
@@ -17,10 +18,8 @@ namespace fs = std::filesystem;
 namespace pb = google::protobuf;
 
 std::string read_file(const fs::path& path) {
-  std::ifstream stream{path, std::ios::binary};
-  if (!stream)
-    throw UserError(path.string() + ": not there, expected the folder of a run that ended");
-  return {std::istreambuf_iterator<char>{stream}, {}};
+  constexpr std::size_t bytes_max = std::size_t{64} << 20;
+  return lateral::read_file(path, bytes_max, "file, expected the folder of a run that has ended");
 }
 
 /// Path of every field, as --set has it, to its value. Elements of a list go by their names.

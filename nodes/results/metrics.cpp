@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "nodes/base/failure.hpp"
-#include "nodes/results/run_directory.hpp"
+#include "nodes/base/file.hpp"
 
 namespace lateral {
 namespace {

@@ -1,8 +1,6 @@
 // Starting, watching and collecting the runs of a sweep.
 #include "nodes/sweep/run_sweep.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,13 +14,14 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "nodes/experiment/experiment.hpp"
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
+#include "nodes/experiment/experiment.hpp"
 #include "nodes/launch/children.hpp"
 #include "nodes/results/metrics.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/sweep/sweep.hpp"
-#include "transport/handshake.hpp"
 
 namespace lateral {
 namespace {
@@ -34,9 +33,7 @@ volatile std::sig_atomic_t stopped_by = 0;
 void on_signal(int signal) { stopped_by = signal; }
 
 std::string read_file(const fs::path& path) {
-  std::ifstream stream{path, std::ios::binary};
-  if (!stream) throw UserError(path.string() + ": cannot be read");
-  return {std::istreambuf_iterator<char>{stream}, {}};
+  return lateral::read_file(path, experiment_bytes_max, "file of a sweep");
 }
 
 struct Folder {
@@ -49,12 +46,11 @@ struct Folder {
   fs::path log(std::size_t i) const { return member(i).concat(".log"); }
 };
 
-/// Keeps others from going on with the same sweep; until the process ends.
-void lock(const Folder& folder) {
-  const int file = ::open((folder.path / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (file < 0) throw UserError(folder.path.string() + ": cannot be written");
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0)
-    throw UserError(folder.path.string() + ": another sweep is writing to it");
+/// Keeps other processes from resuming the same sweep.
+FileLock lock_folder(const Folder& folder) {
+  std::optional<FileLock> lock = FileLock::try_lock(folder.path);
+  if (!lock) throw UserError(folder.path.string() + ": another sweep is writing to it");
+  return *std::move(lock);
 }
 
 /// Of what was asked for: members of another experiment do not belong in the same table.
@@ -252,7 +248,7 @@ int run_sweep(const SweepOptions& options) {
     throw UserError(options.resume.string() + ": not the folder of a sweep, expected " +
                     folder.sweep().string());
   }
-  lock(folder);
+  const FileLock lock = lock_folder(folder);
   if (read_file(folder.digest()) != digest_of(folder))
     throw UserError(folder.path.string() +
                     ": sweep.textproto or experiment.textproto is not as it was when the sweep "

@@ -12,11 +12,12 @@
 #include <sstream>
 
 #include "core/random.hpp"
-#include "nodes/experiment/experiment.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
 #include "nodes/base/name.hpp"
-#include "nodes/experiment/settings.hpp"
 #include "nodes/base/version.hpp"
+#include "nodes/experiment/experiment.hpp"
+#include "nodes/experiment/settings.hpp"
 #include "proto/sweep.pb.h"
 
 namespace lateral {
@@ -165,15 +166,7 @@ fs::path member_folder(const fs::path& sweep, std::size_t member) {
 }
 
 Sweep load_sweep(const fs::path& file) {
-  const std::string where = file.string();
-  std::error_code missing;
-  if (!fs::is_regular_file(file, missing)) throw UserError(where + ": no such sweep file");
-  if (const auto bytes = fs::file_size(file, missing); bytes > experiment_bytes_max)
-    throw UserError(where + ": " + std::to_string(bytes) + " bytes, expected at most " +
-                    std::to_string(experiment_bytes_max));
-  std::ifstream stream{file, std::ios::binary};
-  if (!stream) throw UserError(where + ": cannot be read");
-  Sweep sweep = parse_sweep({std::istreambuf_iterator<char>{stream}, {}}, file);
+  Sweep sweep = parse_sweep(read_file(file, experiment_bytes_max, "sweep file"), file);
   for (std::size_t i = 0; i < sweep.members.size(); ++i)  // complains now, not later
     if (i == 0 || sweep.members[i].setting != sweep.members[i - 1].setting)
       load_experiment(sweep.experiment, sweep.members[i].sets);
