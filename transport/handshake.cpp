@@ -2,7 +2,6 @@
 #include "transport/handshake.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
@@ -78,29 +77,12 @@ Secret make_secret() {
   return secret;
 }
 
-std::string sha256(std::string_view bytes) {
-  std::string digest(32, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_sha256(), nullptr);
-  return digest;
-}
-
 std::string hmac_sha256(const Secret& secret, std::string_view bytes) {
   std::string mac(32, '\0');
   HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
        reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
        reinterpret_cast<unsigned char*>(mac.data()), nullptr);
   return mac;
-}
-
-std::string to_hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string hex;
-  for (const char byte : bytes) {
-    hex += digits[static_cast<unsigned char>(byte) >> 4];
-    hex += digits[static_cast<unsigned char>(byte) & 15];
-  }
-  return hex;
 }
 
 awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,

@@ -16,11 +16,8 @@ using Secret = std::array<std::uint8_t, secret_bytes>;
 /// From the operating system's random source.
 Secret make_secret();
 
-/// SHA-256, 32 bytes.
-std::string sha256(std::string_view bytes);
 /// HMAC-SHA256 under the secret, 32 bytes.
 std::string hmac_sha256(const Secret& secret, std::string_view bytes);
-std::string to_hex(std::string_view bytes);
 
 /// What a node must share with a peer before it talks to it.
 struct Credentials {

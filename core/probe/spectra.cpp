@@ -22,8 +22,6 @@ Eigen::VectorXd correlation_eigenvalues(ConstMatrixRef correlation) {
       .reverse();
 }
 
-Vector singular_values(ConstMatrixRef A) {
-  return Eigen::BDCSVD<Matrix>(A).singularValues();
-}
+Vector singular_values(ConstMatrixRef A) { return Eigen::BDCSVD<Matrix>(A).singularValues(); }
 
 }  // namespace lateral

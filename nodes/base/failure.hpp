@@ -1,4 +1,4 @@
-// The ways a run can fail, each with its exit code and one line for the user.
+// The ways a run can fail, each with its exit code and one line of text for the user.
 #pragma once
 
 #include <exception>
@@ -16,29 +16,31 @@ enum class ExitCode : int {
   numerics = 4,      ///< diverged, or did not settle where the experiment says stop
 };
 
-/// what() is one line: who, what, value, what was expected.
+/// what() of each is one line: who, what, value, what was expected.
 struct UserError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 struct NumericsError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-/// NumericsError of a quantity that is not finite: what it is, and where to look.
-[[noreturn]] void throw_diverged(const std::string& what);
 struct NetworkError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+/// Throws NumericsError for a quantity that is not finite. `what` names the quantity; the message
+/// adds which settings to look at.
+[[noreturn]] void throw_diverged(const std::string& what);
 
 struct Failure {
   ExitCode code;
   std::string message;
 };
 
-/// Any exception as an exit code and a line.
+/// The exit code and the line of text for any exception.
 Failure describe_failure(const std::exception_ptr& exception);
 
-/// `text` on one line, with anything unprintable replaced by '?', so that what a stranger or a
-/// binary file says cannot disturb a terminal or a log.
+/// `text` on one line, with every unprintable byte replaced by '?', so that text from a peer or a
+/// binary file cannot disturb a terminal or a log.
 std::string one_line(std::string text);
 
 }  // namespace lateral

@@ -7,11 +7,11 @@
 
 namespace lateral {
 
-/// "2026-01-31T12:00:00.123Z info TEXT", in UTC, TEXT on one line; a line is written at once.
+/// A line is "2026-01-31T12:00:00.123Z info TEXT", in UTC, and is flushed as it is written.
 /// Copies share one open file. May be used from any thread.
 class Log {
  public:
-  /// Writes nothing.
+  /// A log that drops every line.
   Log() = default;
   static Log to_file(const std::filesystem::path& path);  ///< appends
   static Log to_standard_error();

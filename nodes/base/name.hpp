@@ -1,4 +1,4 @@
-// is_name(): what may name a run, a sweep, a layer, a record or a rule.
+// is_name(): what may be the name of a run, a sweep, a layer, a record or a rule.
 #pragma once
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 namespace lateral {
 
-/// Letters, digits, '_' and '-', 1 to 64 of them.
+/// 1 to 64 letters, digits, '_' and '-'.
 inline bool is_name(std::string_view name) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||

@@ -1,4 +1,4 @@
-// Asks the kernel for the usage of this process.
+// Memory and processor time of this process, from the kernel.
 #include "nodes/base/usage.hpp"
 
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-// What this process has used of the machine so far.
+// Memory and processor time that this process has used so far.
 #pragma once
 
 #include <cstdint>

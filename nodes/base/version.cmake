@@ -1,4 +1,4 @@
-# Writes OUT with the version of the program; touches it only when the version changes.
+# Writes OUT, the source of version(); leaves it untouched if the version is the same as before.
 cmake_minimum_required(VERSION 3.25)
 find_package(Git QUIET)
 set(commit "")

@@ -1,4 +1,4 @@
-// The version of the program, which every result carries.
+// The version of the program, which is written into every result.
 #pragma once
 
 #include <string>

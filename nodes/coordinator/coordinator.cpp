@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {

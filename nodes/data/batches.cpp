@@ -1,19 +1,21 @@
-// Batches: what a source hands out, as a pure function of (data, parameters, epoch, index).
+// Cutting a data set into batches: order, split, augmentation, normalisation.
 #include "nodes/data/batches.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
 #include <span>
-#include <string>
 #include <utility>
 
 #include "core/check.hpp"
 #include "core/random.hpp"
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 namespace {
 
-constexpr std::uint32_t source_node = 0;  // the data do not depend on who hands them out
+constexpr std::uint32_t source_node = 0;  // key of the source's random streams
 
 std::size_t limited(std::size_t n, int limit) {
   return limit == 0 ? n : std::min(n, static_cast<std::size_t>(limit));
@@ -36,7 +38,7 @@ int steps_of(std::size_t n_samples, int batch_size) {
   return static_cast<int>((n_samples + size - 1) / size);
 }
 
-/// The part of `order` that batch `index` holds.
+/// The positions in `order` that belong to batch `index`.
 std::span<const std::uint32_t> batch_of(std::span<const std::uint32_t> order, int index,
                                         int batch_size) {
   LATERAL_CHECK(index >= 0);
@@ -82,9 +84,9 @@ Batches::Batches(DataSet data, const BatchParams& params)
 
   const auto n_validation = static_cast<std::size_t>(params.validation_samples);
   if (n_validation >= train_.size())
-    throw DataError("validation_samples: found " + std::to_string(n_validation) +
-                    ", expected fewer than the " + std::to_string(train_.size()) +
-                    " training samples");
+    throw UserError(
+        fmt::format("validation_samples: found {}, expected fewer than the {} training samples",
+                    n_validation, train_.size()));
   shuffle_positions(train_, RandomStream(params.seed, source_node, 0, Purpose::validation_split));
   evaluate_.assign(train_.end() - params.validation_samples, train_.end());
   train_.resize(train_.size() - n_validation);
@@ -132,12 +134,12 @@ void Batches::set_order(std::uint64_t epoch) const {
 Batches::Placement Batches::placement(std::uint64_t epoch, std::uint32_t sample) const {
   Placement placement;
   if (params_.crop_padding == 0 && !params_.horizontal_flip) return placement;
-  // Keyed by the sample's place in the file, so that shuffling does not change how it is altered.
+  // Keyed by the sample's position in the file, so that shuffling does not change its augmentation.
   const RandomStream random(params_.seed, source_node, epoch, Purpose::augmentation);
   const std::uint64_t first = std::uint64_t{3} * sample;
-  const auto n_places = static_cast<std::uint64_t>(params_.crop_padding) * 2 + 1;
-  placement.down = static_cast<int>(random.below(first, n_places)) - params_.crop_padding;
-  placement.right = static_cast<int>(random.below(first + 1, n_places)) - params_.crop_padding;
+  const auto n_offsets = static_cast<std::uint64_t>(params_.crop_padding) * 2 + 1;
+  placement.down = static_cast<int>(random.below(first, n_offsets)) - params_.crop_padding;
+  placement.right = static_cast<int>(random.below(first + 1, n_offsets)) - params_.crop_padding;
   placement.mirrored = params_.horizontal_flip && random.below(first + 2, 2) == 1;
   return placement;
 }

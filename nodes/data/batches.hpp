@@ -1,4 +1,4 @@
-// Batches: what a source hands out, as a pure function of (data, parameters, epoch, index).
+// Batches: the batches of a data set, as a pure function of (data, parameters, epoch, index).
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ struct BatchParams {
   bool shuffle = true;           ///< false: the files' order in every epoch
   int train_limit = 0;           ///< at most the first N in file order; 0 = all
   int test_limit = 0;            ///< the same for the test images
-  int validation_samples = 0;    ///< > 0: as many training samples are set aside and evaluated
+  int validation_samples = 0;    ///< > 0: so many training samples are set aside for evaluation
   int crop_padding = 0;          ///< > 0: crops of the image with so many zero pixels on each side
   bool horizontal_flip = false;  ///< mirrors a training image with probability 1/2
   std::uint64_t seed = 0;
@@ -27,18 +27,18 @@ struct BatchParams {
 /// One thread at a time: the order of the current epoch is kept between calls.
 class Batches {
  public:
-  /// Throws DataError if validation would leave nothing to train on.
+  /// Throws UserError if validation would leave nothing to train on.
   /// REQUIRES: batch_size > 0, the other counts ≥ 0, data consistent with its shape.
   Batches(DataSet data, const BatchParams& params);
 
-  /// The last, smaller batch counts.
+  /// Including the last, smaller batch.
   int train_steps_per_epoch() const;
   int evaluate_steps() const;
   std::size_t train_samples() const { return train_.size(); }
-  /// Of the validation samples if there are any, else of the test images.
+  /// The number of validation samples if there are any, else of test images.
   std::size_t evaluate_samples() const { return evaluate_.size(); }
 
-  /// Batch `index` (from 0) of `epoch` (from 1): the same whatever was asked before.
+  /// Batch `index` (from 0) of `epoch` (from 1); does not depend on earlier calls.
   void train(std::uint64_t epoch, int index, Matrix& values,
              std::vector<std::uint32_t>& labels) const;
   /// Batch `index` (from 0), in file order.
@@ -46,8 +46,8 @@ class Batches {
 
  private:
   struct Placement {
-    int down = 0, right = 0;  // of the image, in pixels
-    bool mirrored = false;    // before it is moved
+    int down = 0, right = 0;  // shift of the image, in pixels
+    bool mirrored = false;    // before the shift
   };
 
   void set_order(std::uint64_t epoch) const;
@@ -61,7 +61,7 @@ class Batches {
   std::vector<std::uint32_t> train_;                 // positions in data_.train, file order
   std::vector<std::uint32_t> evaluate_;              // positions in train or test, file order
   mutable std::uint64_t order_epoch_ = 0;            // epochs count from 1
-  mutable std::vector<std::uint32_t> order_;         // train_ as that epoch visits it
+  mutable std::vector<std::uint32_t> order_;         // train_ in the order of that epoch
 };
 
 }  // namespace lateral

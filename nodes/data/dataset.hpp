@@ -1,4 +1,4 @@
-// DataSet: labelled images as a data format hands them over, and the table of formats.
+// DataSet: labelled images as a data format delivers them, and the table of formats.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -37,8 +36,9 @@ struct DataSet {
   Images train, test;
 };
 
-/// What an experiment says about built-in data; a format read from files ignores it.
-/// With these defaults decorrelation visibly pays: see nodes/data/format/generated.cpp.
+/// The settings of built-in data; a format read from files ignores them.
+/// With these defaults decorrelation visibly speeds up learning: see
+/// nodes/data/format/generated.cpp.
 struct GeneratedParams {
   std::uint64_t seed = 0;
   int train_samples = 10000;
@@ -49,20 +49,16 @@ struct GeneratedParams {
   double correlation = 0.9;  ///< gaussian: of neighbouring inputs
 };
 
-/// Bad data: one line that names the file, the offset and what was expected.
-struct DataError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 /// One file of nodes/data/format/: describes a data set without reading it, and reads it.
 class DataFormat {
  public:
   virtual ~DataFormat() = default;
   virtual ImageShape shape(const GeneratedParams& params) const = 0;
-  /// `root` is the folder given by --data.  Throws DataError.
+  /// `root` is the folder given by --data. Throws UserError: one line that names the file, the
+  /// offset and what was expected.
   virtual DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const = 0;
-  /// Training and test samples that load() will give, or that the official files hold: for
-  /// estimates.
+  /// Training and test samples together, for estimates: as load() returns them, or as many as the
+  /// official files hold.
   virtual std::size_t samples(const GeneratedParams& params) const = 0;
   /// The training samples among them, or an upper bound.
   virtual std::size_t train_samples(const GeneratedParams& params) const = 0;

@@ -1,9 +1,12 @@
 // The IDX container of MNIST: a header of dimensions, then unsigned bytes.
 #include "nodes/data/idx.hpp"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <string>
 
+#include "nodes/base/digest.hpp"
 #include "nodes/data/files.hpp"
 
 namespace lateral {
@@ -14,13 +17,7 @@ constexpr std::size_t dimension_bytes = 4;
 constexpr std::uint8_t type_unsigned_byte = 0x08;
 
 std::string hex_of(std::span<const std::uint8_t> bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text = "0x";
-  for (const std::uint8_t byte : bytes) {
-    text += digits[byte >> 4U];
-    text += digits[byte & 15U];
-  }
-  return text;
+  return "0x" + to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 std::size_t big_endian_32(std::span<const std::uint8_t> bytes) {
@@ -40,23 +37,23 @@ IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file) {
     refuse_data(file, 2, "IDX type " + hex_of(bytes.subspan(2, 1)), "0x08 (unsigned byte)");
   const std::size_t n_dimensions = bytes[3];
   if (n_dimensions == 0 || n_dimensions > idx_dimensions_max)
-    refuse_data(file, 3, std::to_string(n_dimensions) + " dimensions",
-                "1 to " + std::to_string(idx_dimensions_max));
+    refuse_data(file, 3, fmt::format("{} dimensions", n_dimensions),
+                fmt::format("1 to {}", idx_dimensions_max));
 
   IdxArray array;
   array.values_offset = magic_bytes + n_dimensions * dimension_bytes;
   if (bytes.size() < array.values_offset)
-    refuse_data(file, bytes.size(), "the end of the file",
-                std::to_string(n_dimensions) + " dimensions up to byte " +
-                    std::to_string(array.values_offset) + " (truncated)");
+    refuse_data(
+        file, bytes.size(), "the end of the file",
+        fmt::format("{} dimensions up to byte {} (truncated)", n_dimensions, array.values_offset));
 
   std::size_t n_values = 1;
   for (std::size_t d = 0; d < n_dimensions; ++d) {
     const std::size_t offset = magic_bytes + d * dimension_bytes;
     const std::size_t dimension = big_endian_32(bytes.subspan(offset, dimension_bytes));
-    // The product could exceed 64 bits; a header that lies so is refused before it is used.
+    // The product could exceed 64 bits; such a header is refused before the product is used.
     if (dimension != 0 && n_values > std::numeric_limits<std::size_t>::max() / 2 / dimension)
-      refuse_data(file, offset, "dimension " + std::to_string(dimension),
+      refuse_data(file, offset, fmt::format("dimension {}", dimension),
                   "sizes whose product a file can hold");
     n_values *= dimension;
     array.dimensions.push_back(dimension);
@@ -65,11 +62,12 @@ IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file) {
   const std::size_t length = array.values_offset + n_values;
   if (bytes.size() < length)
     refuse_data(file, bytes.size(), "the end of the file",
-                std::to_string(length) + " bytes as the header says (truncated)");
+                fmt::format("{} bytes as the header says (truncated)", length));
   if (bytes.size() > length)
-    refuse_data(file, length, std::to_string(bytes.size() - length) + " more bytes",
-                "the end of the file after the " + std::to_string(length) +
-                    " bytes that the header says (oversized)");
+    refuse_data(
+        file, length, fmt::format("{} more bytes", bytes.size() - length),
+        fmt::format("the end of the file after the {} bytes that the header says (oversized)",
+                    length));
   array.values = bytes.subspan(array.values_offset);
   return array;
 }

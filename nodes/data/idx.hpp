@@ -17,11 +17,11 @@ struct IdxArray {
   std::size_t values_offset = 0;         ///< where they start in the file
 };
 
-/// Most dimensions that parse_idx accepts; MNIST needs 3.
+/// The largest number of dimensions that parse_idx accepts; MNIST needs 3.
 constexpr std::size_t idx_dimensions_max = 4;
 
-/// A pure function of the bytes, which must outlive the answer; `file` only names them in
-/// messages. Throws DataError unless the length is exactly what the header says.
+/// A pure function of the bytes, which must outlive the result; `file` only names them in
+/// messages. Throws UserError unless the length is exactly what the header says.
 IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file);
 
 }  // namespace lateral

@@ -8,11 +8,12 @@
 #include <set>
 #include <sstream>
 
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
 #include "nodes/base/name.hpp"
 #include "nodes/experiment/plugins.hpp"
 #include "nodes/experiment/settings.hpp"
-#include "transport/handshake.hpp"
 
 namespace lateral {
 namespace {
@@ -559,17 +560,8 @@ std::vector<std::pair<std::string, std::uint64_t>> state_sizes(const DenseLayerP
 
 Experiment load_experiment(const std::filesystem::path& file,
                            const std::vector<std::string>& sets) {
-  std::error_code missing;
-  if (!std::filesystem::is_regular_file(file, missing))
-    throw UserError(file.string() + ": no such experiment file");
-  const auto bytes = std::filesystem::file_size(file, missing);
-  if (bytes > experiment_bytes_max)
-    throw UserError(file.string() + ": " + std::to_string(bytes) + " bytes, expected at most " +
-                    std::to_string(experiment_bytes_max));
-  std::ifstream stream{file, std::ios::binary};
-  if (!stream) throw UserError(file.string() + ": cannot be read");
-  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
-  return parse_experiment(text, file.string(), sets);
+  return parse_experiment(read_file(file, experiment_bytes_max, "experiment file"), file.string(),
+                          sets);
 }
 
 Experiment parse_experiment(std::string_view text, const std::string& origin,

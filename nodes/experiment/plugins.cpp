@@ -1,11 +1,14 @@
-// Which plug-ins are loaded, and whether a file is still the one that it was.
+// Loading plug-ins once each, and comparing their digests with the recorded ones.
 #include "nodes/experiment/plugins.hpp"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/plugin/open_plugin.hpp"
-#include "transport/handshake.hpp"
 
 namespace lateral {
 namespace {
@@ -28,12 +31,15 @@ void load_plugin(const std::string& file, const std::string& expected) {
   const std::string bytes = read_plugin(path);
   const std::string digest = to_hex(sha256(bytes));
   if (!expected.empty() && digest != expected)
-    throw UserError("plug-in " + path.string() + ": its SHA-256 is " + digest + ", expected " +
-                    one_line(expected) + ": it is not the file that the experiment was run with");
+    throw UserError(
+        fmt::format("plug-in {}: its SHA-256 is {}, expected {}: it is not the file that the "
+                    "experiment was run "
+                    "with",
+                    path.string(), digest, one_line(expected)));
   if (is_loaded(digest)) return;
   if (plugins().size() >= plugins_max)
-    throw UserError("plug-in " + path.string() + ": one too many, expected at most " +
-                    std::to_string(plugins_max));
+    throw UserError(
+        fmt::format("plug-in {}: one too many, expected at most {}", path.string(), plugins_max));
   open_plugin(path, bytes);
   plugins().push_back({path.string(), digest});
 }

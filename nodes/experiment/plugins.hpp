@@ -1,4 +1,4 @@
-// The plug-ins of this process: each is loaded once, and known by the digest of its bytes.
+// The plug-ins of this process: each is loaded once, and identified by the digest of its bytes.
 #pragma once
 
 #include <string>
@@ -13,9 +13,9 @@ struct Plugin {
 
 inline constexpr std::size_t plugins_max = 64;
 
-/// Adds the file's rules to the tables, unless that has been done. `sha256`: of the bytes that are
-/// expected, or empty; a plug-in with them that is loaded from elsewhere will do. Not while other
-/// threads look at rules.  Throws UserError.
+/// Adds the rules of the file to the tables, unless a plug-in of the same digest has been loaded.
+///   sha256: the digest that is expected, or empty
+/// REQUIRES: no other thread reads the tables of rules.  Throws UserError.
 void load_plugin(const std::string& file, const std::string& sha256 = "");
 
 /// In the order in which they were loaded.

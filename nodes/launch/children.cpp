@@ -11,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
 
 namespace lateral {

@@ -12,13 +12,14 @@
 #include <fstream>
 #include <set>
 
+#include "nodes/base/digest.hpp"
+#include "nodes/base/usage.hpp"
 #include "nodes/launch/children.hpp"
 #include "nodes/launch/log_line.hpp"
 #include "nodes/launch/socket_folder.hpp"
 #include "nodes/launch/verdict.hpp"
 #include "nodes/runtime/node.hpp"
 #include "nodes/runtime/ports.hpp"
-#include "nodes/base/usage.hpp"
 #include "transport/memory_link.hpp"
 #include "transport/reception.hpp"
 

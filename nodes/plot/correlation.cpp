@@ -104,9 +104,9 @@ std::string layer_commands(const Grid& grid, int layer, const Record::OfLayer& o
         "set title '{} decorrelation, step {}' font ',11' offset 0,-0.4\n"
         "set xrange [-0.5:{}-0.5]\nset yrange [{}-0.5:-0.5]\nset xlabel 'unit' offset 0,0.5\n",
         when, step, correlation.cols(), correlation.rows());
-    script += m == 0 ? fmt::format("set ylabel {} noenhanced offset 1,0\n",
-                                   quoted(of.layer + ": unit"))
-                     : "unset ylabel\n";
+    script +=
+        m == 0 ? fmt::format("set ylabel {} noenhanced offset 1,0\n", quoted(of.layer + ": unit"))
+               : "unset ylabel\n";
     script += m + 1 == grid.maps ? colour_box_commands(grid.colour_box(layer)) : "unset colorbox\n";
     script += fmt::format("plot ${} matrix with image\nunset label 1\n", map_block);
     const bool is_dashed = grid.maps > 2 && !map.is_last;

@@ -87,8 +87,8 @@ std::string line_style(std::size_t c) {
 }
 
 /// Commands that draw a panel, whose values begin at this column of the data blocks.
-std::string panel_commands(const std::vector<Curve>& curves, const Panel& panel,
-                           std::size_t column, bool is_logarithmic) {
+std::string panel_commands(const std::vector<Curve>& curves, const Panel& panel, std::size_t column,
+                           bool is_logarithmic) {
   std::string out = fmt::format("set title {}\nset ylabel {}\n{}plot ", quoted(panel.title),
                                 quoted(panel.unit), is_logarithmic ? log_y : linear_y);
   for (std::size_t c = 0; c < curves.size(); ++c) {

@@ -18,11 +18,12 @@ struct Curve {
   std::vector<std::vector<MetricsRow>> runs;
 };
 
-/// learning_curves: losses and accuracies against epochs, each curve the mean of its runs within the
-/// band from the smallest to the largest. Draws nothing if no run has an epoch.
+/// learning_curves: losses and accuracies against epochs, each curve the mean of its runs within
+/// the band from the smallest to the largest. Draws nothing if no run has an epoch.
 void draw_curves(std::vector<Curve> curves, Gnuplot& gnuplot);
 
-// Each of the following draws what one run has left and returns whether there was something to draw.
+// Each of the following draws what one run has left and returns whether there was something to
+// draw.
 
 /// probes: a panel for each probe with a line for each layer, against training steps.
 bool draw_probes(const std::filesystem::path& run, Gnuplot& gnuplot);

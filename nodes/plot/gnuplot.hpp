@@ -1,4 +1,5 @@
-// Gnuplot: draws scripts as SVG and PNG files by running gnuplot; and pieces that scripts are made of.
+// Gnuplot: draws scripts as SVG and PNG files by running gnuplot; and pieces that scripts are made
+// of.
 #pragma once
 
 #include <filesystem>
@@ -14,9 +15,8 @@ class Gnuplot {
   /// Throws UserError if that is not possible.
   explicit Gnuplot(std::filesystem::path folder);
 
-  /// Writes NAME.svg and NAME.png, width × height pixels. `script` must not set the terminal and the
-  /// output.
-  /// Throws UserError if gnuplot is not installed, or did not draw.
+  /// Writes NAME.svg and NAME.png, width × height pixels. `script` must not set the terminal and
+  /// the output. Throws UserError if gnuplot is not installed, or did not draw.
   void draw(const std::string& name, int width, int height, std::string_view script);
 
   /// The files written so far.

@@ -38,8 +38,8 @@ std::string curve_title(const Sweep& sweep, const SweepMember& member) {
   std::string title = member.arm;
   for (std::size_t a = 0; a < sweep.axes.size(); ++a)
     if (!member.values[a].empty())
-      title += fmt::format("{}{} {}", title.empty() ? "" : ", ", short_name(sweep, a),
-                           member.values[a]);
+      title +=
+          fmt::format("{}{} {}", title.empty() ? "" : ", ", short_name(sweep, a), member.values[a]);
   return title.empty() ? sweep.name : title;
 }
 

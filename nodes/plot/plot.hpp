@@ -16,8 +16,8 @@ namespace lateral {
 ///   settling_RECORD      recorded settling trajectories
 /// All but the learning curves show one run, the first that has something to show.
 /// Returns the files written.
-/// Throws UserError if a folder holds neither a run nor a sweep, if a file in it is damaged, if there
-/// is nothing to draw, or if gnuplot is not installed.
+/// Throws UserError if a folder holds neither a run nor a sweep, if a file in it is damaged, if
+/// there is nothing to draw, or if gnuplot is not installed.
 std::vector<std::filesystem::path> plot(const std::vector<std::filesystem::path>& folders,
                                         const std::filesystem::path& out);
 

@@ -43,10 +43,10 @@ std::string panel_commands(const std::string& block, const Trajectory& trajector
   const std::string outcome = settled + 1 < trajectory.states
                                   ? fmt::format("settled after {} steps", settled)
                                   : fmt::format("its first {} steps", trajectory.states - 1);
-  script += fmt::format(
-      "EOD\nset title {} noenhanced\nset xrange [0:{}]\nset xtics {}\nplot ",
-      quoted(fmt::format("{}, training step {}: {}", layer, step, outcome)),
-      std::max<std::size_t>(settled, 1), settled <= every_tic_max ? "1" : "autofreq");
+  script +=
+      fmt::format("EOD\nset title {} noenhanced\nset xrange [0:{}]\nset xtics {}\nplot ",
+                  quoted(fmt::format("{}, training step {}: {}", layer, step, outcome)),
+                  std::max<std::size_t>(settled, 1), settled <= every_tic_max ? "1" : "autofreq");
   for (std::size_t u = 0; u < drawn; ++u)
     script += fmt::format("{}${} using 1:{} with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '{}'",
                           u > 0 ? next_curve : "", block, u + 2, colour(u));

@@ -33,9 +33,9 @@ bool draw_spectrum(const std::filesystem::path& run, Gnuplot& gnuplot) {
     const Vector values = singular_values(matrix);
     data += fmt::format("$s{} << EOD\n", curves);
     for (Index i = 0; i < values.size(); ++i)
-      data += fmt::format("{:.6g} {:.6g}\n",
-                          static_cast<double>(i + 1) / static_cast<double>(values.size()),
-                          values[i]);
+      data +=
+          fmt::format("{:.6g} {:.6g}\n",
+                      static_cast<double>(i + 1) / static_cast<double>(values.size()), values[i]);
     data += "EOD\n";
     plot += fmt::format("{}$s{} with lines lw 2 lc rgb '{}' title {}",
                         curves > 0 ? next_curve : "plot ", curves, colour(curves),

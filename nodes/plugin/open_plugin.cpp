@@ -1,16 +1,17 @@
-// From a file to rows in tables, with a clear refusal at every step.
+// Checks the bytes of a plug-in, loads them, and adds their rules to the tables.
 #include "nodes/plugin/open_plugin.hpp"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "core/plugin.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/file.hpp"
 #include "nodes/base/name.hpp"
 
 namespace lateral {
@@ -19,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const fs::path& file, const std::string& reason) {
-  throw UserError("plug-in " + file.string() + ": " + reason);
+  throw UserError(fmt::format("plug-in {}: {}", file.string(), reason));
 }
 
 void check_build(const fs::path& file, const std::string& bytes) {
@@ -35,34 +36,34 @@ void check_build(const fs::path& file, const std::string& bytes) {
   std::string build = bytes.substr(at + mark.size(), build_bytes_max);
   build = build.substr(0, build.find('\0'));
   if (build != LATERAL_PLUGIN_BUILD)
-    refuse(file, "was built for " + build +
-                     "; this is " LATERAL_PLUGIN_BUILD "; expected the same: build it again");
+    refuse(file, fmt::format("was built for {}; this is {}; expected the same: build it again",
+                             build, LATERAL_PLUGIN_BUILD));
 }
 
 void add_rule(const fs::path& file, const PluginRule& rule) {
   const std::string name{rule.name};
   if (!is_name(name))
-    refuse(file, "has a rule called '" + name + "', expected 1 to 64 letters, digits, '_' and '-'");
+    refuse(
+        file,
+        fmt::format("has a rule called '{}', expected 1 to 64 letters, digits, '_' and '-'", name));
   const bool added = std::visit(
       [&](auto* make) {
-        if (make == nullptr) refuse(file, "has no function that makes " + name);
+        if (make == nullptr) refuse(file, fmt::format("has no function that makes {}", name));
         return add_entry(TableEntry<std::remove_pointer_t<decltype(make)>>{rule.name, make});
       },
       rule.make);
-  if (!added) refuse(file, "has a rule called " + name + ", which is taken; expected another name");
+  if (!added)
+    refuse(file, fmt::format("has a rule called {}, which is taken; expected another name", name));
 }
 
 }  // namespace
 
 std::string read_plugin(const fs::path& file) {
-  std::error_code missing;
-  if (!fs::is_regular_file(file, missing)) refuse(file, "no such file, expected a shared library");
-  if (const auto bytes = fs::file_size(file, missing); bytes > plugin_bytes_max)
-    refuse(file,
-           std::to_string(bytes) + " bytes, expected at most " + std::to_string(plugin_bytes_max));
-  std::ifstream stream{file, std::ios::binary};
-  if (!stream) refuse(file, "cannot be read");
-  return {std::istreambuf_iterator<char>{stream}, {}};
+  try {
+    return read_file(file, plugin_bytes_max, "shared library");
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("plug-in {}", error.what()));
+  }
 }
 
 void open_plugin(const fs::path& file, const std::string& bytes) {
@@ -78,10 +79,10 @@ void open_plugin(const fs::path& file, const std::string& bytes) {
     written += static_cast<std::size_t>(count);
   }
   if (written < bytes.size())
-    refuse(file, std::string("cannot be loaded: ") + std::strerror(errno));
-  const std::string loaded = "/proc/self/fd/" + std::to_string(memory);
+    refuse(file, fmt::format("cannot be loaded: {}", std::strerror(errno)));
+  const std::string loaded = fmt::format("/proc/self/fd/{}", memory);
   void* library = ::dlopen(loaded.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) refuse(file, std::string("cannot be opened: ") + ::dlerror());
+  if (library == nullptr) refuse(file, fmt::format("cannot be opened: {}", ::dlerror()));
   const auto* rules = static_cast<const PluginRules*>(::dlsym(library, "lateral_plugin_rules"));
   if (rules == nullptr || rules->empty())
     refuse(file, "has no rules, expected LATERAL_PLUGIN({\"name\", function}) in it");

@@ -1,34 +1,32 @@
-// Reading and writing checkpoints with the HDF5 library.
+// Writing and reading checkpoints with the HDF5 library.
 #include "nodes/results/checkpoint.hpp"
 
-#include <openssl/evp.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
-#include "nodes/results/hdf5.hpp"
-#include "nodes/results/run_directory.hpp"
+#include "nodes/base/file.hpp"
 #include "nodes/base/version.hpp"
-#include "transport/handshake.hpp"
+#include "nodes/results/hdf5.hpp"
 
 namespace lateral {
 namespace {
 
 namespace fs = std::filesystem;
+using hdf5::check_written;
 using hdf5::Handle;
-using hdf5::must;
+using hdf5::read_number;
 using hdf5::write_number;
-using hdf5::write_text;
 
 // ---- Writing
 
 void write_all(const fs::path& path, const Checkpoint& checkpoint) {
-  const Handle file{hdf5::create_file(path), H5Fclose};
-  must(file.ok(), path);
+  const Handle file = hdf5::create_file(path);
   write_number(file, "format_version", H5T_NATIVE_UINT32, checkpoint_format_version, path);
-  write_text(file, "lateral_version", version(), path);
-  write_text(file, "experiment", checkpoint.experiment, path);
+  hdf5::write_text(file, "lateral_version", version(), path);
+  hdf5::write_text(file, "experiment", checkpoint.experiment, path);
   write_number(file, "step", H5T_NATIVE_UINT64, checkpoint.step, path);
   write_number(file, "epoch", H5T_NATIVE_UINT64, checkpoint.epoch, path);
   write_number(file, "epoch_loss_sum", H5T_NATIVE_DOUBLE, checkpoint.train.loss(), path);
@@ -39,10 +37,9 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
   const Handle links{H5Pcreate(H5P_LINK_CREATE), H5Pclose};
   H5Pset_create_intermediate_group(links, 1);
   for (const CheckpointTensor& tensor : checkpoint.tensors) {
-    const std::string name = "/layers/" + tensor.layer + "/" + tensor.name;
+    const std::string name = fmt::format("/layers/{}/{}", tensor.layer, tensor.name);
     const std::vector<hsize_t> shape(tensor.shape.begin(), tensor.shape.end());
-    const Handle space{H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
-                       H5Sclose};
+    const Handle space = hdf5::simple_space(shape);
     // A checksum on each chunk: the library refuses to read a damaged one. Chunks are whole rows,
     // and lie far below the library's limit of 4 GB.
     const Handle creation{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
@@ -57,90 +54,63 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
     const Handle set{
         H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space, links, creation, H5P_DEFAULT),
         H5Dclose};
-    must(set.ok(), path);
+    check_written(set.ok(), path);
     if (tensor.values.size() > 0)
-      must(
+      check_written(
           H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) >= 0,
           path);
   }
-  must(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, path);
+  check_written(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, path);
 }
 
 // ---- Reading
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& object,
                          const std::string& expected) {
-  throw UserError(path.string() + ": " + object + ", expected " + expected);
+  throw UserError(fmt::format("{}: {}, expected {}", path.string(), object, expected));
 }
 
-template <class T>
-bool read_number(hid_t file, const char* name, hid_t type, T& value) {
-  if (H5Aexists(file, name) <= 0) return false;
-  const Handle attribute{H5Aopen(file, name, H5P_DEFAULT), H5Aclose};
-  const Handle space{H5Aget_space(attribute), H5Sclose};
-  return H5Sget_simple_extent_npoints(space) == 1 && H5Aread(attribute, type, &value) >= 0;
-}
-
-bool read_text(hid_t file, const char* name, std::string& text) {
-  constexpr std::size_t text_bytes_max = std::size_t{1} << 20;
-  if (H5Aexists(file, name) <= 0) return false;
-  const Handle attribute{H5Aopen(file, name, H5P_DEFAULT), H5Aclose};
-  const Handle type{H5Aget_type(attribute), H5Tclose};
-  const Handle space{H5Aget_space(attribute), H5Sclose};
-  const std::size_t size = H5Tget_size(type);
-  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0 || size > text_bytes_max ||
-      H5Sget_simple_extent_npoints(space) != 1)
-    return false;
-  text.assign(size, '\0');
-  return H5Aread(attribute, type, text.data()) >= 0;
-}
-
-struct Names {
-  std::vector<std::string> paths;
-};
-herr_t collect(hid_t, const char* name, const H5L_info_t* link, void* data) {
+/// Called by H5Lvisit for every link of a file; `data`: a vector that takes their names.
+herr_t collect_name(hid_t, const char* name, const H5L_info_t* link, void* data) {
   if (link->type != H5L_TYPE_HARD) return -1;  // nothing outside this file is read
   constexpr std::size_t objects_max = 100000;
-  auto& paths = static_cast<Names*>(data)->paths;
-  if (paths.size() >= objects_max) return -1;
-  paths.emplace_back(name);
+  auto& names = *static_cast<std::vector<std::string>*>(data);
+  if (names.size() >= objects_max) return -1;
+  names.emplace_back(name);
   return 0;
 }
 
 CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string& name,
                              std::size_t tensor_bytes_max) {
+  const std::string where = "data set /" + name;
   constexpr std::string_view root = "layers/";
   const std::size_t slash = name.find('/', root.size());
   if (!name.starts_with(root) || slash == std::string::npos)
-    refuse(path, "data set /" + name, "data sets /layers/<layer>/…");
+    refuse(path, where, "data sets /layers/<layer>/…");
   CheckpointTensor tensor;
   tensor.layer = name.substr(root.size(), slash - root.size());
   tensor.name = name.substr(slash + 1);
 
-  const Handle set{H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose};
+  const Handle set = hdf5::open_data_set(file, name);
   const Handle type{H5Dget_type(set), H5Tclose};
-  const Handle space{H5Dget_space(set), H5Sclose};
   const Handle creation{H5Dget_create_plist(set), H5Pclose};
   if (H5Pget_external_count(creation) > 0)
-    refuse(path, "data set /" + name + " lies elsewhere", "its values in this file");
-  const int rank = H5Sget_simple_extent_ndims(space);
-  if (H5Tget_class(type) != H5T_FLOAT || rank < 1 || rank > 2)
-    refuse(path, "data set /" + name, "floating-point numbers of one or two dimensions");
-  hsize_t extents[2] = {0, 0};
-  H5Sget_simple_extent_dims(space, extents, nullptr);
+    refuse(path, where + " is stored in another file", "its values in this file");
+  const std::vector<hsize_t> extents = hdf5::extents_of(set);
+  if (H5Tget_class(type) != H5T_FLOAT || extents.empty() || extents.size() > 2)
+    refuse(path, where, "floating-point numbers of one or two dimensions");
   hsize_t values = 1;
-  for (int i = 0; i < rank; ++i) {
-    if (extents[i] > 0 && values > tensor_bytes_max / sizeof(float) / extents[i])
-      refuse(path, "data set /" + name,
-             "at most " + std::to_string(tensor_bytes_max) +
-                 " bytes, the largest tensor of this network");
-    values *= extents[i];
-    tensor.shape.push_back(static_cast<std::uint32_t>(extents[i]));
+  for (const hsize_t extent : extents) {
+    if (extent > 0 && values > tensor_bytes_max / sizeof(float) / extent)
+      refuse(path, where,
+             fmt::format("at most {} bytes, the largest tensor of this network", tensor_bytes_max));
+    values *= extent;
+    tensor.shape.push_back(static_cast<std::uint32_t>(extent));
   }
   tensor.values = Block(static_cast<std::size_t>(values));
   if (values > 0 &&
       H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
-    refuse(path, "data set /" + name + " is damaged", "values that match their checksum");
+    refuse(path, where + " is damaged", "values that match their checksum");
   return tensor;
 }
 
@@ -148,45 +118,47 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
 
 void write_checkpoint(const fs::path& path, const fs::path& previous, const Checkpoint& checkpoint,
                       Disk& disk) {
-  hdf5::begin();
+  hdf5::initialize();
   const fs::path temporary = path.string() + ".tmp";
   try {
     write_all(temporary, checkpoint);
     disk.sync(temporary);
-    // At every moment there are two different ones.
-    const fs::path second = previous.string() + ".tmp";
-    const bool keeps = fs::exists(path);
-    if (keeps) disk.link(path, second);
+    // From the second checkpoint on, two different ones exist at every moment.
+    const fs::path replaced = previous.string() + ".tmp";
+    const bool replaces = fs::exists(path);
+    if (replaces) disk.link(path, replaced);
     disk.rename(temporary, path);
-    if (keeps) disk.rename(second, previous);
-    disk.sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+    if (replaces) disk.rename(replaced, previous);
+    disk.sync_folder(folder_of(path));
   } catch (...) {
     std::error_code ignored;
-    fs::remove(temporary, ignored);  // what is left of a full disk is needed
+    fs::remove(temporary, ignored);  // a full disk needs the space
     throw;
   }
 }
 
 Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
                            const std::string& layer) {
-  hdf5::begin();
+  hdf5::initialize();
   std::error_code missing;
-  if (!fs::is_regular_file(path, missing)) throw UserError(path.string() + ": no such checkpoint");
+  if (!fs::is_regular_file(path, missing))
+    throw UserError(fmt::format("{}: no such checkpoint", path.string()));
   const Handle file{H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
-  if (!file.ok()) throw UserError(path.string() + ": not a checkpoint, expected an HDF5 file");
+  if (!file.ok())
+    throw UserError(fmt::format("{}: not a checkpoint, expected an HDF5 file", path.string()));
 
   Checkpoint checkpoint;
   std::uint32_t format = 0;
   if (read_number(file, "format_version", H5T_NATIVE_UINT32, format) &&
       format != checkpoint_format_version)
-    refuse(path, "format_version " + std::to_string(format),
-           std::to_string(checkpoint_format_version));
+    refuse(path, fmt::format("format_version {}", format),
+           fmt::to_string(checkpoint_format_version));
   double loss = 0;
   std::uint64_t correct = 0, samples = 0;
   checkpoint.complete_header =
       read_number(file, "step", H5T_NATIVE_UINT64, checkpoint.step) &&
       read_number(file, "epoch", H5T_NATIVE_UINT64, checkpoint.epoch) &&
-      read_text(file, "experiment", checkpoint.experiment) &&
+      hdf5::read_text(file, "experiment", checkpoint.experiment) &&
       read_number(file, "epoch_loss_sum", H5T_NATIVE_DOUBLE, loss) &&
       read_number(file, "epoch_correct", H5T_NATIVE_UINT64, correct) &&
       read_number(file, "epoch_samples", H5T_NATIVE_UINT64, samples) &&
@@ -195,20 +167,21 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
   checkpoint.train.set_correct(correct);
   checkpoint.train.set_samples(samples);
 
-  Names names;
-  if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, collect, &names) < 0)
-    throw UserError(path.string() +
-                    ": cannot be read, expected an undamaged HDF5 file without links to others");
+  std::vector<std::string> names;
+  if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, collect_name, &names) < 0)
+    throw UserError(
+        fmt::format("{}: cannot be read, expected an undamaged HDF5 file without links to others",
+                    path.string()));
   std::size_t total = 0;
-  for (const std::string& name : names.paths) {
-    if (!layer.empty() && !name.starts_with("layers/" + layer + "/")) continue;
+  for (const std::string& name : names) {
+    if (!layer.empty() && !name.starts_with(fmt::format("layers/{}/", layer))) continue;
     const Handle object{H5Oopen(file, name.c_str(), H5P_DEFAULT), H5Oclose};
-    if (!object.ok()) refuse(path, "/" + name + " cannot be opened", "an undamaged file");
+    if (!object.ok()) refuse(path, fmt::format("/{} cannot be opened", name), "an undamaged file");
     if (H5Iget_type(object) == H5I_DATASET) {
       checkpoint.tensors.push_back(read_tensor(path, file, name, limits.tensor_bytes_max));
       total += checkpoint.tensors.back().values.bytes();
       if (total > limits.total_bytes_max)
-        refuse(path, "more than " + std::to_string(limits.total_bytes_max) + " bytes of data sets",
+        refuse(path, fmt::format("more than {} bytes of data sets", limits.total_bytes_max),
                "the state of this network");
     } else if (H5Iget_type(object) != H5I_GROUP) {
       refuse(path, "/" + name, "groups and data sets only");
@@ -223,9 +196,9 @@ Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimi
   const auto read = [&](const fs::path& path) {
     Checkpoint checkpoint = read_checkpoint(path, limits);
     if (!checkpoint.complete_header)
-      throw UserError(
-          path.string() +
-          ": does not say where its run stopped, expected a checkpoint written by lateral");
+      throw UserError(fmt::format(
+          "{}: does not say where its run stopped, expected a checkpoint written by lateral",
+          path.string()));
     return checkpoint;
   };
   try {
@@ -234,28 +207,23 @@ Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimi
     if (!fs::exists(directory.previous_checkpoint())) throw;
     try {
       Checkpoint previous = read(directory.previous_checkpoint());
-      note(damage.what() + ("; taking " + directory.previous_checkpoint().string()) + ", of step " +
-           std::to_string(previous.step));
+      note(fmt::format("{}; taking {}, of step {}", damage.what(),
+                       directory.previous_checkpoint().string(), previous.step));
       if (repair) real_disk().rename(directory.previous_checkpoint(), directory.checkpoint());
       return previous;
-    } catch (const UserError& worse) {
-      throw UserError(damage.what() + std::string("; and ") + worse.what());
+    } catch (const UserError& second_damage) {
+      throw UserError(fmt::format("{}; and {}", damage.what(), second_damage.what()));
     }
   }
 }
 
 std::string state_sha256(const std::vector<CheckpointTensor>& tensors) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(),
-                                                                   EVP_MD_CTX_free};
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  Sha256 digest;
   for (const CheckpointTensor& tensor : tensors) {
-    const std::string name = tensor.layer + "/" + tensor.name + "\n";
-    EVP_DigestUpdate(context.get(), name.data(), name.size());
-    EVP_DigestUpdate(context.get(), tensor.values.data(), tensor.values.bytes());
+    digest.add(fmt::format("{}/{}\n", tensor.layer, tensor.name));
+    digest.add(tensor.values.data(), tensor.values.bytes());
   }
-  std::string digest(32, '\0');
-  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr);
-  return to_hex(digest);
+  return to_hex(digest.finish());
 }
 
 }  // namespace lateral

@@ -144,9 +144,8 @@ std::string compare_runs(const fs::path& a, const fs::path& b) {
   };
   add_members({"version", "complete", "epochs", "steps"});
   for (const char* name : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"})
-    add_row(fmt::format("final {}", name), [&](const Json& summary) {
-      return text_of(member(member(summary, "final"), name));
-    });
+    add_row(fmt::format("final {}", name),
+            [&](const Json& summary) { return text_of(member(member(summary, "final"), name)); });
   add_members({"train_samples_per_second", "wall_seconds"});
   for (const char* name : {"cpu_seconds", "messages_sent", "bytes_sent"})
     add_row(fmt::format("{} of all nodes", name),

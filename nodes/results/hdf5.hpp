@@ -1,12 +1,12 @@
-// What the writers of HDF5 files share: identifiers that close themselves, and attributes.
+// Shared by the HDF5 files: identifiers that close themselves, attributes and data sets.
 #pragma once
 
 #include <hdf5.h>
 
 #include <filesystem>
+#include <span>
 #include <string>
-
-#include "nodes/base/failure.hpp"
+#include <vector>
 
 namespace lateral::hdf5 {
 
@@ -27,42 +27,39 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-/// Before anything else of the library, on each thread: no messages of its own, and no handler at
-/// exit, which would crash on a file that a full disk kept from being closed.
-inline void begin() {
-  H5dont_atexit();
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-}
+/// To be called before anything else of the library, on each thread: turns off its own messages,
+/// and its handler at exit, which would crash on a file that a full disk kept from being closed.
+void initialize();
 
 /// A new file, in the format of HDF5 1.8: in an older one an attribute may not exceed 64 kB, which
-/// the text of an experiment may.
-inline hid_t create_file(const std::filesystem::path& path) {
-  const Handle access{H5Pcreate(H5P_FILE_ACCESS), H5Pclose};
-  H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
-  return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
-}
-
+/// the text of an experiment may.  Throws UserError.
+Handle create_file(const std::filesystem::path& path);
 /// Throws UserError naming the file unless `ok`.
-inline void must(bool ok, const std::filesystem::path& path) {
-  if (!ok) throw UserError(path.string() + ": cannot be written (is the disk full?)");
-}
+void check_written(bool ok, const std::filesystem::path& path);
 
-inline void write_text(hid_t object, const char* name, const std::string& text,
-                       const std::filesystem::path& path) {
-  const Handle type{H5Tcopy(H5T_C_S1), H5Tclose};
-  H5Tset_size(type, text.empty() ? 1 : text.size());
-  H5Tset_cset(type, H5T_CSET_UTF8);
-  const Handle space{H5Screate(H5S_SCALAR), H5Sclose};
-  const Handle attribute{H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
-  must(attribute.ok() && H5Awrite(attribute, type, text.c_str()) >= 0, path);
-}
+Handle open_data_set(hid_t file, const std::string& name);
+/// A data space of these extents; none of them: one value.
+Handle simple_space(std::span<const hsize_t> extents);
+std::vector<hsize_t> extents_of(hid_t data_set);
 
+void write_text(hid_t object, const char* name, const std::string& text,
+                const std::filesystem::path& path);
 template <class T>
 void write_number(hid_t object, const char* name, hid_t type, T value,
                   const std::filesystem::path& path) {
   const Handle space{H5Screate(H5S_SCALAR), H5Sclose};
   const Handle attribute{H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose};
-  must(attribute.ok() && H5Awrite(attribute, type, &value) >= 0, path);
+  check_written(attribute.ok() && H5Awrite(attribute, type, &value) >= 0, path);
+}
+
+/// Each returns false if there is no such attribute, or it is no single text or number.
+bool read_text(hid_t object, const char* name, std::string& text);
+template <class T>
+bool read_number(hid_t object, const char* name, hid_t type, T& value) {
+  if (H5Aexists(object, name) <= 0) return false;
+  const Handle attribute{H5Aopen(object, name, H5P_DEFAULT), H5Aclose};
+  const Handle space{H5Aget_space(attribute), H5Sclose};
+  return H5Sget_simple_extent_npoints(space) == 1 && H5Aread(attribute, type, &value) >= 0;
 }
 
 }  // namespace lateral::hdf5

@@ -9,7 +9,7 @@
 
 #include "nodes/base/csv.hpp"
 #include "nodes/base/failure.hpp"
-#include "nodes/results/run_directory.hpp"
+#include "nodes/base/file.hpp"
 
 namespace lateral {
 namespace {
@@ -74,8 +74,7 @@ std::vector<MetricsRow> read_metrics(const fs::path& path, std::uint64_t epochs)
   return rows;
 }
 
-void read_probes(const fs::path& path,
-                 const std::function<void(const ProbeRow&)>& receive) {
+void read_probes(const fs::path& path, const std::function<void(const ProbeRow&)>& receive) {
   CsvReader table{path, probes_columns};
   while (table.next_row())
     receive({table.integer(0), table.integer(1), table.text(2), table.text(3), table.number(4)});
@@ -93,8 +92,7 @@ void MetricsFile::append(const MetricsRow& row) {
   append_text(path_, to_line(row));
 }
 
-ProbesFile::ProbesFile(fs::path path, std::uint64_t steps_kept,
-                       std::vector<std::string> layers)
+ProbesFile::ProbesFile(fs::path path, std::uint64_t steps_kept, std::vector<std::string> layers)
     : path_{std::move(path)}, layers_{std::move(layers)} {
   std::string content = csv_line(probes_columns);
   if (steps_kept > 0 && fs::exists(path_))

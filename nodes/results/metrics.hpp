@@ -1,5 +1,5 @@
-// The tables of a run that grow while it runs: metrics.csv with a row for each epoch, and probes.csv
-// with a row for each probe of a layer at a step.
+// The tables of a run that grow while it runs: metrics.csv with a row for each epoch, and
+// probes.csv with a row for each probe of a layer at a step.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +54,8 @@ class MetricsFile {
   std::vector<MetricsRow> rows_;
 };
 
-/// probes.csv. Rows arrive from the layers in any order and are written sorted by step and layer, so
-/// that the same run writes the same file.
+/// probes.csv. Rows arrive from the layers in any order and are written sorted by step and layer,
+/// so that the same run writes the same file.
 class ProbesFile {
  public:
   /// Starts the file, keeping the rows of an earlier session up to `steps_kept`.

@@ -1,14 +1,9 @@
-// Making, refusing and removing run directories; atomic files.
+// Making, opening, locking and removing run directories.
 #include "nodes/results/run_directory.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
 #include <ctime>
-#include <fstream>
 
 #include "nodes/base/failure.hpp"
 
@@ -21,10 +16,11 @@ RunDirectory RunDirectory::create(const fs::path& path) {
   std::error_code failure;
   directory.existed_ = fs::exists(path, failure);
   if (directory.existed_ && (!fs::is_directory(path, failure) || !fs::is_empty(path, failure)))
-    throw UserError("--out " + path.string() +
-                    ": exists and is not an empty folder, expected a new one");
+    throw UserError(fmt::format("--out {}: exists and is not an empty folder, expected a new one",
+                                path.string()));
   fs::create_directories(path / "log", failure);
-  if (failure) throw UserError("--out " + path.string() + ": cannot be made: " + failure.message());
+  if (failure)
+    throw UserError(fmt::format("--out {}: cannot be made: {}", path.string(), failure.message()));
   directory.created_ = true;
   directory.lock();
   return directory;
@@ -36,8 +32,8 @@ RunDirectory RunDirectory::open(const fs::path& path) {
   const bool has_previous = fs::is_regular_file(directory.previous_checkpoint(), failure);
   for (const fs::path& file : {directory.experiment(), directory.checkpoint()})
     if (!fs::is_regular_file(file, failure) && !(has_previous && file == directory.checkpoint()))
-      throw UserError(path.string() + ": not the folder of a run, expected " +
-                      file.filename().string() + " in it");
+      throw UserError(fmt::format("{}: not the folder of a run, expected {} in it", path.string(),
+                                  file.filename().string()));
   return directory;
 }
 
@@ -45,22 +41,18 @@ RunDirectory RunDirectory::reopen(const fs::path& path) {
   RunDirectory directory = open(path);
   std::error_code failure;
   fs::create_directories(path / "log", failure);
-  if (failure) throw UserError(path.string() + ": cannot be written: " + failure.message());
+  if (failure)
+    throw UserError(fmt::format("{}: cannot be written: {}", path.string(), failure.message()));
   directory.lock();
   return directory;
 }
 
 void RunDirectory::lock() {
-  const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0)
-    throw UserError(path_.string() + ": cannot be opened: " + std::strerror(errno));
-  lock_ = std::shared_ptr<const int>(new int(descriptor), [](const int* d) {
-    ::close(*d);
-    delete d;
-  });
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0)
-    throw UserError(path_.string() +
-                    ": another run is writing to this folder, expected one at a time");
+  std::optional<FileLock> lock = FileLock::try_lock(path_);
+  if (!lock)
+    throw UserError(fmt::format("{}: another run is writing to this folder, expected one at a time",
+                                path_.string()));
+  lock_ = std::make_shared<const FileLock>(*std::move(lock));
 }
 
 fs::path RunDirectory::default_path(const std::string& experiment_name) {
@@ -69,13 +61,13 @@ fs::path RunDirectory::default_path(const std::string& experiment_name) {
   localtime_r(&now, &local);
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-  const fs::path path = fs::path("runs") / (experiment_name + "-" + stamp);
+  const fs::path path = fs::path("runs") / fmt::format("{}-{}", experiment_name, stamp);
   constexpr int tries_max = 1000;
   for (int i = 1; i < tries_max; ++i) {
-    const fs::path candidate = i == 1 ? path : fs::path(path.string() + "-" + std::to_string(i));
+    const fs::path candidate = i == 1 ? path : fs::path(fmt::format("{}-{}", path.string(), i));
     if (!fs::exists(candidate)) return candidate;
   }
-  throw UserError(path.string() + ": taken, expected a free name; give one by --out");
+  throw UserError(fmt::format("{}: taken, expected a free name; give one by --out", path.string()));
 }
 
 void RunDirectory::discard() const {
@@ -87,27 +79,6 @@ void RunDirectory::discard() const {
   } else {
     fs::remove_all(path_, ignored);
   }
-}
-
-void sync_and_rename(const fs::path& temporary, const fs::path& path, Disk& disk) {
-  disk.sync(temporary);
-  disk.rename(temporary, path);
-  disk.sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
-}
-
-void write_atomically(const fs::path& path, const std::string& content) {
-  const fs::path temporary = path.string() + ".tmp";
-  {
-    std::ofstream file{temporary, std::ios::binary};
-    file << content;
-    if (!file.flush()) {
-      const int reason = errno;
-      std::error_code ignored;
-      fs::remove(temporary, ignored);
-      throw UserError(temporary.string() + ": cannot be written: " + std::strerror(reason));
-    }
-  }
-  sync_and_rename(temporary, path, real_disk());
 }
 
 }  // namespace lateral

@@ -64,10 +64,10 @@ std::string to_table(const Summary& summary) {
   table += fmt::format("\n{:<16}  {:<11}  {:>8}  {:>7}  {:>8}  {:>9}  {:>9}\n", "node", "role",
                        "pid", "cpu s", "peak MB", "messages", "sent MB");
   for (const NodeSummary& node : summary.nodes)
-    table += fmt::format("{:<16}  {:<11}  {:8}  {:7.1f}  {:8.0f}  {:9}  {:9.1f}\n", node.name,
-                         node.role, node.pid, node.cpu_seconds,
-                         static_cast<double>(node.peak_rss_bytes) / 1e6, node.messages_sent,
-                         static_cast<double>(node.bytes_sent) / 1e6);
+    table +=
+        fmt::format("{:<16}  {:<11}  {:8}  {:7.1f}  {:8.0f}  {:9}  {:9.1f}\n", node.name, node.role,
+                    node.pid, node.cpu_seconds, static_cast<double>(node.peak_rss_bytes) / 1e6,
+                    node.messages_sent, static_cast<double>(node.bytes_sent) / 1e6);
   return table;
 }
 

@@ -38,7 +38,8 @@ std::string read_text(const fs::path& file) {
   return read_file(file, experiment_bytes_max, "file of a sweep");
 }
 
-/// Of the sweep and its experiment: members of another experiment do not belong into the same table.
+/// Of the sweep and its experiment: members of another experiment do not belong into the same
+/// table.
 std::string digest_of(const SweepFolder& folder) {
   return to_hex(sha256(read_text(folder.sweep()) + '\n' + read_text(folder.experiment()))) + "\n";
 }
@@ -98,7 +99,7 @@ std::string last_line(const fs::path& log) {
 /// How the run of a member ended whose process had this exit code.
 SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
   SweepResult result;
-  result.status = exit_code == 0 ? Status::done
+  result.status = exit_code == 0                                      ? Status::done
                   : exit_code == static_cast<int>(ExitCode::numerics) ? Status::diverged
                                                                       : Status::failed;
   if (result.status != Status::done) result.message = last_line(folder.log(i));
@@ -281,12 +282,12 @@ class Runner {
   void report(std::size_t i) {
     const SweepMember& member = sweep_.members[i];
     const SweepResult& result = *results_[i];
-    const std::string outcome =
-        result.status == Status::done
-            ? fmt::format("test loss {:.5g}, accuracy {}", result.test_loss,
-                          accuracy_text(result.test_accuracy))
-        : result.status == Status::diverged ? "diverged"
-                                            : fmt::format("failed: {}", result.message);
+    const std::string outcome = result.status == Status::done
+                                    ? fmt::format("test loss {:.5g}, accuracy {}", result.test_loss,
+                                                  accuracy_text(result.test_accuracy))
+                                : result.status == Status::diverged
+                                    ? "diverged"
+                                    : fmt::format("failed: {}", result.message);
     display_.report(fmt::format("{}/{} {} seed {}: {}", done(), results_.size(),
                                 setting_text(sweep_, member), member.seed, outcome));
   }
@@ -317,8 +318,8 @@ int run_sweep(const SweepOptions& options) {
     folder = create_folder(
         options.out.empty() ? RunDirectory::default_path(sweep.name) : options.out, sweep);
   } else if (std::error_code error; !fs::exists(folder.sweep(), error)) {
-    throw UserError(fmt::format("{}: not the folder of a sweep, expected {}",
-                                folder.path.string(), folder.sweep().string()));
+    throw UserError(fmt::format("{}: not the folder of a sweep, expected {}", folder.path.string(),
+                                folder.sweep().string()));
   }
   const FileLock held = lock(folder);
   check_unchanged(folder);
@@ -344,9 +345,8 @@ int run_sweep(const SweepOptions& options) {
   const auto has_failed = [](const auto& result) { return result->status == Status::failed; };
   const auto failed = std::count_if(results.begin(), results.end(), has_failed);
   if (failed == 0) return 0;
-  fmt::print(stderr,
-             "lateral: {} member{} failed, to be run again with --resume; the first: {}\n", failed,
-             failed == 1 ? "" : "s",
+  fmt::print(stderr, "lateral: {} member{} failed, to be run again with --resume; the first: {}\n",
+             failed, failed == 1 ? "" : "s",
              (*std::find_if(results.begin(), results.end(), has_failed))->message);
   return static_cast<int>(ExitCode::network);
 }

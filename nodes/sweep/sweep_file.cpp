@@ -61,8 +61,8 @@ void check_axis(const proto::Axis& axis, bool is_random, const std::string& wher
 void check_path(const std::string& path, const std::string& where) {
   if (path == "seed") throw UserError(fmt::format("{}: sets seed, expected seeds: N", where));
   if (path == "data.validation_samples")
-    throw UserError(fmt::format(
-        "{}: sets data.validation_samples, expected validation_samples: N", where));
+    throw UserError(
+        fmt::format("{}: sets data.validation_samples, expected validation_samples: N", where));
 }
 
 bool is_printable_name(const std::string& text) {
@@ -112,12 +112,13 @@ std::vector<std::string> check_arms(const proto::Sweep& settings, const std::str
   std::set<std::string> arms;
   for (const proto::Arm& arm : settings.arm()) {
     if (!arms.insert(arm.name()).second)
-      throw UserError(fmt::format("{}: two arms are called '{}', expected different names", where,
-                                  arm.name()));
+      throw UserError(
+          fmt::format("{}: two arms are called '{}', expected different names", where, arm.name()));
     if (!is_printable_name(arm.name()))
-      throw UserError(fmt::format("{}: an arm is called '{}', expected at most 64 printable "
-                                  "characters without quotes",
-                                  where, one_line(arm.name())));
+      throw UserError(
+          fmt::format("{}: an arm is called '{}', expected at most 64 printable "
+                      "characters without quotes",
+                      where, one_line(arm.name())));
     std::set<std::string> taken;
     for (const auto* sets : {&settings.set(), &arm.set()})
       for (const std::string& set : *sets) {
@@ -174,9 +175,9 @@ void check_size(const proto::Sweep& settings, std::size_t all_axes, const std::s
     bytes += n * member_bytes(settings, arm, axes, all_axes);
     if (members > sweep_members_max) refuse_member_count(where);
     if (bytes > sweep_bytes_max)
-      throw UserError(fmt::format(
-          "{}: the settings of all members would take {} bytes, expected at most {}", where, bytes,
-          sweep_bytes_max));
+      throw UserError(
+          fmt::format("{}: the settings of all members would take {} bytes, expected at most {}",
+                      where, bytes, sweep_bytes_max));
   }
 }
 
@@ -195,8 +196,8 @@ std::vector<Values> all_combinations(const Axes& axes) {
   return all;
 }
 
-/// `count` random combinations: a value of the list, or a number drawn log-uniformly from the range.
-/// A pure function of the positions of the arm and of its axes.
+/// `count` random combinations: a value of the list, or a number drawn log-uniformly from the
+/// range. A pure function of the positions of the arm and of its axes.
 std::vector<Values> random_combinations(const Axes& axes, std::uint32_t arm, std::uint32_t count) {
   std::vector<Values> all(count);
   for (std::size_t a = 0; a < axes.size(); ++a) {

@@ -144,8 +144,7 @@ std::string to_json(const SweepResult& result) {
   json["final"] = nullptr;
   if (result.epochs > 0)
     for (const auto& [name, value] : final_values) json["final"][name] = to_json(result.*value);
-  json["state_sha256"] =
-      result.status == Status::done ? Json(result.state_sha256) : Json(nullptr);
+  json["state_sha256"] = result.status == Status::done ? Json(result.state_sha256) : Json(nullptr);
   return dump(json, 2) + "\n";
 }
 
@@ -225,7 +224,8 @@ std::string sweep_table(const Sweep& sweep, const SweepResults& results) {
       table += fmt::format("  {:>14}  {:>9}  {:>9}  {}", "-", "-", "-", row.members);
     } else {
       const auto [low, high] = std::minmax_element(row.values.begin(), row.values.end());
-      table += fmt::format("  {:14.6g}  {:9.6g}  {:9.6g}  {}", row.mean(), *low, *high, row.members);
+      table +=
+          fmt::format("  {:14.6g}  {:9.6g}  {:9.6g}  {}", row.mean(), *low, *high, row.members);
     }
     if (row.diverged > 0) table += fmt::format(", {} diverged", row.diverged);
     if (row.failed > 0) table += fmt::format(", {} failed", row.failed);

@@ -46,8 +46,8 @@ using SweepResults = std::vector<std::optional<SweepResult>>;  ///< by member
 /// A row for each member: member, arm, the axes, seed, status, epochs, losses, accuracies,
 /// state_sha256.
 std::string sweep_csv(const Sweep& sweep, const SweepResults& results);
-/// A row for each setting, the best first: mean, smallest and largest metric over its seeds, and how
-/// many of them diverged; then which setting is the best of all and of each arm.
+/// A row for each setting, the best first: mean, smallest and largest metric over its seeds, and
+/// how many of them diverged; then which setting is the best of all and of each arm.
 std::string sweep_table(const Sweep& sweep, const SweepResults& results);
 
 /// "ARM  PATH=VALUE  PATH=VALUE", without axes that the arm does not have.

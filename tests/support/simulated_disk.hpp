@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "nodes/results/disk.hpp"
+#include "nodes/base/disk.hpp"
 
 namespace lateral {
 

@@ -101,8 +101,8 @@ refuses() {
   check "$name: it says '$text'" grep -q -- "$text" "$work/err"
 }
 bad=$work/bad.so
-refuses "no such file" "no such file" rules --plugin "$work/none.so"
-refuses "a folder" "no such file" rules --plugin "$work"
+refuses "no such file" "no such shared library" rules --plugin "$work/none.so"
+refuses "a folder" "not a regular file" rules --plugin "$work"
 echo text >"$bad"
 refuses "a file that is no library" "no shared library" rules --plugin "$bad"
 echo "int nothing;" | gcc -shared -x c - -o "$bad"
@@ -123,8 +123,8 @@ refuses "a rule without its plug-in" "expected one of" check sims/quickstart.tex
 refuses "a sweep that goes on with others" "expected no --plugin" sweep --resume "$work/sweep" --plugin "$rule"
 
 mv "$rule" "$work/moved.so"
-refuses "a plug-in that has gone" "plug-in $rule: no such file" run --resume "$part"
-refuses "the same in evaluation" "plug-in $rule: no such file" evaluate "$part"
+refuses "a plug-in that has gone" "plug-in $rule: no such shared library" run --resume "$part"
+refuses "the same in evaluation" "plug-in $rule: no such shared library" evaluate "$part"
 $lateral run --resume "$part" --quiet --plugin "$work/moved.so"; rc=$?
 check "a plug-in that has moved, and is pointed at: exit 0 (is $rc)" test $rc = 0
 check "it is the same network" equal "$(value "$part" state_sha256)" "$digest"

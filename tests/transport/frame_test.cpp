@@ -6,8 +6,8 @@
 #include <cstring>
 #include <random>
 
+#include "nodes/base/digest.hpp"
 #include "tests/support/run.hpp"
-#include "transport/handshake.hpp"
 
 namespace lateral {
 namespace {

@@ -16,6 +16,7 @@
 #include <deque>
 #include <filesystem>
 
+#include "nodes/base/digest.hpp"
 #include "tests/support/run.hpp"
 
 namespace lateral {

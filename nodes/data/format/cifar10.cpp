@@ -1,5 +1,5 @@
 // CIFAR-10 in its binary version: cifar-10-batches-bin/{data_batch_1…5,test_batch}.bin.
-#include <string>
+#include <fmt/format.h>
 
 #include "nodes/data/cifar_records.hpp"
 #include "nodes/data/dataset.hpp"
@@ -27,7 +27,7 @@ class Cifar10 final : public DataFormat {
     data.mean = {0.4914, 0.4822, 0.4465};
     data.standard_deviation = {0.2023, 0.1994, 0.2010};
     for (int i = 1; i <= n_training_files; ++i)
-      append_cifar_file(folder / ("data_batch_" + std::to_string(i) + ".bin"), labels, data.train);
+      append_cifar_file(folder / fmt::format("data_batch_{}.bin", i), labels, data.train);
     append_cifar_file(folder / "test_batch.bin", labels, data.test);
     return data;
   }

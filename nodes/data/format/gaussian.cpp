@@ -12,8 +12,9 @@ namespace {
 
 // Inputs of unit variance, <z_i z_j> = correlation^|i − j| (an autoregressive process), kept as
 // bytes 127.5 + 40 z like an image of one row. The label is the sign of Σ_i (−1)^i z_i, which is a
-// direction of small variance. What the bytes round off is 0.03 % of the variance, and the inputs
-// of the network, so that a linear teacher of them is met exactly.
+// direction of small variance. Rounding to bytes adds 0.03 % of the variance. The inputs of the
+// network are the rounded values, so that a network can represent a linear teacher of its inputs
+// exactly.
 
 constexpr double middle_byte = 127.5;
 constexpr double contrast_bytes = 40.0;

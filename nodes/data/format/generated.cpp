@@ -1,4 +1,6 @@
 // Built-in data without files: weak class patterns under a background like that of natural images.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -8,6 +10,7 @@
 
 #include "core/random.hpp"
 #include "core/types.hpp"
+#include "nodes/base/failure.hpp"
 #include "nodes/data/dataset.hpp"
 
 namespace lateral::data_format {
@@ -15,9 +18,9 @@ namespace {
 
 // An image is  127.5 + contrast · (noise · background + strength · pattern) / √(noise² + 1),
 // background and pattern of unit variance. The background's amplitude spectrum falls as
-// frequency^-slope, the pattern's is flat: classes differ mostly where the variance is small,
-// so that gradients see them late and decorrelated inputs show them at once. Each class has
-// several patterns, of which a sample shows one.
+// frequency^-slope, the pattern's is flat: classes differ mostly in directions of small variance,
+// which gradient descent learns late, and early if its inputs are decorrelated. Each class has
+// several patterns, of which a sample contains one.
 //
 // Test accuracy in % after epochs 1, 3 and 5 with the default parameters (576-256-256-10, leaky
 // ReLU, Adam 1e-3, batches of 256; a NumPy model of the experiment, so other seeds differ a bit):
@@ -38,7 +41,7 @@ constexpr int size_max = 256;
 constexpr int samples_max = 1'000'000;
 constexpr double noise_max = 1e6;
 
-// Steps of the random stream. A sample does not depend on how many there are.
+// Steps of the random stream. A sample does not depend on the number of samples.
 constexpr std::uint64_t first_pattern = 0;
 constexpr std::uint64_t first_train_sample = std::uint64_t{1} << 24U;
 constexpr std::uint64_t first_test_sample = std::uint64_t{2} << 24U;
@@ -62,7 +65,7 @@ class Synthesis {
         basis_[u * n_ + v] = std::cos(angle) + std::sin(angle);
         const auto fu = static_cast<double>(std::min(u, n_ - u));
         const auto fv = static_cast<double>(std::min(v, n_ - v));
-        // The mean brightness has no frequency; it is given the amplitude of the lowest.
+        // The mean brightness has frequency 0; it gets the amplitude of the lowest other one.
         const double frequency = std::max(1.0, std::sqrt(fu * fu + fv * fv));
         const double amplitude = std::pow(frequency, -falling);
         amplitude_[u * n_ + v] = amplitude;
@@ -71,7 +74,7 @@ class Synthesis {
     for (double& amplitude : amplitude_) amplitude /= std::sqrt(power);
   }
 
-  /// `white`: n × n standard normal numbers, used up; `field`: the n × n answer, row by row.
+  /// `white`: n × n standard normal numbers; `field`: the n × n result, row by row.
   void draw(const Matrix& white, std::vector<double>& field) {
     multiply_into(rows_, [&](std::size_t u, std::size_t v) {
       return amplitude_[u * n_ + v] *
@@ -97,7 +100,7 @@ class Synthesis {
   std::vector<double> basis_, amplitude_, rows_;
 };
 
-std::uint8_t byte_of(double value) {
+std::uint8_t to_byte(double value) {
   return static_cast<std::uint8_t>(std::lround(std::min(255.0, std::max(0.0, value))));
 }
 
@@ -116,7 +119,7 @@ class Generator {
     }
   }
 
-  /// Classes take turns, so that every stretch of the file is balanced.
+  /// Sample i is of class i mod 10, so that every stretch of the file is balanced.
   Images images(int count, std::uint64_t first_step) {
     Images images;
     images.pixels.reserve(static_cast<std::size_t>(count) * field_.size());
@@ -144,16 +147,16 @@ class Generator {
     const RandomStream random = stream(params_.seed, step);
     random.fill_normal(white_, 1.0);
     background_.draw(white_, field_);
-    // Elements behind all that the normal numbers used.
+    // Elements of the stream after those that the normal numbers used.
     const std::uint64_t next = std::uint64_t{4} * field_.size();
-    const std::uint64_t which = random.below(next, patterns_per_class);
+    const std::uint64_t pattern_index = random.below(next, patterns_per_class);
     const double strength = strength_min + (strength_max - strength_min) * random.uniform(next + 1);
     const std::vector<double>& pattern =
-        patterns_[static_cast<std::size_t>(label) * patterns_per_class + which];
+        patterns_[static_cast<std::size_t>(label) * patterns_per_class + pattern_index];
     const double scale = contrast_bytes / std::sqrt(params_.noise * params_.noise + 1.0);
     for (std::size_t i = 0; i < field_.size(); ++i)
       images.pixels.push_back(
-          byte_of(middle_byte + scale * (params_.noise * field_[i] + strength * pattern[i])));
+          to_byte(middle_byte + scale * (params_.noise * field_[i] + strength * pattern[i])));
     images.labels.push_back(static_cast<std::uint8_t>(label));
   }
 
@@ -166,8 +169,8 @@ class Generator {
 
 void expect_between(const char* field, double value, double low, double high) {
   if (value >= low && value <= high) return;  // false for NaN too
-  throw DataError(std::string("generated data: ") + field + ": found " + std::to_string(value) +
-                  ", expected " + std::to_string(low) + " to " + std::to_string(high));
+  throw UserError(
+      fmt::format("generated data: {}: found {}, expected {} to {}", field, value, low, high));
 }
 
 class Generated final : public DataFormat {

@@ -1,4 +1,6 @@
 // MNIST as published: mnist/{train,t10k}-{images-idx3,labels-idx1}-ubyte, raw or .gz.
+#include <fmt/format.h>
+
 #include <string>
 
 #include "nodes/data/dataset.hpp"
@@ -11,7 +13,7 @@ namespace {
 constexpr int side = 28;
 constexpr int n_classes = 10;
 
-/// Most bytes of one file, packed or unpacked; the largest of MNIST unpacks to 47 million.
+/// Limit for one file, packed or unpacked; the largest of MNIST unpacks to 47 million bytes.
 constexpr std::size_t file_bytes_max = std::size_t{256} << 20U;
 
 struct Content {
@@ -21,18 +23,19 @@ struct Content {
 
 Content read_raw_or_gz(const std::filesystem::path& raw, std::string_view expected) {
   const std::filesystem::path packed = raw.string() + ".gz";
-  // Of both the raw one is taken: it needs no unpacking. Of neither the raw one is named.
+  // If both exist, the raw file is read, which needs no unpacking; if neither does, the message
+  // names the raw one.
   if (std::filesystem::exists(raw) || !std::filesystem::exists(packed))
     return {raw.string(),
-            read_bytes(raw, file_bytes_max, std::string(expected) + " (or the same as .gz)")};
-  return {packed.string(),
-          gunzip(read_bytes(packed, file_bytes_max, expected), packed.string(), file_bytes_max)};
+            read_data_file(raw, file_bytes_max, fmt::format("{} (or the same as .gz)", expected))};
+  return {packed.string(), gunzip(read_data_file(packed, file_bytes_max, expected), packed.string(),
+                                  file_bytes_max)};
 }
 
 void expect_dimensions(const IdxArray& array, std::size_t n_dimensions, std::string_view file) {
   if (array.dimensions.size() != n_dimensions)
-    refuse_data(file, 3, std::to_string(array.dimensions.size()) + " dimensions",
-                std::to_string(n_dimensions));
+    refuse_data(file, 3, fmt::format("{} dimensions", array.dimensions.size()),
+                fmt::to_string(n_dimensions));
 }
 
 Images load_part(const std::filesystem::path& folder, const std::string& part) {
@@ -43,8 +46,7 @@ Images load_part(const std::filesystem::path& folder, const std::string& part) {
   if (images.dimensions[0] == 0) refuse_data(image_content.file, 4, "0 images", "at least one");
   if (images.dimensions[1] != side || images.dimensions[2] != side)
     refuse_data(image_content.file, 8,
-                "images of " + std::to_string(images.dimensions[1]) + " × " +
-                    std::to_string(images.dimensions[2]),
+                fmt::format("images of {} × {}", images.dimensions[1], images.dimensions[2]),
                 "28 × 28");
 
   const Content label_content =
@@ -52,13 +54,13 @@ Images load_part(const std::filesystem::path& folder, const std::string& part) {
   const IdxArray labels = parse_idx(label_content.bytes, label_content.file);
   expect_dimensions(labels, 1, label_content.file);
   if (labels.dimensions[0] != images.dimensions[0])
-    refuse_data(label_content.file, 4, std::to_string(labels.dimensions[0]) + " labels",
-                std::to_string(images.dimensions[0]) + ", as many as there are images in " +
-                    image_content.file);
+    refuse_data(label_content.file, 4, fmt::format("{} labels", labels.dimensions[0]),
+                fmt::format("{}, as many as there are images in {}", images.dimensions[0],
+                            image_content.file));
   for (std::size_t i = 0; i < labels.values.size(); ++i)
     if (labels.values[i] >= n_classes)
       refuse_data(label_content.file, labels.values_offset + i,
-                  "label " + std::to_string(labels.values[i]), "0 to 9");
+                  fmt::format("label {}", labels.values[i]), "0 to 9");
 
   return {{images.values.begin(), images.values.end()},
           {labels.values.begin(), labels.values.end()}};

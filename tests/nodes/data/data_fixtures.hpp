@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "nodes/base/failure.hpp"
 #include "nodes/data/dataset.hpp"
 
 namespace lateral::data_format {
@@ -84,12 +85,12 @@ inline Bytes gzip(Bytes bytes) {
   return packed;
 }
 
-/// What the DataError that `action` throws says, or "" if it throws none.
+/// The message of the UserError that `action` throws, or "" if it throws none.
 template <class Action>
 std::string refusal(Action action) {
   try {
     action();
-  } catch (const DataError& error) {
+  } catch (const UserError& error) {
     return error.what();
   }
   return "";

@@ -100,7 +100,7 @@ TEST_CASE("a folder in place of an MNIST file is refused") {
   const std::string file = small.file("train-images-idx3-ubyte");
   std::filesystem::remove(file);
   std::filesystem::create_directory(file);
-  CHECK(contains(small.refusal(), file + ": is not a regular file"));
+  CHECK(contains(small.refusal(), file + ": not a regular file, expected MNIST images"));
 }
 
 TEST_CASE("MNIST images and labels must agree in number") {
@@ -193,9 +193,9 @@ TEST_CASE("gzip data may not unpack beyond the limit") {
 TEST_CASE("a file beyond the limit is refused before it is read") {
   const TemporaryFolder folder;
   const auto file = folder.write("f", Bytes(11));
-  CHECK(read_bytes(file, 11, "x").size() == 11);
-  CHECK(refusal([&] { read_bytes(file, 10, "x"); }) ==
-        file.string() + ": at byte 10: found a file of 11 bytes, expected at most 10 bytes");
+  CHECK(read_data_file(file, 11, "x").size() == 11);
+  CHECK(refusal([&] { read_data_file(file, 10, "x"); }) ==
+        file.string() + ": 11 bytes, expected at most 10");
 }
 
 TEST_CASE("an IDX header is checked byte by byte") {
@@ -236,13 +236,13 @@ TEST_CASE("an IDX array refers to the bytes it was parsed from") {
   CHECK(parse_idx(empty, "F").values.empty());
 }
 
-TEST_CASE("every refusal of a short IDX file is a DataError of one line") {
+TEST_CASE("every refusal of a short IDX file is a UserError of one line") {
   const Bytes good = idx_bytes({2, 2}, {1, 2, 3, 4});
   for (std::size_t n = 0; n < good.size(); ++n) {
     const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(n));
     CHECK(is_one_line(idx_refusal(cut)));
   }
-  // One byte changed: an array or a DataError, nothing else.
+  // One byte changed: an array or a UserError, nothing else.
   for (std::size_t i = 0; i < 12; ++i)
     for (const std::uint8_t value : Bytes{1, 2, 8, 128, 255}) {
       Bytes changed = good;

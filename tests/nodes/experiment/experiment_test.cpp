@@ -183,7 +183,7 @@ TEST_CASE("every file of a folder of rules is a word of its field") {
 
 TEST_CASE("a plug-in that an experiment names has to be there") {
   CHECK(says(refusal(base + "execution { plugin { file: \"/none.so\" } }"),
-             {"plug-in /none.so", "no such file"}));
+             {"plug-in /none.so", "no such shared library"}));
   CHECK(says(refusal(base + "execution { plugin {} }"), {"x.textproto", "no file"}));
   CHECK(says(refusal(base, {"execution.plugin=/none.so"}), {"expected --plugin FILE"}));
 }

@@ -1,7 +1,8 @@
 // The system calls behind a Disk.
-#include "nodes/results/disk.hpp"
+#include "nodes/base/disk.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void cannot_write(const fs::path& path) {
-  throw UserError(path.string() + ": cannot be written: " + std::strerror(errno));
+  throw UserError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
 }
 
 void sync_path(const fs::path& path, int flags) {
@@ -39,7 +40,7 @@ void Disk::link(const fs::path& from, const fs::path& to) {
   std::error_code failure;
   fs::remove(to, failure);
   fs::create_hard_link(from, to, failure);
-  if (failure) rename(from, to);  // a file system without
+  if (failure) rename(from, to);  // a file system without second names
 }
 
 void Disk::sync_folder(const fs::path& folder) { sync_path(folder, O_RDONLY | O_DIRECTORY); }

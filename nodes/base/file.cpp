@@ -1,0 +1,101 @@
+// Reading, replacing and locking files.
+#include "nodes/base/file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "nodes/base/disk.hpp"
+#include "nodes/base/failure.hpp"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class Content>
+Content read(const fs::path& file, std::size_t bytes_max, std::string_view what) {
+  std::error_code failure;
+  const fs::file_status status = fs::status(file, failure);
+  if (!fs::exists(status)) throw UserError(fmt::format("{}: no such {}", file.string(), what));
+  if (!fs::is_regular_file(status))
+    throw UserError(fmt::format("{}: not a regular file, expected {}", file.string(), what));
+  const std::uintmax_t size = fs::file_size(file, failure);
+  if (failure)
+    throw UserError(fmt::format("{}: cannot be read: {}", file.string(), failure.message()));
+  if (size > bytes_max)
+    throw UserError(
+        fmt::format("{}: {} bytes, expected at most {}", file.string(), size, bytes_max));
+
+  Content content;
+  content.resize(static_cast<std::size_t>(size));
+  std::ifstream stream{file, std::ios::binary};
+  if (!stream)
+    throw UserError(fmt::format("{}: cannot be read: {}", file.string(), std::strerror(errno)));
+  stream.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(size));
+  if (static_cast<std::uintmax_t>(stream.gcount()) != size)
+    throw UserError(fmt::format("{}: cannot be read: ends at byte {}, expected {} bytes",
+                                file.string(), stream.gcount(), size));
+  return content;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& file, std::size_t bytes_max, std::string_view what) {
+  return read<std::string>(file, bytes_max, what);
+}
+
+std::vector<std::uint8_t> read_bytes(const fs::path& file, std::size_t bytes_max,
+                                     std::string_view what) {
+  return read<std::vector<std::uint8_t>>(file, bytes_max, what);
+}
+
+void write_atomically(const fs::path& file, std::string_view content) {
+  const fs::path temporary = file.string() + ".tmp";
+  {
+    std::ofstream stream{temporary, std::ios::binary};
+    stream << content;
+    if (!stream.flush()) {
+      const int reason = errno;
+      std::error_code ignored;
+      fs::remove(temporary, ignored);
+      throw UserError(
+          fmt::format("{}: cannot be written: {}", temporary.string(), std::strerror(reason)));
+    }
+  }
+  real_disk().sync(temporary);
+  real_disk().rename(temporary, file);
+  real_disk().sync_folder(folder_of(file));
+}
+
+fs::path folder_of(const fs::path& file) {
+  return file.has_parent_path() ? file.parent_path() : fs::path(".");
+}
+
+std::optional<FileLock> FileLock::try_lock(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    throw UserError(fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
+  FileLock lock{descriptor};
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+  return lock;
+}
+
+FileLock::FileLock(FileLock&& other) noexcept : descriptor_{std::exchange(other.descriptor_, -1)} {}
+
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+}  // namespace lateral

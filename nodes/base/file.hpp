@@ -1,0 +1,50 @@
+// Whole files: read within a size limit, written atomically; and locks on files and folders.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lateral {
+
+/// The content of a regular file. The limit is checked before memory is taken.
+///   what: the file that is expected, for messages: "experiment file"
+/// Throws UserError:
+///   FILE: no such WHAT
+///   FILE: not a regular file, expected WHAT
+///   FILE: N bytes, expected at most BYTES_MAX
+///   FILE: cannot be read: REASON
+std::string read_file(const std::filesystem::path& file, std::size_t bytes_max,
+                      std::string_view what);
+/// The same as bytes.
+std::vector<std::uint8_t> read_bytes(const std::filesystem::path& file, std::size_t bytes_max,
+                                     std::string_view what);
+
+/// Writes a file completely or not at all: temporary file, fsync, rename, fsync of the folder.
+/// Throws UserError naming the file and the system's reason.
+void write_atomically(const std::filesystem::path& file, std::string_view content);
+
+/// The folder in which `file` stands: "." for a bare name.
+std::filesystem::path folder_of(const std::filesystem::path& file);
+
+/// An exclusive lock (flock) on a file or a folder, held until the object is destroyed.
+class FileLock {
+ public:
+  /// Nothing if somebody else holds the lock; does not wait.
+  /// Throws UserError if `path` cannot be opened.
+  static std::optional<FileLock> try_lock(const std::filesystem::path& path);
+
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&& other) noexcept;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_{descriptor} {}
+  int descriptor_;
+};
+
+}  // namespace lateral

@@ -1,0 +1,91 @@
+// Options and behaviour that several commands share.
+#include "nodes/command/shared.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "nodes/base/failure.hpp"
+#include "nodes/experiment/plugins.hpp"
+#include "nodes/runtime/node_program.hpp"
+
+namespace lateral {
+namespace {
+
+Placement placement_of(const NetworkOptions& options) {
+  if (options.in_process) return Placement::in_process;
+  return options.transport == "tcp" ? Placement::tcp_sockets : Placement::unix_sockets;
+}
+
+TcpParams tcp_params(const NetworkOptions& options) {
+  if (options.listen.empty() && !options.plain_tcp) return {};
+  if (options.transport != "tcp")
+    throw UserError("--listen and --plain-tcp are for --transport tcp");
+  if (options.plain_tcp && !options.listen.empty()) print_warning(plain_tcp_warning);
+  return {options.listen.empty() ? TcpParams{}.host : options.listen, options.plain_tcp};
+}
+
+}  // namespace
+
+void add_data_option(CommandLine& line, std::string& folder) {
+  line.option("--data", "DIR", folder,
+              "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
+}
+
+void add_set_option(CommandLine& line, std::vector<std::string>& sets) {
+  line.repeatable_option(
+      "--set", "PATH=VALUE", sets,
+      "Set a field of the experiment: learning.epochs=2, layer.hidden1.units=64");
+}
+
+void add_plugin_option(CommandLine& line, std::vector<std::string>& files) {
+  line.repeatable_option("--plugin", "FILE", files,
+                         "Shared library whose rules are used like the built-in ones");
+}
+
+void load_plugins(const std::vector<std::string>& files) {
+  for (const std::string& file : files) load_plugin(file);
+}
+
+void add_network_options(CommandLine& line, NetworkOptions& options) {
+  add_data_option(line, options.data);
+  add_plugin_option(line, options.plugins);
+  line.flag("--in-process", options.in_process,
+            "All nodes in one process, for debuggers: same bits");
+  line.choice("--transport", options.transport, {"unix", "tcp"},
+              "Sockets between the nodes: unix (default) or tcp");
+  line.exclude("--transport", "--in-process");
+  line.option("--listen", "HOST", options.listen,
+              "With --transport tcp: the address of this machine on which coordinator and nodes "
+              "listen (default: 127.0.0.1); beyond loopback they use TLS");
+  line.flag("--plain-tcp", options.plain_tcp, "Without TLS, also beyond loopback");
+  line.number("--threads", options.threads, 1, 1024,
+              "Threads that a layer computes with (default: the processors it may use); same bits");
+}
+
+Outcome run_network(const Experiment& experiment, RunPlan& plan, const NetworkOptions& options,
+                    Progress& progress) {
+  const char* const default_folder = std::getenv("LATERAL_DATA");
+  plan.data_directory = !options.data.empty()       ? options.data
+                        : default_folder != nullptr ? default_folder
+                                                    : "";
+  plan.threads = options.threads;
+  return launch(experiment, plan, placement_of(options), tcp_params(options), progress);
+}
+
+int exit_code_of(const Outcome& outcome, const std::string& advice) {
+  if (outcome.code != ExitCode::done) {
+    print_warning(outcome.code == ExitCode::network ? outcome.message + advice : outcome.message);
+    return static_cast<int>(outcome.code);
+  }
+  if (outcome.signal == 0) return 0;
+  if (!outcome.summary)
+    print_warning(fmt::format("stopped by signal {} before all nodes had delivered their state{}",
+                              outcome.signal, advice));
+  return 128 + outcome.signal;  // the shell's convention for a program that a signal ended
+}
+
+void print_warning(const std::string& text) { std::cerr << "lateral: " << text << std::endl; }
+
+}  // namespace lateral

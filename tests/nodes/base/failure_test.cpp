@@ -1,0 +1,17 @@
+// Text from outside is put on one line before a terminal or a log gets it.
+#include "nodes/base/failure.hpp"
+
+#include <doctest/doctest.h>
+
+namespace lateral {
+namespace {
+
+TEST_CASE("one_line leaves nothing that a terminal would act on") {
+  CHECK(one_line("a\nb\n") == "a b");
+  CHECK(one_line("\x1b[31mred\x7f\t") == "?[31mred??");
+  CHECK(one_line("1 µs") == "1 µs");
+  CHECK(one_line("\n\n").empty());
+}
+
+}  // namespace
+}  // namespace lateral
