@@ -13,7 +13,8 @@ namespace lateral {
 Eigen::VectorXd correlation_eigenvalues(ConstMatrixRef correlation);
 
 /// Singular values of A (m × n), largest first: min(m, n) values, the square roots of the
-/// eigenvalues of Aᵀ A. By divide and conquer, O(m n min(m, n)).
-Vector singular_values(ConstMatrixRef A);
+/// eigenvalues of A Aᵀ or Aᵀ A, whichever is smaller. In double precision; values below some 1e-8
+/// of the largest are rounding. O(m n min(m, n)).
+Eigen::VectorXd singular_values(ConstMatrixRef A);
 
 }  // namespace lateral

@@ -104,9 +104,9 @@ std::string layer_commands(const Grid& grid, int layer, const Record::OfLayer& o
         "set title '{} decorrelation, step {}' font ',11' offset 0,-0.4\n"
         "set xrange [-0.5:{}-0.5]\nset yrange [{}-0.5:-0.5]\nset xlabel 'unit' offset 0,0.5\n",
         when, step, correlation.cols(), correlation.rows());
-    script +=
-        m == 0 ? fmt::format("set ylabel {} noenhanced offset 1,0\n", quoted(of.layer + ": unit"))
-               : "unset ylabel\n";
+    script += m == 0 ? fmt::format("set ylabel {} noenhanced offset 1,0\n",
+                                   gnuplot_string(of.layer + ": unit"))
+                     : "unset ylabel\n";
     script += m + 1 == grid.maps ? colour_box_commands(grid.colour_box(layer)) : "unset colorbox\n";
     script += fmt::format("plot ${} matrix with image\nunset label 1\n", map_block);
     const bool is_dashed = grid.maps > 2 && !map.is_last;
@@ -140,7 +140,7 @@ bool draw_correlation(const std::filesystem::path& run, const Record& record, Gn
       "set label 1 {} at screen 0.5, screen {:.6g} center noenhanced font ',14'\n"
       "set palette defined (-1 '#2166ac', -0.5 '#92c5de', 0 '#ffffff', 0.5 '#f4a582', "
       "1 '#b2182b')\nset cbrange [-1:1]\n{}set tics out nomirror font ',10'\nunset key\n",
-      quoted(folder_name(run) + ": correlation coefficients of the layers' inputs"),
+      gnuplot_string(folder_name(run) + ": correlation coefficients of the layers' inputs"),
       1 - 22.0 / grid.height(), ground);
   for (std::size_t l = 0; l < rows.size(); ++l)
     script += layer_commands(grid, static_cast<int>(l), record.layers[l], rows[l]);

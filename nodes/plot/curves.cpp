@@ -89,8 +89,8 @@ std::string line_style(std::size_t c) {
 /// Commands that draw a panel, whose values begin at this column of the data blocks.
 std::string panel_commands(const std::vector<Curve>& curves, const Panel& panel, std::size_t column,
                            bool is_logarithmic) {
-  std::string out = fmt::format("set title {}\nset ylabel {}\n{}plot ", quoted(panel.title),
-                                quoted(panel.unit), is_logarithmic ? log_y : linear_y);
+  std::string out = fmt::format("set title {}\nset ylabel {}\n{}plot ", gnuplot_string(panel.title),
+                                gnuplot_string(panel.unit), is_logarithmic ? log_y : linear_y);
   for (std::size_t c = 0; c < curves.size(); ++c) {
     if (c > 0) out += next_curve;
     if (curves[c].runs.size() > 1)
@@ -109,7 +109,7 @@ std::string key_commands(const std::vector<Curve>& curves, double left) {
                     "plot [0:1] [0:1] ";
   for (std::size_t c = 0; c < curves.size(); ++c)
     out += fmt::format("{}NaN{} title {}", c > 0 ? next_curve : "", line_style(c),
-                       quoted(curves[c].title));
+                       gnuplot_string(curves[c].title));
   return out + "\nunset multiplot\n";
 }
 

@@ -43,9 +43,9 @@ void Gnuplot::draw(const std::string& name, int width, int height, std::string_v
   for (const Format& format : formats) {
     const fs::path file = folder_ / fmt::format("{}.{}", name, format.ending);
     if (!std::ofstream{file}) throw UserError(fmt::format("{}: cannot be written", file.string()));
-    const int status =
-        run_gnuplot(fmt::format("set terminal {} size {},{} font 'sans,12'\nset output {}\n{}",
-                                format.terminal, width, height, quoted(file.string()), script));
+    const int status = run_gnuplot(
+        fmt::format("set terminal {} size {},{} font 'sans,12'\nset output {}\n{}", format.terminal,
+                    width, height, gnuplot_string(file.string()), script));
     constexpr int not_found = 127;  // exit code of the shell
     if (WIFEXITED(status) && WEXITSTATUS(status) == not_found)
       throw UserError("gnuplot is not installed, expected the package gnuplot-nox");
@@ -64,7 +64,7 @@ const char* colour(std::size_t i) {
   return names[i % colours];
 }
 
-std::string quoted(std::string_view text) {
+std::string gnuplot_string(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'') out += '\'';

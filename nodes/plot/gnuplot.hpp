@@ -34,7 +34,7 @@ const char* colour(std::size_t i);
 
 /// `text` as a string constant. Between single quotes no character but the quote has a meaning to
 /// gnuplot; it is doubled, and control characters are replaced by spaces.
-std::string quoted(std::string_view text);
+std::string gnuplot_string(std::string_view text);
 
 /// Where the next panel of a multiplot stands: its edges as shares of the picture's width and
 /// height, from the lower left corner.

@@ -62,12 +62,13 @@ bool draw_probes(const std::filesystem::path& run, Gnuplot& gnuplot) {
                           probe == with_key->first
                               ? "set key at screen 0.87,0.95 left top Left reverse noenhanced"
                               : "unset key",
-                          quoted(title), spans_decades(probe) ? log_y : linear_y);
+                          gnuplot_string(title), spans_decades(probe) ? log_y : linear_y);
     bool is_first = true;
     for (const auto& [layer, lines] : by_layer) {
       script += fmt::format(
           "{}$p{}_{} using 1:2 with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '{}' title {}",
-          is_first ? "" : next_curve, p, layer, colour(layer), quoted(probes.layers[layer]));
+          is_first ? "" : next_curve, p, layer, colour(layer),
+          gnuplot_string(probes.layers[layer]));
       is_first = false;
     }
     script += "\n";

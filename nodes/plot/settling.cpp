@@ -45,7 +45,7 @@ std::string panel_commands(const std::string& block, const Trajectory& trajector
                                   : fmt::format("its first {} steps", trajectory.states - 1);
   script +=
       fmt::format("EOD\nset title {} noenhanced\nset xrange [0:{}]\nset xtics {}\nplot ",
-                  quoted(fmt::format("{}, training step {}: {}", layer, step, outcome)),
+                  gnuplot_string(fmt::format("{}, training step {}: {}", layer, step, outcome)),
                   std::max<std::size_t>(settled, 1), settled <= every_tic_max ? "1" : "autofreq");
   for (std::size_t u = 0; u < drawn; ++u)
     script += fmt::format("{}${} using 1:{} with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '{}'",
@@ -63,7 +63,7 @@ bool draw_settling(const std::filesystem::path& run, const Record& record, Gnupl
       "set label 1 {} at screen 0.5, screen {:.6g} center noenhanced font ',14'\n"
       "set grid lt 1 {}\nunset key\nset xlabel 'settling step' offset 0,0.5\nset ylabel 'x'\n",
       layers, 50.0 / height, 1 - 74.0 / height, 100.0 / height,
-      quoted(folder_name(run) + ": settling of one sample, a line for each unit"),
+      gnuplot_string(folder_name(run) + ": settling of one sample, a line for each unit"),
       1 - 22.0 / height, grid_colour);
   for (std::size_t l = 0; l < layers; ++l) {
     const Record::OfLayer& of = record.layers[l];

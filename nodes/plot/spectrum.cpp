@@ -30,7 +30,7 @@ bool draw_spectrum(const std::filesystem::path& run, Gnuplot& gnuplot) {
     if (letter.empty() || tensor.shape.size() != 2 || tensor.shape[0] > units_max) continue;
     // Column-major here and row-major there: the transpose, which has the same singular values.
     const Eigen::Map<const Matrix> matrix(tensor.values.data(), tensor.shape[1], tensor.shape[0]);
-    const Vector values = singular_values(matrix);
+    const Eigen::VectorXd values = singular_values(matrix);
     data += fmt::format("$s{} << EOD\n", curves);
     for (Index i = 0; i < values.size(); ++i)
       data +=
@@ -39,7 +39,7 @@ bool draw_spectrum(const std::filesystem::path& run, Gnuplot& gnuplot) {
     data += "EOD\n";
     plot += fmt::format("{}$s{} with lines lw 2 lc rgb '{}' title {}",
                         curves > 0 ? next_curve : "plot ", curves, colour(curves),
-                        quoted(tensor.layer + " " + letter));
+                        gnuplot_string(tensor.layer + " " + letter));
     ++curves;
   }
   if (curves == 0) return false;
