@@ -1,8 +1,8 @@
-// Two effective configurations field by field, and two summaries.
+// The settings of two runs field by field, and their summaries.
 #include "nodes/results/compare.hpp"
 
-#include <cstdio>
-#include <fstream>
+#include <fmt/format.h>
+
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -16,129 +16,144 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace pb = google::protobuf;
+using Json = nlohmann::json;
+using FieldValues = std::map<std::string, std::string>;  // by path
 
-std::string read_file(const fs::path& path) {
-  constexpr std::size_t bytes_max = std::size_t{64} << 20;
-  return lateral::read_file(path, bytes_max, "file, expected the folder of a run that has ended");
+FieldValues flatten(const pb::Message& message);
+
+/// Value `index` of a field that is not a message; index -1: of a field that is not repeated.
+std::string value_text(const pb::Message& message, const pb::FieldDescriptor* field, int index) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING)
+    return index < 0 ? reflection.GetString(message, field)
+                     : reflection.GetRepeatedString(message, field, index);
+  std::string text;
+  pb::TextFormat::PrintFieldValueToString(message, field, index, &text);
+  return text;
 }
 
-/// Path of every field, as --set has it, to its value. Elements of a list go by their names.
-void flatten(const pb::Message& message, const std::string& prefix,
-             std::map<std::string, std::string>& out) {
+/// A repeated field: messages by their names, or by their positions if they have none; other values
+/// in one text.
+void flatten_repeated(const pb::Message& message, const pb::FieldDescriptor* field,
+                      FieldValues& out) {
   const pb::Reflection& reflection = *message.GetReflection();
-  const pb::Descriptor& descriptor = *message.GetDescriptor();
-  for (int i = 0; i < descriptor.field_count(); ++i) {
-    const pb::FieldDescriptor* field = descriptor.field(i);
-    const std::string path = prefix + field->name();
-    if (field->is_repeated()) {
-      for (int k = 0; k < reflection.FieldSize(message, field); ++k) {
-        const pb::Message& element = reflection.GetRepeatedMessage(message, field, k);
-        std::map<std::string, std::string> inner;
-        flatten(element, "", inner);
-        std::string name = std::to_string(k);
-        if (const auto named = inner.find("name"); named != inner.end()) {
-          name = named->second;
-          inner.erase(named);
-        }
-        for (const auto& [word, value] : inner)
-          out[path + "." + name + (word == "value" ? "" : "." + word)] = value;
-      }
-    } else if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
-      flatten(reflection.GetMessage(message, field), path + ".", out);
-    } else if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING) {
-      if (reflection.HasField(message, field)) out[path] = reflection.GetString(message, field);
-    } else if (reflection.HasField(message, field)) {
-      std::string text;
-      pb::TextFormat::PrintFieldValueToString(message, field, -1, &text);
-      out[path] = text;
+  for (int k = 0; k < reflection.FieldSize(message, field); ++k) {
+    if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+      std::string& text = out[field->name()];
+      text += fmt::format("{}{}", k > 0 ? ", " : "", value_text(message, field, k));
+      continue;
     }
+    FieldValues inner = flatten(reflection.GetRepeatedMessage(message, field, k));
+    const auto named = inner.extract("name");
+    const std::string name = named ? named.mapped() : fmt::to_string(k);
+    for (const auto& [path, value] : inner)
+      out[fmt::format("{}.{}{}", field->name(), name, path == "value" ? "" : "." + path)] = value;
   }
 }
 
+/// Every field that is set, by its path as --set has it.
+FieldValues flatten(const pb::Message& message) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  const pb::Descriptor& descriptor = *message.GetDescriptor();
+  FieldValues out;
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const pb::FieldDescriptor* field = descriptor.field(i);
+    if (field->is_repeated()) {
+      flatten_repeated(message, field, out);
+    } else if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+      for (const auto& [path, value] : flatten(reflection.GetMessage(message, field)))
+        out[field->name() + "." + path] = value;
+    } else if (reflection.HasField(message, field)) {
+      out[field->name()] = value_text(message, field, -1);
+    }
+  }
+  return out;
+}
+
 struct Run {
-  std::map<std::string, std::string> settings;
-  nlohmann::json summary;
+  FieldValues settings;
+  Json summary;
 };
 
 Run read_run(const fs::path& folder) {
-  Run run;
+  constexpr std::size_t bytes_max = std::size_t{64} << 20;
+  const fs::path settings = folder / "experiment.textproto", summary = folder / "summary.json";
   proto::Experiment experiment;
-  const fs::path settings = folder / "experiment.textproto";
-  parse_text(read_file(settings), settings.string(), experiment);
-  flatten(experiment, "", run.settings);
-  run.summary = nlohmann::json::parse(read_file(folder / "summary.json"), nullptr, false);
+  parse_text(read_file(settings, bytes_max, "experiment of a run"), settings.string(), experiment);
+  Run run{flatten(experiment),
+          Json::parse(read_file(summary, bytes_max, "summary of a run that has ended"), nullptr,
+                      false)};
   if (run.summary.is_discarded())
-    throw UserError((folder / "summary.json").string() + ": damaged, expected JSON");
+    throw UserError(fmt::format("{}: damaged, expected JSON", summary.string()));
   return run;
 }
 
-/// Null where there is none. (What stands in the file may be anything.)
-const nlohmann::json& field(const nlohmann::json& object, const char* name) {
-  static const nlohmann::json none;
+/// The member of an object; null if there is none. Any JSON value may be in the file.
+const Json& member(const Json& object, const char* name) {
+  static const Json null;
   const auto found = object.find(name);
-  return found == object.end() ? none : *found;
+  return found == object.end() ? null : *found;
 }
 
-std::string shown(const nlohmann::json& value) {
+std::string text_of(const Json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return one_line(value.get_ref<const std::string&>());
   if (value.is_structured()) return "?";
   if (!value.is_number_float()) return value.dump();
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value.get<double>());
-  return text;
+  return fmt::format("{:.6g}", value.get<double>());
 }
 
-double sum_over_nodes(const nlohmann::json& summary, const char* name) {
+std::string sum_over_nodes(const Json& summary, const char* name) {
   double sum = 0;
-  for (const nlohmann::json& node : field(summary, "nodes"))
-    if (const nlohmann::json& value = field(node, name); value.is_number())
-      sum += value.get<double>();
-  return sum;
+  for (const Json& node : member(summary, "nodes"))
+    if (const Json& value = member(node, name); value.is_number()) sum += value.get<double>();
+  return fmt::format("{:.6g}", sum);
+}
+
+std::string row(std::string_view name, std::string_view a, std::string_view b) {
+  return fmt::format("{:<42}  {:>20.64}  {:>20.64}\n", name, a, b);
+}
+
+std::string differing_settings(const FieldValues& a, const FieldValues& b) {
+  std::set<std::string> paths;
+  for (const FieldValues* settings : {&a, &b})
+    for (const auto& [path, value] : *settings) paths.insert(path);
+  const auto value_at = [](const FieldValues& settings, const std::string& path) {
+    const auto found = settings.find(path);
+    return found == settings.end() ? std::string("-") : found->second;
+  };
+  std::string rows;
+  for (const std::string& path : paths)
+    if (value_at(a, path) != value_at(b, path))
+      rows += row(path, value_at(a, path), value_at(b, path));
+  return rows.empty() ? "the same settings\n" : rows;
 }
 
 }  // namespace
 
 std::string compare_runs(const fs::path& a, const fs::path& b) {
   const Run first = read_run(a), second = read_run(b);
-  std::string table;
-  const auto row = [&](const std::string& what, const std::string& x, const std::string& y) {
-    char line[512];
-    std::snprintf(line, sizeof line, "%-42s  %20.64s  %20.64s\n", what.c_str(), x.c_str(),
-                  y.c_str());
-    table += line;
+  std::string table = row("", a.filename().string(), b.filename().string());
+  table += differing_settings(first.settings, second.settings) + "\n";
+  const auto add_row = [&](const std::string& name, const auto& value_in) {
+    table += row(name, value_in(first.summary), value_in(second.summary));
   };
-  row("", a.filename().string(), b.filename().string());
-  std::set<std::string> paths;
-  for (const Run* run : {&first, &second})
-    for (const auto& [path, value] : run->settings) paths.insert(path);
-  bool differ = false;
-  const auto setting = [](const Run& run, const std::string& path) {
-    const auto found = run.settings.find(path);
-    return found == run.settings.end() ? std::string("-") : found->second;
+  const auto add_members = [&](std::initializer_list<const char*> names) {
+    for (const char* name : names)
+      add_row(name, [&](const Json& summary) { return text_of(member(summary, name)); });
   };
-  for (const std::string& path : paths) {
-    if (setting(first, path) == setting(second, path)) continue;
-    row(path, setting(first, path), setting(second, path));
-    differ = true;
-  }
-  if (!differ) table += "the same settings\n";
-  table += "\n";
-  for (const char* key : {"version", "complete", "epochs", "steps"})
-    row(key, shown(field(first.summary, key)), shown(field(second.summary, key)));
-  for (const char* key : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"})
-    row(std::string("final ") + key, shown(field(field(first.summary, "final"), key)),
-        shown(field(field(second.summary, "final"), key)));
-  for (const char* key : {"train_samples_per_second", "wall_seconds"})
-    row(key, shown(field(first.summary, key)), shown(field(second.summary, key)));
-  for (const char* key : {"cpu_seconds", "messages_sent", "bytes_sent"})
-    row(std::string(key) + " of all nodes", shown(sum_over_nodes(first.summary, key)),
-        shown(sum_over_nodes(second.summary, key)));
-  const std::string state = shown(field(first.summary, "state_sha256"));
-  table += state == shown(field(second.summary, "state_sha256"))
-               ? "\nthe learned states are the same, bit for bit\n"
-               : "\nthe learned states differ\n";
-  return table;
+  add_members({"version", "complete", "epochs", "steps"});
+  for (const char* name : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"})
+    add_row(fmt::format("final {}", name),
+            [&](const Json& summary) { return text_of(member(member(summary, "final"), name)); });
+  add_members({"train_samples_per_second", "wall_seconds"});
+  for (const char* name : {"cpu_seconds", "messages_sent", "bytes_sent"})
+    add_row(fmt::format("{} of all nodes", name),
+            [&](const Json& summary) { return sum_over_nodes(summary, name); });
+  const bool have_equal_states = text_of(member(first.summary, "state_sha256")) ==
+                                 text_of(member(second.summary, "state_sha256"));
+  return table + (have_equal_states ? "\nthe learned states are the same, bit for bit\n"
+                                    : "\nthe learned states differ\n");
 }
 
 }  // namespace lateral

@@ -1,74 +1,89 @@
-// Writing, and for a resumed run re-reading, the CSV tables.
+// Rows of the tables as text, and what a resumed run keeps of them.
 #include "nodes/results/metrics.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <fstream>
-#include <sstream>
 
+#include "nodes/base/csv.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/base/file.hpp"
 
 namespace lateral {
 namespace {
 
-constexpr const char* metrics_header =
-    "epoch,train_loss,train_accuracy,test_loss,test_accuracy,wall_seconds,train_samples_per_"
-    "second\n";
-constexpr const char* probes_header = "step,epoch,layer,probe,value\n";
+namespace fs = std::filesystem;
 
-std::vector<std::string> lines_after_header(const std::filesystem::path& path) {
-  std::ifstream file{path};
-  std::vector<std::string> lines;
-  std::string line;
-  std::getline(file, line);
-  while (std::getline(file, line)) lines.push_back(line);
-  return lines;
-}
+const std::vector<std::string> metrics_columns{
+    "epoch",         "train_loss",   "train_accuracy",          "test_loss",
+    "test_accuracy", "wall_seconds", "train_samples_per_second"};
+const std::vector<std::string> probes_columns{"step", "epoch", "layer", "probe", "value"};
 
 std::string to_line(const MetricsRow& row) {
-  char line[256];
-  std::snprintf(line, sizeof line, "%llu,%.9g,%.9g,%.9g,%.9g,%.3f,%.1f\n",
-                static_cast<unsigned long long>(row.epoch), row.train_loss, row.train_accuracy,
-                row.test_loss, row.test_accuracy, row.wall_seconds, row.train_samples_per_second);
-  return line;
+  return csv_line({fmt::to_string(row.epoch), fmt::format("{:.9g}", row.train_loss),
+                   fmt::format("{:.9g}", row.train_accuracy), fmt::format("{:.9g}", row.test_loss),
+                   fmt::format("{:.9g}", row.test_accuracy),
+                   fmt::format("{:.3f}", row.wall_seconds),
+                   fmt::format("{:.1f}", row.train_samples_per_second)});
 }
 
-void append_text(const std::filesystem::path& path, const std::string& text) {
+std::string to_line(const ProbeRow& row) {
+  return csv_line({fmt::to_string(row.step), fmt::to_string(row.epoch), row.layer, row.probe,
+                   fmt::format("{:.9g}", row.value)});
+}
+
+/// Appends all of `text` or, if the disk is full, nothing: a run may go on without these lines, and
+/// later ones must not be appended to half a line.
+void append_text(const fs::path& path, const std::string& text) {
+  std::error_code ignored;
+  const std::uintmax_t size_before = fs::file_size(path, ignored);
   std::ofstream file{path, std::ios::app};
   file << text;
-  if (!file.flush()) throw UserError(path.string() + ": cannot be written (is the disk full?)");
+  if (file.flush()) return;
+  file.close();
+  if (!ignored) fs::resize_file(path, size_before, ignored);
+  throw UserError(fmt::format("{}: cannot be written (is the disk full?)", path.string()));
 }
 
 }  // namespace
 
 std::string accuracy_text(double accuracy) {
-  if (std::isnan(accuracy)) return "-";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f %%", 100 * accuracy);
-  return text;
+  return std::isnan(accuracy) ? "-" : fmt::format("{:.2f} %", 100 * accuracy);
 }
 
-MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
-    : path_{std::move(path)} {
-  std::string content = metrics_header;
-  for (const std::string& line : lines_after_header(path_)) {
-    MetricsRow row;
-    unsigned long long epoch = 0;
-    if (std::sscanf(line.c_str(), "%llu,%lf,%lf,%lf,%lf,%lf,%lf", &epoch, &row.train_loss,
-                    &row.train_accuracy, &row.test_loss, &row.test_accuracy, &row.wall_seconds,
-                    &row.train_samples_per_second) != 7)
-      continue;  // a line that a crash cut off
-    row.epoch = epoch;
-    if (row.epoch > epochs_kept) continue;
-    rows_.push_back(row);
-    content += line + "\n";
-  }
-  if (rows_.size() != epochs_kept)
-    throw UserError(path_.string() + ": has " + std::to_string(rows_.size()) + " of the " +
-                    std::to_string(epochs_kept) +
-                    " epochs that the checkpoint has, expected all of them as they were written");
+std::vector<MetricsRow> read_metrics(const fs::path& path) {
+  std::vector<MetricsRow> rows;
+  CsvReader table{path, metrics_columns};
+  while (table.next_row())
+    rows.push_back({table.integer(0), table.number(1), table.number(2), table.number(3),
+                    table.number(4), table.number(5), table.number(6)});
+  return rows;
+}
+
+std::vector<MetricsRow> read_metrics(const fs::path& path, std::uint64_t epochs) {
+  if (epochs == 0) return {};
+  std::vector<MetricsRow> rows = read_metrics(path);
+  std::erase_if(rows, [&](const MetricsRow& row) { return row.epoch > epochs; });
+  if (rows.size() != epochs)
+    throw UserError(fmt::format(
+        "{}: has {} of the {} epochs that the checkpoint has, expected all of them as they were "
+        "written",
+        path.string(), rows.size(), epochs));
+  return rows;
+}
+
+void read_probes(const fs::path& path, const std::function<void(const ProbeRow&)>& receive) {
+  CsvReader table{path, probes_columns};
+  while (table.next_row())
+    receive({table.integer(0), table.integer(1), table.text(2), table.text(3), table.number(4)});
+}
+
+MetricsFile::MetricsFile(fs::path path, std::uint64_t epochs_kept)
+    : path_{std::move(path)}, rows_{read_metrics(path_, epochs_kept)} {
+  std::string content = csv_line(metrics_columns);
+  for (const MetricsRow& row : rows_) content += to_line(row);
   write_atomically(path_, content);
 }
 
@@ -77,16 +92,13 @@ void MetricsFile::append(const MetricsRow& row) {
   append_text(path_, to_line(row));
 }
 
-ProbesFile::ProbesFile(std::filesystem::path path, std::uint64_t steps_kept,
-                       std::vector<std::string> layers)
+ProbesFile::ProbesFile(fs::path path, std::uint64_t steps_kept, std::vector<std::string> layers)
     : path_{std::move(path)}, layers_{std::move(layers)} {
-  std::string content = probes_header;
-  for (const std::string& line : lines_after_header(path_)) {
-    unsigned long long step = 0;
-    if (std::count(line.begin(), line.end(), ',') == 4 &&
-        std::sscanf(line.c_str(), "%llu,", &step) == 1 && step <= steps_kept)
-      content += line + "\n";
-  }
+  std::string content = csv_line(probes_columns);
+  if (steps_kept > 0 && fs::exists(path_))
+    read_probes(path_, [&](const ProbeRow& row) {
+      if (row.step <= steps_kept) content += to_line(row);
+    });
   write_atomically(path_, content);
 }
 
@@ -100,13 +112,10 @@ void ProbesFile::flush(std::uint64_t step) {
   });
   const auto end = std::find_if(waiting_.begin(), waiting_.end(),
                                 [&](const ProbeRow& row) { return row.step > step; });
-  std::ostringstream text;
-  text.precision(9);
-  for (auto row = waiting_.begin(); row != end; ++row)
-    text << row->step << ',' << row->epoch << ',' << row->layer << ',' << row->probe << ','
-         << row->value << '\n';
+  std::string text;
+  for (auto row = waiting_.begin(); row != end; ++row) text += to_line(*row);
   waiting_.erase(waiting_.begin(), end);
-  append_text(path_, text.str());
+  append_text(path_, text);
 }
 
 }  // namespace lateral

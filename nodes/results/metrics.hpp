@@ -1,8 +1,10 @@
-// The tables of a run that grow while it runs: metrics.csv, a row an epoch, and probes.csv.
+// The tables of a run that grow while it runs: metrics.csv with a row for each epoch, and
+// probes.csv with a row for each probe of a layer at a step.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,8 +12,8 @@ namespace lateral {
 
 struct MetricsRow {
   std::uint64_t epoch = 0;
-  double train_loss =
-      0;  ///< mean over the epoch's training samples, each at the state it was trained at
+  /// Mean over the epoch's training samples, each at the state it was trained at.
+  double train_loss = 0;
   double train_accuracy = 0;
   double test_loss = 0;  ///< after the epoch
   double test_accuracy = 0;
@@ -19,7 +21,7 @@ struct MetricsRow {
   double train_samples_per_second = 0;
 };
 
-/// "97.31 %", or "-" where there is none.
+/// "97.31 %", or "-" for NaN, which targets without labels have.
 std::string accuracy_text(double accuracy);
 
 struct ProbeRow {
@@ -29,6 +31,15 @@ struct ProbeRow {
   std::string probe;
   double value = 0;
 };
+
+/// All rows of metrics.csv.  Throws UserError if the file cannot be read or is damaged.
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& path);
+/// The rows of an earlier session up to epoch `epochs`.  Throws UserError also if some are missing.
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& path, std::uint64_t epochs);
+
+/// Calls `receive` with each row of probes.csv.  Throws UserError like read_metrics().
+void read_probes(const std::filesystem::path& path,
+                 const std::function<void(const ProbeRow&)>& receive);
 
 /// metrics.csv. Rows are appended and flushed one by one.
 class MetricsFile {
@@ -43,14 +54,15 @@ class MetricsFile {
   std::vector<MetricsRow> rows_;
 };
 
-/// probes.csv. Rows come from the layers in any order; they are written sorted by step and layer,
+/// probes.csv. Rows arrive from the layers in any order and are written sorted by step and layer,
 /// so that the same run writes the same file.
 class ProbesFile {
  public:
   /// Starts the file, keeping the rows of an earlier session up to `steps_kept`.
   ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers);
   void add(ProbeRow row) { waiting_.push_back(std::move(row)); }
-  /// Writes the rows of steps up to `step`; later ones, of layers that are ahead, wait.
+  /// Writes the rows of steps up to `step`. Rows of later steps, from layers that are ahead, are
+  /// kept for a later call.
   void flush(std::uint64_t step);
 
  private:

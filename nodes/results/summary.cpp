@@ -1,7 +1,8 @@
-// The two forms of a summary.
+// A summary as JSON and as a table.
 #include "nodes/results/summary.hpp"
 
-#include <cstdio>
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "nodes/base/version.hpp"
@@ -53,29 +54,20 @@ std::string to_json(const Summary& summary) {
 }
 
 std::string to_table(const Summary& summary) {
-  std::string table;
-  char line[256];
-  std::snprintf(line, sizeof line, "%5s  %10s  %8s  %10s  %8s  %9s\n", "epoch", "train loss",
-                "accuracy", (summary.evaluated_on + " loss").c_str(), "accuracy", "samples/s");
-  table += line;
-  for (const MetricsRow& row : summary.epochs) {
-    std::snprintf(line, sizeof line, "%5llu  %10.5g  %8s  %10.5g  %8s  %9.0f\n",
-                  static_cast<unsigned long long>(row.epoch), row.train_loss,
-                  accuracy_text(row.train_accuracy).c_str(), row.test_loss,
-                  accuracy_text(row.test_accuracy).c_str(), row.train_samples_per_second);
-    table += line;
-  }
-  std::snprintf(line, sizeof line, "\n%-16s  %-11s  %8s  %7s  %8s  %9s  %9s\n", "node", "role",
-                "pid", "cpu s", "peak MB", "messages", "sent MB");
-  table += line;
-  for (const NodeSummary& node : summary.nodes) {
-    std::snprintf(line, sizeof line, "%-16s  %-11s  %8lld  %7.1f  %8.0f  %9llu  %9.1f\n",
-                  node.name.c_str(), node.role.c_str(), static_cast<long long>(node.pid),
-                  node.cpu_seconds, static_cast<double>(node.peak_rss_bytes) / 1e6,
-                  static_cast<unsigned long long>(node.messages_sent),
-                  static_cast<double>(node.bytes_sent) / 1e6);
-    table += line;
-  }
+  std::string table =
+      fmt::format("{:>5}  {:>10}  {:>8}  {:>10}  {:>8}  {:>9}\n", "epoch", "train loss", "accuracy",
+                  summary.evaluated_on + " loss", "accuracy", "samples/s");
+  for (const MetricsRow& row : summary.epochs)
+    table += fmt::format("{:5}  {:10.5g}  {:>8}  {:10.5g}  {:>8}  {:9.0f}\n", row.epoch,
+                         row.train_loss, accuracy_text(row.train_accuracy), row.test_loss,
+                         accuracy_text(row.test_accuracy), row.train_samples_per_second);
+  table += fmt::format("\n{:<16}  {:<11}  {:>8}  {:>7}  {:>8}  {:>9}  {:>9}\n", "node", "role",
+                       "pid", "cpu s", "peak MB", "messages", "sent MB");
+  for (const NodeSummary& node : summary.nodes)
+    table +=
+        fmt::format("{:<16}  {:<11}  {:8}  {:7.1f}  {:8.0f}  {:9}  {:9.1f}\n", node.name, node.role,
+                    node.pid, node.cpu_seconds, static_cast<double>(node.peak_rss_bytes) / 1e6,
+                    node.messages_sent, static_cast<double>(node.bytes_sent) / 1e6);
   return table;
 }
 

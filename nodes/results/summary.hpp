@@ -1,4 +1,4 @@
-// Summary: how a run went, for people (a closing table) and for programs (summary.json).
+// Summary: how a run went, as a table for readers and as summary.json for programs.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct NodeSummary {
   std::string name;
   std::string role;
   std::int64_t pid = 0;
-  std::uint64_t peak_rss_bytes = 0;  ///< of its process, which nodes share under --in-process
+  std::uint64_t peak_rss_bytes = 0;  ///< of its process, which all nodes share with --in-process
   double cpu_seconds = 0;            ///< of its process
   std::uint64_t messages_sent = 0;
   std::uint64_t bytes_sent = 0;
@@ -23,16 +23,16 @@ struct NodeSummary {
 /// A node that was lost and replaced.
 struct Restart {
   std::string node;
-  std::uint32_t generation = 0;  ///< of the one that took its place
+  std::uint32_t generation = 0;  ///< of its replacement
   std::uint64_t step = 0;        ///< the last that the network had completed
   std::string reason;
-  std::optional<double> seconds;  ///< from when it was found lost until the network went on
+  std::optional<double> seconds;  ///< from the detection of the loss until training continued
 };
 
 struct Summary {
   std::string name;
   std::uint64_t seed = 0;
-  std::string product;    ///< what multiplied matrices: library, version, instruction set
+  std::string product;    ///< of matrices: library, version, instruction set
   bool complete = false;  ///< false: stopped early, can be resumed
   std::uint64_t step = 0;
   std::string evaluated_on;  ///< "test" or "validation"
@@ -44,9 +44,9 @@ struct Summary {
   std::vector<Restart> restarts;
 };
 
-/// The fields that the README lists.
+/// An object with the fields that the README lists.
 std::string to_json(const Summary& summary);
-/// Epochs and nodes as a table of text.
+/// A table of the epochs and one of the nodes.
 std::string to_table(const Summary& summary);
 
 }  // namespace lateral

@@ -1,6 +1,7 @@
 // Starting, watching and collecting the runs of a sweep.
 #include "nodes/sweep/run_sweep.hpp"
 
+#include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,9 +10,8 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "nodes/base/digest.hpp"
@@ -21,156 +21,247 @@
 #include "nodes/launch/children.hpp"
 #include "nodes/results/metrics.hpp"
 #include "nodes/results/run_directory.hpp"
-#include "nodes/sweep/sweep.hpp"
+#include "nodes/sweep/sweep_folder.hpp"
+#include "nodes/sweep/sweep_results.hpp"
 
 namespace lateral {
 namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+using Status = SweepResult::Status;
 
-volatile std::sig_atomic_t stopped_by = 0;
-void on_signal(int signal) { stopped_by = signal; }
+volatile std::sig_atomic_t stop_signal = 0;
+void on_signal(int signal) { stop_signal = signal; }
 
-std::string read_file(const fs::path& path) {
-  return lateral::read_file(path, experiment_bytes_max, "file of a sweep");
+std::string read_text(const fs::path& file) {
+  return read_file(file, experiment_bytes_max, "file of a sweep");
 }
 
-struct Folder {
-  fs::path path;
-  fs::path sweep() const { return path / "sweep.textproto"; }
-  fs::path experiment() const { return path / "experiment.textproto"; }
-  fs::path digest() const { return path / "digest"; }
-  fs::path member(std::size_t i) const { return member_folder(path, i); }
-  fs::path result(std::size_t i) const { return member(i).concat(".result"); }
-  fs::path log(std::size_t i) const { return member(i).concat(".log"); }
-};
-
-/// Keeps other processes from resuming the same sweep.
-FileLock lock_folder(const Folder& folder) {
-  std::optional<FileLock> lock = FileLock::try_lock(folder.path);
-  if (!lock) throw UserError(folder.path.string() + ": another sweep is writing to it");
-  return *std::move(lock);
+/// Of the sweep and its experiment: members of another experiment do not belong into the same
+/// table.
+std::string digest_of(const SweepFolder& folder) {
+  return to_hex(sha256(read_text(folder.sweep()) + '\n' + read_text(folder.experiment()))) + "\n";
 }
 
-/// Of what was asked for: members of another experiment do not belong in the same table.
-std::string digest_of(const Folder& folder) {
-  return to_hex(sha256(read_file(folder.sweep()) + '\n' + read_file(folder.experiment()))) + "\n";
-}
-
-Folder make_folder(const SweepOptions& options, const Sweep& sweep) {
-  Folder folder{options.out.empty() ? RunDirectory::default_path(sweep.name) : options.out};
+SweepFolder create_folder(const fs::path& path, const Sweep& sweep) {
+  const SweepFolder folder{path};
   std::error_code error;
-  if (fs::exists(folder.path, error) && !fs::is_empty(folder.path, error))
-    throw UserError(folder.path.string() + ": exists and is not empty, expected a new folder");
-  fs::create_directories(folder.path / "members", error);
-  if (error) throw UserError(folder.path.string() + ": cannot be made: " + error.message());
+  if (fs::exists(path, error) && !fs::is_empty(path, error))
+    throw UserError(
+        fmt::format("{}: exists and is not empty, expected a new folder", path.string()));
+  fs::create_directories(folder.members(), error);
+  if (error)
+    throw UserError(fmt::format("{}: cannot be created: {}", path.string(), error.message()));
   write_atomically(folder.experiment(),
-                   with_plugins(read_file(sweep.experiment), sweep.experiment.string()));
+                   with_plugins(read_text(sweep.experiment), sweep.experiment.string()));
   write_atomically(folder.sweep(), sweep.text);
   write_atomically(folder.digest(), digest_of(folder));
   return folder;
 }
 
-/// Fills in what the run left: its last epoch, and how its log ends if it failed.
-SweepResult collect(const Folder& folder, std::size_t i, int exit_code) {
-  SweepResult result{};
-  result.status = exit_code == 0 ? SweepResult::Status::done
-                  : exit_code == static_cast<int>(ExitCode::numerics)
-                      ? SweepResult::Status::diverged
-                      : SweepResult::Status::failed;
-  std::ifstream metrics{folder.member(i) / "metrics.csv"};
+FileLock lock(const SweepFolder& folder) {
+  std::optional<FileLock> lock = FileLock::try_lock(folder.path);
+  if (!lock)
+    throw UserError(fmt::format("{}: another sweep is writing to it", folder.path.string()));
+  return std::move(*lock);
+}
+
+void check_unchanged(const SweepFolder& folder) {
+  if (read_text(folder.digest()) != digest_of(folder))
+    throw UserError(fmt::format(
+        "{}: sweep.textproto or experiment.textproto is not as it was when the sweep began, "
+        "expected them unchanged",
+        folder.path.string()));
+}
+
+std::string state_digest(const fs::path& summary_file) {
+  constexpr std::size_t bytes_max = std::size_t{64} << 20;
+  const nlohmann::json summary =
+      nlohmann::json::parse(read_file(summary_file, bytes_max, "summary of a run"), nullptr, false);
+  if (summary.is_object())
+    if (const auto digest = summary.find("state_sha256");
+        digest != summary.end() && digest->is_string())
+      return digest->get<std::string>();
+  throw UserError(fmt::format("{}: damaged, expected state_sha256", summary_file.string()));
+}
+
+/// The last line of a log that is not empty.
+std::string last_line(const fs::path& log) {
+  std::ifstream stream{log};
   std::string line, last;
-  while (std::getline(metrics, line))
-    if (!line.empty() && line[0] != 'e') last = line;
-  std::sscanf(last.c_str(), "%zu,%lf,%lf,%lf,%lf", &result.epochs, &result.train_loss,
-              &result.train_accuracy, &result.test_loss, &result.test_accuracy);
-  if (result.status == SweepResult::Status::done) {
-    std::ifstream summary{folder.member(i) / "summary.json"};
-    result.state_sha256 =
-        nlohmann::json::parse(summary, nullptr, false).value("state_sha256", std::string());
-    return result;
+  while (std::getline(stream, line))
+    if (!line.empty()) last = line;
+  constexpr std::size_t length_max = 1000;
+  return last.substr(0, length_max);
+}
+
+/// How the run of a member ended whose process had this exit code.
+SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
+  SweepResult result;
+  result.status = exit_code == 0                                      ? Status::done
+                  : exit_code == static_cast<int>(ExitCode::numerics) ? Status::diverged
+                                                                      : Status::failed;
+  if (result.status != Status::done) result.message = last_line(folder.log(i));
+  try {
+    const fs::path metrics = folder.member(i) / "metrics.csv";
+    const std::vector<MetricsRow> rows =
+        fs::exists(metrics) ? read_metrics(metrics) : std::vector<MetricsRow>{};
+    if (!rows.empty()) {
+      result.epochs = rows.back().epoch;
+      result.train_loss = rows.back().train_loss;
+      result.train_accuracy = rows.back().train_accuracy;
+      result.test_loss = rows.back().test_loss;
+      result.test_accuracy = rows.back().test_accuracy;
+    }
+    if (result.status == Status::done)
+      result.state_sha256 = state_digest(folder.member(i) / "summary.json");
+  } catch (const UserError& damage) {
+    result.status = Status::failed;
+    result.message = damage.what();
   }
-  std::ifstream log{folder.log(i)};
-  while (std::getline(log, line))
-    if (!line.empty()) result.message = line;
   return result;
 }
 
+/// Shows the progress of a sweep on standard error. On a terminal one line is redrawn.
+class Display {
+ public:
+  explicit Display(bool quiet)
+      : quiet_{quiet}, on_terminal_{!quiet && ::isatty(STDERR_FILENO) != 0} {}
+  ~Display() { clear(); }
+
+  /// Writes a line that stays.
+  void report(const std::string& line) {
+    if (quiet_) return;
+    clear();
+    fmt::print(stderr, "{}\n", line);
+  }
+  void show(const std::string& line) {
+    if (!on_terminal_) return;
+    clear();
+    fmt::print(stderr, "{}", line);
+    std::fflush(stderr);
+    is_drawn_ = true;
+  }
+  void clear() {
+    if (is_drawn_) std::fputs("\r\033[K", stderr);
+    is_drawn_ = false;
+  }
+
+ private:
+  bool quiet_, on_terminal_;
+  bool is_drawn_ = false;
+};
+
 class Runner {
  public:
-  Runner(const SweepOptions& options, const Folder& folder, const Sweep& sweep)
-      : options_{options}, folder_{folder}, sweep_{sweep}, results_(sweep.members.size()) {
+  /// Reads the results that are there: their members are not run again, unless they failed.
+  Runner(const SweepOptions& options, const SweepFolder& folder, const Sweep& sweep)
+      : options_{options},
+        folder_{folder},
+        sweep_{sweep},
+        results_(sweep.members.size()),
+        display_{options.quiet} {
     for (std::size_t i = 0; i < results_.size(); ++i) {
-      std::error_code error;
-      if (fs::is_regular_file(folder.result(i), error))
-        results_[i] = from_line(read_file(folder.result(i)));
-      if (results_[i] && results_[i]->status == SweepResult::Status::failed)
-        results_[i].reset();  // once more
+      results_[i] = read_result(i);
       if (!results_[i]) waiting_.push_back(i);
     }
     std::reverse(waiting_.begin(), waiting_.end());
-    at_start_ = results_.size() - waiting_.size();
+    done_at_start_ = results_.size() - waiting_.size();
     jobs_ = options.jobs > 0 ? static_cast<std::size_t>(options.jobs)
                              : std::max(1u, std::thread::hardware_concurrency());
   }
 
-  /// Returns the signal that stopped it, or 0.  Throws UserError where a run does.
+  /// Returns the signal that stopped it, or 0.  Throws UserError if a run ends with that.
   int run() {
-    constexpr std::chrono::milliseconds look_again{20};
-    bool asked_to_stop = false;
-    while (children_.running() > 0 || (!waiting_.empty() && stopped_by == 0)) {
-      while (stopped_by == 0 && children_.running() < jobs_ && !waiting_.empty()) start_next();
-      if (stopped_by != 0 && !asked_to_stop) {
-        children_.signal_all(SIGINT);  // they leave a state to go on from
-        asked_to_stop = true;
+    constexpr std::chrono::milliseconds interval{20};
+    bool is_stopping = false;
+    while (children_.running() > 0 || (!waiting_.empty() && stop_signal == 0)) {
+      while (stop_signal == 0 && children_.running() < jobs_ && !waiting_.empty()) start_next();
+      if (stop_signal != 0 && !is_stopping) {
+        children_.signal_all(SIGINT);  // they write a checkpoint to resume from
+        is_stopping = true;
       }
-      std::this_thread::sleep_for(look_again);
+      std::this_thread::sleep_for(interval);
       for (const Children::Ended& ended : children_.reap()) on_end(ended);
     }
-    clear_line();
-    if (!mistake_.empty()) throw UserError(mistake_);
-    return stopped_by;
+    display_.clear();
+    if (!user_mistake_.empty()) throw UserError(user_mistake_);
+    return stop_signal;
   }
 
   const SweepResults& results() const { return results_; }
 
  private:
+  /// SHA-256 of the effective configuration of a member.
+  std::string configuration_sha256(std::size_t i) const {
+    return to_hex(load_experiment(folder_.experiment(), sweep_.members[i].sets).digest);
+  }
+
+  /// The result of an earlier session; none if the member has to run.
+  std::optional<SweepResult> read_result(std::size_t i) {
+    const fs::path file = folder_.result(i);
+    std::error_code failure;
+    if (!fs::exists(file, failure)) return std::nullopt;
+    try {
+      const SweepResult result = parse_sweep_result(
+          read_file(file, sweep_result_bytes_max, "result of a member"), file.string());
+      if (result.configuration_sha256 != configuration_sha256(i))
+        throw UserError(fmt::format("{}: of another configuration", file.string()));
+      if (result.status == Status::failed) return std::nullopt;
+      return result;
+    } catch (const UserError& damage) {
+      display_.report(fmt::format("{}; the member is run again", damage.what()));
+      return std::nullopt;
+    }
+  }
+
+  /// Whether an earlier session left a checkpoint of this member to resume from.
+  bool can_resume(std::size_t i) const {
+    const fs::path run = folder_.member(i);
+    std::error_code failure;
+    return fs::exists(run / "checkpoint.h5", failure) &&
+           fs::is_regular_file(run / "experiment.textproto", failure) &&
+           to_hex(sha256(read_text(run / "experiment.textproto"))) == configuration_sha256(i);
+  }
+
   void start_next() {
     const std::size_t i = waiting_.back();
     waiting_.pop_back();
     const std::string run = folder_.member(i).string();
-    std::vector<std::string> words{"run", "--quiet", "--in-process", "--threads", "1"};
-    if (!options_.data.empty()) words.insert(words.end(), {"--data", options_.data});
+    std::vector<std::string> arguments{"run", "--quiet", "--in-process", "--threads", "1"};
+    if (!options_.data.empty()) arguments.insert(arguments.end(), {"--data", options_.data});
     std::error_code ignored;
-    if (fs::exists(folder_.member(i) / "checkpoint.h5", ignored)) {
-      words.insert(words.end(), {"--resume", run});
+    if (can_resume(i)) {
+      arguments.insert(arguments.end(), {"--resume", run});
     } else {
-      fs::remove_all(folder_.member(i), ignored);
-      words.insert(words.end(), {folder_.experiment().string(), "--out", run});
+      fs::remove_all(run, ignored);
+      arguments.insert(arguments.end(), {folder_.experiment().string(), "--out", run});
       for (const std::string& set : sweep_.members[i].sets)
-        words.insert(words.end(), {"--set", set});
+        arguments.insert(arguments.end(), {"--set", set});
     }
     fs::remove(folder_.log(i), ignored);
-    children_.start(std::to_string(i), words, folder_.log(i), std::nullopt);
-    draw();
+    children_.start(std::to_string(i), arguments, folder_.log(i), std::nullopt);
+    show_progress();
   }
 
   void on_end(const Children::Ended& ended) {
     const auto i = static_cast<std::size_t>(std::stoul(ended.name));
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : -1;
-    if (stopped_by != 0 && code > 128) return;               // stopped with us, to be resumed
-    if (code == static_cast<int>(ExitCode::user_mistake)) {  // no member would fare better
-      mistake_ = collect(folder_, i, code).message;
-      stopped_by = SIGTERM;
+    if (stop_signal != 0 && code > 128) return;  // stopped with the sweep, to be resumed
+    SweepResult result = collect(folder_, i, code);
+    if (code == static_cast<int>(ExitCode::user_mistake)) {  // the other members have it as well
+      user_mistake_ = result.message;
+      stop_signal = SIGTERM;
       return;
     }
-    results_[i] = collect(folder_, i, code);
-    if (results_[i]->status == SweepResult::Status::failed && results_[i]->message.empty())
-      results_[i]->message = describe_status(ended.status);
-    write_atomically(folder_.result(i), to_line(*results_[i]));
+    if (result.status == Status::failed && result.message.empty())
+      result.message = describe_status(ended.status);
+    result.configuration_sha256 = configuration_sha256(i);
+    write_atomically(folder_.result(i), to_json(result));
+    results_[i] = std::move(result);
     report(i);
-    draw();
+    show_progress();
   }
 
   std::size_t done() const {
@@ -179,102 +270,84 @@ class Runner {
   }
 
   std::string time_left() const {
-    const std::size_t here = done() - at_start_;
-    if (here == 0) return "";
+    const std::size_t done_here = done() - done_at_start_;
+    if (done_here == 0) return "";
     const double seconds = std::chrono::duration<double>(Clock::now() - began_).count() /
-                           static_cast<double>(here) *
+                           static_cast<double>(done_here) *
                            static_cast<double>(results_.size() - done());
-    char text[48];
-    if (seconds < 90)
-      std::snprintf(text, sizeof text, ", about %.0f s left", seconds);
-    else
-      std::snprintf(text, sizeof text, ", about %.0f min left", seconds / 60);
-    return text;
+    return seconds < 90 ? fmt::format(", about {:.0f} s left", seconds)
+                        : fmt::format(", about {:.0f} min left", seconds / 60);
   }
 
-  /// One line a member where nobody watches; on a terminal only the last line stays.
   void report(std::size_t i) {
-    if (options_.quiet) return;
     const SweepMember& member = sweep_.members[i];
-    clear_line();
-    std::string setting = member.arm;
-    for (std::size_t a = 0; a < sweep_.axes.size(); ++a)
-      if (!member.values[a].empty()) setting += " " + sweep_.axes[a] + "=" + member.values[a];
-    std::fprintf(stderr, "%zu/%zu %s seed %llu: ", done(), results_.size(), setting.c_str(),
-                 static_cast<unsigned long long>(member.seed));
-    if (results_[i]->status == SweepResult::Status::done)
-      std::fprintf(stderr, "test loss %.5g, accuracy %s\n", results_[i]->test_loss,
-                   accuracy_text(results_[i]->test_accuracy).c_str());
-    else
-      std::fprintf(stderr, "%s\n",
-                   results_[i]->status == SweepResult::Status::diverged
-                       ? "diverged"
-                       : ("failed: " + results_[i]->message).c_str());
+    const SweepResult& result = *results_[i];
+    const std::string outcome = result.status == Status::done
+                                    ? fmt::format("test loss {:.5g}, accuracy {}", result.test_loss,
+                                                  accuracy_text(result.test_accuracy))
+                                : result.status == Status::diverged
+                                    ? "diverged"
+                                    : fmt::format("failed: {}", result.message);
+    display_.report(fmt::format("{}/{} {} seed {}: {}", done(), results_.size(),
+                                setting_text(sweep_, member), member.seed, outcome));
   }
 
-  void draw() {
-    if (options_.quiet || ::isatty(STDERR_FILENO) == 0) return;
-    clear_line();
-    std::fprintf(stderr, "%zu of %zu runs done, %zu running%s", done(), results_.size(),
-                 children_.running(), time_left().c_str());
-    std::fflush(stderr);
-    line_open_ = true;
-  }
-
-  void clear_line() {
-    if (line_open_) std::fputs("\r\033[K", stderr);
-    line_open_ = false;
+  void show_progress() {
+    display_.show(fmt::format("{} of {} runs done, {} running{}", done(), results_.size(),
+                              children_.running(), time_left()));
   }
 
   const SweepOptions& options_;
-  const Folder& folder_;
+  const SweepFolder& folder_;
   const Sweep& sweep_;
   SweepResults results_;
+  Display display_;
   std::vector<std::size_t> waiting_;  // the next one last
-  std::size_t jobs_ = 1, at_start_ = 0;
+  std::size_t jobs_ = 1, done_at_start_ = 0;
   Clock::time_point began_ = Clock::now();
   Children children_;
-  bool line_open_ = false;
-  std::string mistake_;  // of the user, as a run reported it
+  std::string user_mistake_;  // as a run reported it
 };
 
 }  // namespace
 
 int run_sweep(const SweepOptions& options) {
-  Folder folder{options.resume};
+  SweepFolder folder{options.resume};
   if (options.resume.empty()) {
-    folder = make_folder(options, load_sweep(options.file));
+    const Sweep sweep = load_sweep(options.file);
+    folder = create_folder(
+        options.out.empty() ? RunDirectory::default_path(sweep.name) : options.out, sweep);
   } else if (std::error_code error; !fs::exists(folder.sweep(), error)) {
-    throw UserError(options.resume.string() + ": not the folder of a sweep, expected " +
-                    folder.sweep().string());
+    throw UserError(fmt::format("{}: not the folder of a sweep, expected {}", folder.path.string(),
+                                folder.sweep().string()));
   }
-  const FileLock lock = lock_folder(folder);
-  if (read_file(folder.digest()) != digest_of(folder))
-    throw UserError(folder.path.string() +
-                    ": sweep.textproto or experiment.textproto is not as it was when the sweep "
-                    "began, expected them unchanged");
+  const FileLock held = lock(folder);
+  check_unchanged(folder);
   std::error_code ignored;
-  fs::create_directories(folder.path / "members", ignored);
+  fs::create_directories(folder.members(), ignored);
   const Sweep sweep = load_sweep(folder.sweep());
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, on_signal);
   Runner runner{options, folder, sweep};
   const int signal = runner.run();
-  write_atomically(folder.path / "sweep.csv", sweep_csv(sweep, runner.results()));
+  const SweepResults& results = runner.results();
+  write_atomically(folder.csv(), sweep_csv(sweep, results));
   if (signal != 0) {
-    std::cerr << "lateral: stopped; to go on: lateral sweep --resume " << folder.path.string()
-              << std::endl;
+    fmt::print(stderr, "lateral: stopped; to resume: lateral sweep --resume {}\n",
+               folder.path.string());
     return 128 + signal;
   }
-  const std::string table = sweep_table(sweep, runner.results());
-  write_atomically(folder.path / "table.txt", table);
-  if (!options.quiet) std::cout << table << "\nresults in " << folder.path.string() << std::endl;
-  const auto has_failed = [](const auto& r) { return r->status == SweepResult::Status::failed; };
-  const auto failed = std::find_if(runner.results().begin(), runner.results().end(), has_failed);
-  if (failed == runner.results().end()) return 0;
-  const auto count = std::count_if(runner.results().begin(), runner.results().end(), has_failed);
-  std::cerr << "lateral: " << count << (count == 1 ? " member" : " members")
-            << " failed, to be tried again with --resume; the first: " << (*failed)->message
-            << std::endl;
+  const std::string table = sweep_table(sweep, results);
+  write_atomically(folder.table(), table);
+  if (!options.quiet) {
+    fmt::print("{}\nresults in {}\n", table, folder.path.string());
+    std::fflush(stdout);
+  }
+  const auto has_failed = [](const auto& result) { return result->status == Status::failed; };
+  const auto failed = std::count_if(results.begin(), results.end(), has_failed);
+  if (failed == 0) return 0;
+  fmt::print(stderr, "lateral: {} member{} failed, to be run again with --resume; the first: {}\n",
+             failed, failed == 1 ? "" : "s",
+             (*std::find_if(results.begin(), results.end(), has_failed))->message);
   return static_cast<int>(ExitCode::network);
 }
 

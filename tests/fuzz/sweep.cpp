@@ -1,6 +1,5 @@
 // Fuzz target: sweep files.
-#include "nodes/sweep/sweep.hpp"
-
+#include "nodes/sweep/sweep_file.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace lateral::fuzz {

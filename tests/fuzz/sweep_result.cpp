@@ -1,13 +1,16 @@
-// Fuzz target: the lines in which a sweep keeps the results of its members.
-#include "nodes/sweep/sweep.hpp"
+// Fuzz target: the JSON files in which a sweep keeps the results of its members.
+#include "nodes/sweep/sweep_results.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace lateral::fuzz {
 
 std::vector<std::string> seeds() {
-  SweepResult done{SweepResult::Status::done, "", 3, 0.5, 0.25, 1e-300, 1, std::string(64, 'a')};
-  SweepResult failed{SweepResult::Status::failed, "the disk is full", 0, 0, 0, 0, 0, ""};
-  return {to_line(done), to_line(failed), "diverged 1 nan inf -inf 0x1p-3 - \n"};
+  const std::string digest(64, 'a');
+  using Status = SweepResult::Status;
+  const SweepResult done{Status::done, "", digest, 3, 0.5, 0.25, 1e-300, 1, digest};
+  const SweepResult diverged{Status::diverged, "", digest, 1, 1e300 * 1e300, 0, -0.0, 1e-3, ""};
+  const SweepResult failed{Status::failed, "the disk is full", digest, 0, 0, 0, 0, 0, ""};
+  return {to_json(done), to_json(diverged), to_json(failed)};
 }
 
 }  // namespace lateral::fuzz
@@ -15,10 +18,10 @@ std::vector<std::string> seeds() {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   fuzz::accepts([&] {
-    const auto result = from_line(fuzz::text_of(data, size));
-    if (!result) return;
-    const auto again = from_line(to_line(*result));
-    fuzz::law(again && to_line(*again) == to_line(*result), "a result is kept as it was");
+    const SweepResult result = parse_sweep_result(fuzz::text_of(data, size), "result.json");
+    const std::string json = to_json(result);
+    fuzz::law(to_json(parse_sweep_result(json, "result.json")) == json,
+              "a result is read as it was written");
   });
   return 0;
 }

@@ -10,7 +10,6 @@
 #include "nodes/results/checkpoint.hpp"
 #include "nodes/results/metrics.hpp"
 #include "nodes/results/run_directory.hpp"
-#include "nodes/sweep/sweep.hpp"
 
 namespace lateral {
 namespace {
@@ -207,28 +206,6 @@ TEST_CASE("a verdict names the cause, not its consequences") {
 
 TEST_CASE("what strangers and binary files say stays on one printable line") {
   CHECK(one_line("a\nb\x1b[2Jc\x01\n") == "a b?[2Jc?");
-}
-
-TEST_CASE("the table of a sweep names the best setting, and says so where some are to come") {
-  Sweep sweep;
-  sweep.axes = {"learning.learning_rate"};
-  sweep.metric = "test_accuracy";
-  sweep.smaller_is_better = false;
-  SweepResults results;
-  for (std::size_t setting = 0; setting < 3; ++setting)
-    for (std::uint64_t seed = 1; seed <= 2; ++seed) {
-      sweep.members.push_back({setting, "", {"0." + std::to_string(setting + 1)}, seed, {}});
-      results.emplace_back(from_line("done 2 1 0.5 1 0.5 - "));
-      results.back()->test_accuracy = 0.5 + 0.1 * static_cast<double>(setting);
-    }
-  const std::string whole = sweep_table(sweep, results);
-  CHECK(whole.find("\nbest: learning.learning_rate=0.3\n") != std::string::npos);
-  results[5]->status = SweepResult::Status::diverged;
-  CHECK(sweep_table(sweep, results).find("\nbest: learning.learning_rate=0.2\n") !=
-        std::string::npos);
-  results[5]->status = SweepResult::Status::failed;
-  CHECK(sweep_table(sweep, results).find("\nbest so far: learning.learning_rate=0.2\n") !=
-        std::string::npos);
 }
 
 }  // namespace

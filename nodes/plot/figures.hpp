@@ -1,0 +1,47 @@
+// The figures that plot() draws, a file each.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "nodes/plot/gnuplot.hpp"
+#include "nodes/results/metrics.hpp"
+
+namespace lateral {
+
+struct Record;
+
+/// One line of the learning curves: runs that differ in nothing but their seed.
+struct Curve {
+  std::string title;
+  std::vector<std::vector<MetricsRow>> runs;
+};
+
+/// learning_curves: losses and accuracies against epochs, each curve the mean of its runs within
+/// the band from the smallest to the largest. Draws nothing if no run has an epoch.
+void draw_curves(std::vector<Curve> curves, Gnuplot& gnuplot);
+
+// Each of the following draws what one run has left and returns whether there was something to
+// draw.
+
+/// probes: a panel for each probe with a line for each layer, against training steps.
+bool draw_probes(const std::filesystem::path& run, Gnuplot& gnuplot);
+
+/// spectrum: singular values of each layer's decorrelating matrix.
+bool draw_spectrum(const std::filesystem::path& run, Gnuplot& gnuplot);
+
+/// correlation_RECORD: heat maps of a layer's correlations before and after decorrelation, at the
+/// first and the last recorded step, and their eigenvalues.
+bool draw_correlation(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot);
+
+/// settling_RECORD: how the units of one sample settled, at the first and the last recorded step.
+bool draw_settling(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot);
+
+/// Layers of a record that are drawn, from the input on.
+inline constexpr std::size_t drawn_layers_max = 8;
+
+/// The name of a folder, also of "." and of a path that ends in '/'.
+std::string folder_name(const std::filesystem::path& folder);
+
+}  // namespace lateral

@@ -1,0 +1,83 @@
+// Starting gnuplot and looking at how it ended.
+#include "nodes/plot/gnuplot.hpp"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "nodes/base/failure.hpp"
+
+namespace lateral {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Format {
+  const char* ending;
+  const char* terminal;
+};
+constexpr Format formats[] = {{"svg", "svg background 'white' enhanced"},
+                              {"png", "pngcairo enhanced"}};
+
+/// Returns the status as waitpid() gives it.
+int run_gnuplot(const std::string& script) {
+  std::FILE* const input = ::popen("gnuplot >/dev/null 2>&1", "w");
+  if (input == nullptr) throw UserError("gnuplot cannot be started");
+  std::fwrite(script.data(), 1, script.size(), input);
+  return ::pclose(input);
+}
+
+}  // namespace
+
+Gnuplot::Gnuplot(fs::path folder) : folder_{std::move(folder)} {
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error)
+    throw UserError(fmt::format("{}: cannot be created: {}", folder_.string(), error.message()));
+}
+
+void Gnuplot::draw(const std::string& name, int width, int height, std::string_view script) {
+  for (const Format& format : formats) {
+    const fs::path file = folder_ / fmt::format("{}.{}", name, format.ending);
+    if (!std::ofstream{file}) throw UserError(fmt::format("{}: cannot be written", file.string()));
+    const int status = run_gnuplot(
+        fmt::format("set terminal {} size {},{} font 'sans,12'\nset output {}\n{}", format.terminal,
+                    width, height, gnuplot_string(file.string()), script));
+    constexpr int not_found = 127;  // exit code of the shell
+    if (WIFEXITED(status) && WEXITSTATUS(status) == not_found)
+      throw UserError("gnuplot is not installed, expected the package gnuplot-nox");
+    std::error_code failure;
+    if (status != 0 || fs::file_size(file, failure) == 0 || failure)
+      throw UserError(
+          fmt::format("{}: could not be drawn (is the disk full, or a file of the run damaged?)",
+                      file.string()));
+    files_.push_back(file);
+  }
+}
+
+const char* colour(std::size_t i) {
+  static constexpr const char* names[colours] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                                 "#E69F00", "#56B4E9", "#000000", "#F0E442"};
+  return names[i % colours];
+}
+
+std::string gnuplot_string(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') out += '\'';
+    out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return out + "'";
+}
+
+std::string margins(const PanelEdges& edges) {
+  return fmt::format(
+      "set lmargin at screen {:.6g}\nset rmargin at screen {:.6g}\n"
+      "set bmargin at screen {:.6g}\nset tmargin at screen {:.6g}\n",
+      edges.left, edges.right, edges.bottom, edges.top);
+}
+
+}  // namespace lateral

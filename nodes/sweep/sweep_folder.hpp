@@ -1,0 +1,26 @@
+// SweepFolder: the files in the folder of a sweep.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace lateral {
+
+struct SweepFolder {
+  std::filesystem::path path;
+
+  std::filesystem::path sweep() const { return path / "sweep.textproto"; }
+  std::filesystem::path experiment() const { return path / "experiment.textproto"; }
+  /// SHA-256 of the two files above, as they were when the sweep began.
+  std::filesystem::path digest() const { return path / "digest"; }
+  std::filesystem::path csv() const { return path / "sweep.csv"; }
+  std::filesystem::path table() const { return path / "table.txt"; }
+  std::filesystem::path members() const { return path / "members"; }
+  /// The run directory of a member.
+  std::filesystem::path member(std::size_t i) const { return members() / fmt::format("{:05}", i); }
+  std::filesystem::path result(std::size_t i) const { return member(i).concat(".result.json"); }
+  std::filesystem::path log(std::size_t i) const { return member(i).concat(".log"); }
+};
+
+}  // namespace lateral
