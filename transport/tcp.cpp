@@ -45,9 +45,9 @@ std::optional<TcpState> tcp_state(int socket) {
   return state;
 }
 
-bool has_stalled(const TcpState& state, int vain_links) {
+bool has_stalled(const TcpState& state, int unproductive_reconnects) {
   const auto limit =
-      (stall_min + 4 * state.round_trip) * (1 << std::min(vain_links, doublings_max));
+      (stall_min + 4 * state.round_trip) * (1 << std::min(unproductive_reconnects, doublings_max));
   return state.tries_again && state.unanswered_for >= limit;
 }
 

@@ -20,7 +20,7 @@ std::optional<TcpState> tcp_state(int socket);
 
 /// Whether it waits longer than it should where the network works. TCP itself tries again ever more
 /// seldom, also when the network is there again; a new connection is up at once. The limit doubles
-/// with `vain_links`, new connections in a row that brought nothing over.
-bool has_stalled(const TcpState& state, int vain_links);
+/// with `unproductive_reconnects`, new connections in a row that brought nothing over.
+bool has_stalled(const TcpState& state, int unproductive_reconnects);
 
 }  // namespace lateral
