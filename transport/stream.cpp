@@ -1,8 +1,9 @@
 // Numbering, retention and duplicate detection.
 #include "transport/stream.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <string>
 
 #include "transport/error.hpp"
 
@@ -47,9 +48,11 @@ Message Stream::next() {
 
 void Stream::resume(std::uint64_t received) {
   if (received < forgotten_)
-    throw_transport(TransportError::out_of_sequence,
-                    "the peer has messages up to " + std::to_string(received) +
-                        ", and those up to " + std::to_string(forgotten_) + " are not retained");
+    throw_transport(
+        TransportError::out_of_sequence,
+        fmt::format("the peer has received messages up to {}, and those up to {} are not "
+                    "retained",
+                    received, forgotten_));
   transmitted_ = received;
 }
 
@@ -72,9 +75,9 @@ void Stream::drop_first() {
 bool Stream::accept(std::uint64_t sequence) {
   if (sequence <= received_) return false;
   if (sequence != received_ + 1)
-    throw_transport(TransportError::out_of_sequence,
-                    "message " + std::to_string(sequence) + " was received where " +
-                        std::to_string(received_ + 1) + " was expected");
+    throw_transport(
+        TransportError::out_of_sequence,
+        fmt::format("message {} was received where {} was expected", sequence, received_ + 1));
   received_ = sequence;
   return true;
 }

@@ -25,7 +25,7 @@ awaitable<std::unique_ptr<Link>> connect_and_authenticate(std::string address,
                                                           Credentials credentials, Identity self,
                                                           Identity peer) {
   Socket socket = co_await connect_socket(address, peer.name);
-  std::unique_ptr<Link> link = co_await introduce(std::move(socket), credentials, self, peer);
+  std::unique_ptr<Link> link = co_await authenticate_as_dialler(std::move(socket), credentials, self, peer);
   co_return link;
 }
 

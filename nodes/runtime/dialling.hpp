@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "transport/introduce.hpp"
+#include "transport/authenticate.hpp"
 
 namespace lateral {
 

@@ -90,14 +90,14 @@ class SessionRunner {
       : control_{control},
         setting_{setting},
         work_{work},
-        links_{control, setting, executor, [this] { wake(); }},
+        links_{control, setting, executor, [this] { on_event(); }},
         session_{{setting.name, setting.digest},
                  [&setting](const Experiment& experiment, const wire::Assignment& assignment) {
                    return make_process(setting.name, experiment, assignment);
                  },
                  links_,
                  setting.log},
-        task_possible_{executor},
+        task_available_{executor},
         copy_possible_{executor},
         state_changed_{executor} {}
   ~SessionRunner() { work_.stop(); }
@@ -119,23 +119,25 @@ class SessionRunner {
  private:
   using State = NodeSession::State;
 
-  /// Something has happened: whoever may go on looks again.
-  void wake() {
-    task_possible_.notify();
+  /// After every event. A coroutine is resumed only if there is something for it to do.
+  void on_event() {
+    if (!task_) task_ = session_.next_task();
+    if (task_ || session_.state() == State::leaving) task_available_.notify();
     if (session_.has_copies()) copy_possible_.notify();
     state_changed_.notify();
   }
 
   awaitable<void> run_tasks() {
     while (session_.state() != State::leaving) {
-      std::optional<NodeSession::Task> task = session_.next_task();
-      if (!task) {
-        co_await task_possible_.wait();
+      if (!task_) {
+        co_await task_available_.wait();
         continue;
       }
-      co_await work_.run(std::move(*task));
+      NodeSession::Task task = std::move(*task_);
+      task_.reset();
+      co_await work_.run(std::move(task));
       session_.task_done();
-      wake();
+      on_event();
     }
   }
 
@@ -146,7 +148,7 @@ class SessionRunner {
       while (!session_.takes_message()) co_await state_changed_.wait();
       Message message = co_await control_.receive(coordinator_name);
       session_.handle(std::move(message));
-      wake();
+      on_event();
     }
   }
 
@@ -159,7 +161,7 @@ class SessionRunner {
       }
       co_await compute_on(copy_pool_, std::move(*copy));
       session_.copy_done();
-      wake();
+      on_event();
     }
   }
 
@@ -183,7 +185,8 @@ class SessionRunner {
   WorkExecutor& work_;
   PortLinks links_;
   NodeSession session_;
-  Changed task_possible_, copy_possible_, state_changed_;
+  std::optional<NodeSession::Task> task_;  // to be run next
+  Changed task_available_, copy_possible_, state_changed_;
   asio::thread_pool copy_pool_{1};  // joined before the process that it copies from is destroyed
 };
 
