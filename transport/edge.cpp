@@ -1,4 +1,4 @@
-// What an edge says of itself, and what it makes of what it hears.
+// The messages about a stream, and the order in which a link is given messages.
 #include "transport/edge.hpp"
 
 #include <utility>
@@ -10,13 +10,13 @@ namespace lateral {
 void Edge::linked() {
   resumed_ = false;
   resume_due_ = true;
-  aside_.reset();
+  unsequenced_.reset();
 }
 
-void Edge::push_aside(Message message) {
-  aside_ = std::move(message);
-  // What has come since is acknowledged along with it.
-  acknowledge_due_ = acknowledges_ && stream_.received() > acknowledged_;
+void Edge::push_unsequenced(Message message) {
+  unsequenced_ = std::move(message);
+  // What has been received since is acknowledged along with it.
+  acknowledge_due_ = params_.acknowledges && stream_.received() > acknowledged_;
 }
 
 std::optional<Message> Edge::next() {
@@ -33,41 +33,41 @@ std::optional<Message> Edge::next() {
     message.header.mutable_acknowledge()->set_received(acknowledged_);
     return message;
   }
-  if (aside_) return std::exchange(aside_, std::nullopt);
-  if (resumed_ && stream_.waiting() > 0) return stream_.next();
+  if (unsequenced_) return std::exchange(unsequenced_, std::nullopt);
+  if (resumed_ && stream_.unsent() > 0) return stream_.next();
   return std::nullopt;
 }
 
-void Edge::forget_before(const std::string& name) {
-  const auto mark = marks_.find(name);
-  if (mark == marks_.end()) return;
-  const std::uint64_t through = mark->second;
-  stream_.forget(through);
-  std::erase_if(marks_, [&](const auto& other) { return other.second <= through; });
-}
-
-std::optional<Message> Edge::take(Message message) {
+bool Edge::take(Message message) {
   const wire::Header& header = message.header;
   if (header.has_heartbeat()) {
     heartbeat_ = header.heartbeat();
-    return std::nullopt;
+    return false;
   }
   if (header.has_acknowledge()) {
     stream_.forget(header.acknowledge().received());
-    return std::nullopt;
+    return false;
   }
   if (header.has_resume()) {
     stream_.resume(header.resume().received());
     resumed_ = true;
-    return std::nullopt;
+    return false;
   }
   if (header.sequence() == 0)
-    throw_transport(TransportError::unexpected_message, "without a number, from a peer");
-  if (!stream_.accept(header.sequence())) return std::nullopt;
+    throw_transport(TransportError::unexpected_message, "from a peer, without a number");
+  if (!stream_.accept(header.sequence())) return false;
   unacknowledged_bytes_ += message.body.bytes();
-  if (acknowledges_ && (unacknowledged_bytes_ >= unacknowledged_bytes_max ||
-                        stream_.received() >= acknowledged_ + unacknowledged_max))
+  if (params_.acknowledges && (unacknowledged_bytes_ >= unacknowledged_bytes_max ||
+                               stream_.received() >= acknowledged_ + unacknowledged_max))
     acknowledge_due_ = true;
+  incoming_.push_back(std::move(message));
+  return true;
+}
+
+std::optional<Message> Edge::read() {
+  if (incoming_.empty()) return std::nullopt;
+  Message message = std::move(incoming_.front());
+  incoming_.pop_front();
   return message;
 }
 

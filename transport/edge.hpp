@@ -1,26 +1,33 @@
 // Edge: one node's end of all that passes between it and a peer, over one link after another.
 #pragma once
 
-#include <map>
+#include <deque>
 #include <optional>
-#include <string>
 
 #include "transport/stream.hpp"
 
 namespace lateral {
 
-/// Where what has come is acknowledged: at least after so many messages, or so many bytes.
+/// An acknowledgement is sent at the latest after so many messages, or so many bytes.
 inline constexpr std::uint64_t unacknowledged_max = 64;
 inline constexpr std::size_t unacknowledged_bytes_max = std::size_t{1} << 20;
+/// Messages of a peer that may wait to be read besides those that it may have in flight.
+inline constexpr std::size_t incoming_spare = 2;
 
-/// A stream and the words about it, without any input or output. On every link both sides say first
-/// how far they are (Resume), and go on from there.
+struct EdgeParams {
+  bool acknowledges = false;  ///< tells the peer what was received, so that it can forget it
+  std::size_t in_flight = 0;  ///< messages that the peer may send before the first of them is read
+};
+
+/// A stream, the bounded queue of what was received on it, and the messages about it, without any
+/// input or output. On every link both sides first send how far they are (Resume), and continue
+/// from there.
 class Edge {
  public:
-  /// `acknowledges`: tells the peer what has come, so that it need not be kept.
-  explicit Edge(Stream stream = Stream(), bool acknowledges = false)
-      : stream_{std::move(stream)}, acknowledges_{acknowledges} {}
+  explicit Edge(Stream stream = Stream(), const EdgeParams& params = {})
+      : stream_{std::move(stream)}, params_{params} {}
 
+  // ---- The link
   /// There is a new link. What was on its way over an older one is lost.
   void linked();
   /// The link is gone.
@@ -28,42 +35,48 @@ class Edge {
   /// Both sides know how far the other is.
   bool resumed() const { return resumed_; }
 
-  /// To be sent once all before it has been.
+  // ---- Sending
+  /// Queues a message of the stream.
   void push(Message message) { stream_.push(std::move(message)); }
-  /// To be sent once, on the link that there is, ahead of what waits; not numbered, and not kept:
-  /// the newest takes the place of one that still waits.
-  void push_aside(Message message);
+  /// Queues a message outside the stream: it is sent at most once, on the present link, ahead of
+  /// the stream. It replaces one that still waits.
+  void push_unsequenced(Message message);
   /// What the link is to be given next, if there is anything.
   std::optional<Message> next();
   /// Messages pushed that no link has been given yet.
-  std::size_t waiting() const { return stream_.waiting(); }
-  bool says_again() const { return stream_.says_again(); }
-  /// Remembers by this name how much has been pushed so far.
-  void mark(const std::string& name) { marks_[name] = stream_.sent(); }
-  /// What was pushed before that mark need not be kept.
-  void forget_before(const std::string& name);
+  std::size_t unsent() const { return stream_.unsent(); }
+  /// See Stream.
+  bool is_replaying() const { return stream_.is_replaying(); }
+  void forget(std::uint64_t through) { stream_.forget(through); }
 
-  /// Whether this message, from the link, is one to make room for.
-  bool is_due(const Message& message) const {
-    return message.header.sequence() == stream_.received() + 1;
+  // ---- Receiving
+  /// Whether the queue has room for this message from the link. The others are taken in any case.
+  bool has_room_for(const Message& message) const {
+    return message.header.sequence() != stream_.received() + 1 || !is_full();
   }
-  /// A message from the link: given back if it is the peer's next one, dropped if it has come
-  /// before, obeyed if it is about the link. Throws TransportError::unexpected_message, or
-  /// out_of_sequence if one is missing before it or if the peer lacks one that is not kept.
-  std::optional<Message> take(Message message);
+  /// Takes a message from the link: queues it if it is the peer's next one (then true), drops it if
+  /// it has been received before, and handles it if it is about the link. Throws
+  /// TransportError::unexpected_message, or out_of_sequence if a message is missing before it or if
+  /// the peer lacks one that is not retained.  REQUIRES: has_room_for(message)
+  bool take(Message message);
+  /// The next message of the queue, if there is any.
+  std::optional<Message> read();
+  bool has_unread() const { return !incoming_.empty(); }
+  bool is_full() const { return incoming_.size() >= incoming_spare + params_.in_flight; }
+  /// The peer's last one.
   const wire::Heartbeat& heartbeat() const { return heartbeat_; }
 
  private:
   Stream stream_;
-  bool acknowledges_;
-  std::optional<Message> aside_;
-  bool resume_due_ = false;  // to be said
+  EdgeParams params_;
+  std::deque<Message> incoming_;
+  std::optional<Message> unsequenced_;
+  bool resume_due_ = false;  // to be sent
   bool resumed_ = false;
   bool acknowledge_due_ = false;
   std::uint64_t acknowledged_ = 0;
   std::size_t unacknowledged_bytes_ = 0;
   wire::Heartbeat heartbeat_;
-  std::map<std::string, std::uint64_t> marks_;
 };
 
 }  // namespace lateral

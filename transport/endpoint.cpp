@@ -2,6 +2,7 @@
 #include "transport/endpoint.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,10 +41,10 @@ Tcp::endpoint tcp_endpoint(const std::string& address) {
     if (failure == std::errc{} && stop == end && !bad_host) return {host, port};
   }
   throw_transport(TransportError::bad_address,
-                  "'" + address + "', expected unix:PATH or tcp:NUMERIC_HOST:PORT");
+                  fmt::format("'{}', expected unix:PATH or tcp:NUMERIC_HOST:PORT", address));
 }
 
-// A process that is started later must not hold our connections open, nor take our calls.
+// A process that is started later must neither hold our connections open nor accept them.
 template <class AnySocket>
 AnySocket not_inherited(AnySocket socket) {
   ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
@@ -58,17 +59,19 @@ std::variant<Unix::acceptor, Tcp::acceptor> open_acceptor(const asio::any_io_exe
   if (endpoint.address().is_unspecified() || endpoint.address().is_multicast())
     throw_transport(
         TransportError::bad_address,
-        "'" + address + "' is no address that peers can dial, expected one of this machine's own");
+        fmt::format("'{}' is no address that peers can dial, expected one of this machine's own",
+                    address));
   try {
     return not_inherited(Tcp::acceptor{executor, endpoint});
   } catch (const system_error& failure) {
     if (failure.code() != boost::system::errc::address_not_available) throw;
-    throw_transport(TransportError::bad_address,
-                    "'" + address + "' is not of this machine, expected one of its own addresses");
+    throw_transport(
+        TransportError::bad_address,
+        fmt::format("'{}' is not of this machine, expected one of its own addresses", address));
   }
 }
 
-/// One end of a TCP connection; IPv4 in its own notation also where IPv6 carries it.
+/// The address of one end of a TCP connection; an IPv4 address that IPv6 carries as IPv4.
 asio::ip::address host_at(const Socket::endpoint_type& end) {
   Tcp::endpoint endpoint;
   std::memcpy(endpoint.data(), end.data(), std::min(end.size(), endpoint.capacity()));
@@ -117,8 +120,8 @@ void check_user(const Socket& socket, const std::string& peer) {
   if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &user, &length) != 0)
     throw system_error(error_code(errno, boost::system::system_category()), peer);
   if (user.uid != ::geteuid())
-    throw_transport(TransportError::wrong_user, peer + ": uid " + std::to_string(user.uid) +
-                                                    ", expected " + std::to_string(::geteuid()));
+    throw_transport(TransportError::wrong_user,
+                    fmt::format("{}: uid {}, expected {}", peer, user.uid, ::geteuid()));
 }
 
 std::string host_of(const Socket& socket) {
@@ -129,8 +132,7 @@ Listener::Listener(const asio::any_io_executor& executor, const std::string& add
     : acceptor_{open_acceptor(executor, address)}, address_{address} {
   if (const auto* tcp = std::get_if<Tcp::acceptor>(&acceptor_)) {
     const Tcp::endpoint local = tcp->local_endpoint();
-    address_ =
-        std::string(tcp_prefix) + local.address().to_string() + ":" + std::to_string(local.port());
+    address_ = fmt::format("{}{}:{}", tcp_prefix, local.address().to_string(), local.port());
   }
 }
 

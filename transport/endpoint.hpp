@@ -1,4 +1,4 @@
-// Addresses ("unix:PATH", "tcp:HOST:PORT"), dialling them and listening on them.
+// Addresses ("unix:PATH", "tcp:HOST:PORT"): dialling them and listening on them.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -13,11 +13,11 @@ namespace lateral {
 /// Connects. Throws system_error.
 awaitable<Socket> dial(std::string address);
 
-/// Whether this is TCP and not from loopback address to loopback address. Both ends see that alike.
+/// Whether this is TCP and not from loopback address to loopback address; both ends agree on that.
 /// Throws system_error if the socket is not connected any more.
 bool leaves_machine(const Socket& socket);
-/// Throws TransportError::wrong_user if the other end of a Unix socket is not held by a process of
-/// our own (effective) user; root is no exception. TCP knows no users.
+/// Throws TransportError::wrong_user if the other end of a Unix socket does not belong to a process
+/// of our own (effective) user; root is no exception. Does nothing for TCP, which has no users.
 void check_user(const Socket& socket, const std::string& peer);
 /// The host at the other end; "this machine" over a Unix socket.  Throws as leaves_machine().
 std::string host_of(const Socket& socket);
@@ -25,13 +25,13 @@ std::string host_of(const Socket& socket);
 /// A listening socket. A Unix socket's file is removed with it.
 class Listener {
  public:
-  /// `address` as above; tcp port 0 takes a free one. A host must be one that others can dial, not
-  /// all of them (0.0.0.0, ::): TransportError::bad_address.
+  /// `address` as above; TCP port 0 takes a free one. The host must be one that others can dial,
+  /// not the unspecified address (0.0.0.0, ::): TransportError::bad_address.
   Listener(const asio::any_io_executor& executor, const std::string& address);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
-  /// Where others can dial, with the port that was taken.
+  /// What others can dial, with the port that was taken.
   const std::string& address() const { return address_; }
   awaitable<Socket> accept();
 

@@ -1,4 +1,4 @@
-// The words for transport errors.
+// The texts of transport errors.
 #include "transport/error.hpp"
 
 namespace lateral {

@@ -1,4 +1,4 @@
-// What can go wrong between two nodes, as error codes and as the one exception that carries them.
+// The errors between two nodes, as codes and as the exception that carries them.
 #pragma once
 
 #include <boost/system/error_category.hpp>
@@ -34,7 +34,7 @@ inline boost::system::error_code make_error_code(TransportError error) {
 /// what() is "<detail>: <meaning of the code>".
 [[noreturn]] void throw_transport(TransportError error, const std::string& detail);
 
-/// What went wrong in words, without the category and source location that what() carries.
+/// what() without the category and source location that it ends with.
 std::string describe(const boost::system::system_error& error);
 
 }  // namespace lateral

@@ -1,6 +1,7 @@
 // Encoding and checking of frames.
 #include "transport/frame.hpp"
 
+#include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
@@ -14,11 +15,11 @@ static_assert(std::endian::native == std::endian::little, "the wire format is li
 
 namespace {
 
-/// Fields that the messages of a handshake have in all: twice as many as ours.
+/// Fields that the messages of a handshake may have in total: twice as many as ours have.
 constexpr int handshake_fields_max = 16;
 
-// Whether these are messages of the handshake, before anything is made of them: what repeats, and
-// what is unknown, takes far more memory than bytes.
+// Whether these are messages of the handshake, before they are parsed: repeated and unknown fields
+// take far more memory than bytes on the wire.
 bool is_of_handshake(std::span<const std::uint8_t> bytes) {
   using google::protobuf::internal::WireFormatLite;
   google::protobuf::io::CodedInputStream fields{bytes.data(), static_cast<int>(bytes.size())};
@@ -66,12 +67,12 @@ FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> byte
   std::memcpy(&body_length, bytes.data() + 8, 8);
   if (header_length > limits.header_bytes_max)
     throw_transport(TransportError::header_too_large,
-                    peer + ": header of " + std::to_string(header_length) + " bytes, at most " +
-                        std::to_string(limits.header_bytes_max) + " expected");
+                    fmt::format("{}: header of {} bytes, at most {} expected", peer, header_length,
+                                limits.header_bytes_max));
   if (body_length > limits.body_bytes_max)
     throw_transport(TransportError::body_too_large,
-                    peer + ": body of " + std::to_string(body_length) + " bytes, at most " +
-                        std::to_string(limits.body_bytes_max) + " expected");
+                    fmt::format("{}: body of {} bytes, at most {} expected", peer, body_length,
+                                limits.body_bytes_max));
   return {header_length, static_cast<std::size_t>(body_length)};
 }
 

@@ -23,8 +23,8 @@ struct FrameLimits {
   std::size_t body_bytes_max;
   bool handshake_only = false;  ///< only messages of the handshake
 };
-/// Before a peer has proved that it belongs to the run: a Hello with the longest names has 212
-/// bytes. With what parsing makes of them a stranger can have us allocate less than 4 KiB.
+/// Before a peer is authenticated: a Hello with the longest names has 212 bytes. Together with what
+/// parsing allocates, a stranger can make us allocate less than 4 KiB.
 inline constexpr FrameLimits handshake_limits{256, 0, true};
 /// Headers of authenticated peers: the largest holds an experiment file and the peers' addresses.
 inline constexpr std::size_t header_bytes_max = std::size_t{1} << 20;
@@ -34,7 +34,7 @@ struct FramePrefix {
   std::size_t body_bytes;
 };
 
-/// The prefix and the serialised header of a message; the body follows as it lies in memory.
+/// The prefix and the serialised header of a message; the body follows in its memory layout.
 std::string encode_head(const Message& message);
 /// Throws TransportError::bad_magic, header_too_large, body_too_large.
 FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> bytes,

@@ -1,5 +1,5 @@
-// FrameLink: frames over any byte stream of Asio; one gather write out, the body read straight into
-// place.
+// FrameLink: frames over any byte stream of Asio. A message leaves with one gather write; a body is
+// read into its final place.
 #pragma once
 
 #include <boost/asio/read.hpp>
@@ -11,7 +11,7 @@
 
 namespace lateral {
 
-/// A large body is read in pieces of this size, so that one can see it coming in.
+/// A large body is read in pieces of this size, so that bytes_received() shows its progress.
 inline constexpr std::size_t read_bytes_max = std::size_t{1} << 18;
 
 /// Starts with handshake_limits.
@@ -61,7 +61,7 @@ class FrameLink : public Link {
 
   void set_limits(const FrameLimits& limits) override { limits_ = limits; }
   std::optional<TcpState> tcp_state() const override {
-    // native_handle() is not const, and changes nothing.
+    // native_handle() is not const, but changes nothing.
     return lateral::tcp_state(const_cast<FrameLink*>(this)->stream_.lowest_layer().native_handle());
   }
 

@@ -1,6 +1,7 @@
-// Challenge and response by HMAC-SHA256 over everything that the two sides have said.
+// Challenge and response by HMAC-SHA256 over everything that the two sides have sent.
 #include "transport/handshake.hpp"
 
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -49,7 +50,7 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// Says no and throws why. The peer may be gone already; then there is nobody to tell.
+// Sends the refusal, unless the peer is gone already, and throws the reason.
 awaitable<void> refuse(Link& link, TransportError error, std::string detail) {
   Message refusal;
   refusal.header.mutable_refusal()->set_reason(make_error_code(error).message());
@@ -64,7 +65,7 @@ awaitable<Message> expect_answer(Link& link) {
   Message answer = co_await link.receive();
   if (answer.header.has_refusal())
     throw_transport(TransportError::refused,
-                    link.peer() + " says: " + answer.header.refusal().reason());
+                    fmt::format("{} says: {}", link.peer(), answer.header.refusal().reason()));
   co_return answer;
 }
 
@@ -95,7 +96,7 @@ awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identi
   hello.set_generation(from.generation);
   hello.set_to(to.name);
   hello.set_nonce(random_bytes(nonce_bytes));
-  const wire::Hello said = hello;
+  const wire::Hello sent = hello;
   const std::string binding = link.channel_binding();
   co_await link.send(std::move(first));
 
@@ -104,16 +105,16 @@ awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identi
     throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Challenge& challenge = answer.header.challenge();
   if (!equal_in_constant_time(challenge.proof(),
-                              proof(credentials.secret, dialled_role, said, challenge, binding)))
+                              proof(credentials.secret, dialled_role, sent, challenge, binding)))
     throw_transport(TransportError::wrong_secret, link.peer());
   if (challenge.generation() != to.generation)
-    throw_transport(TransportError::wrong_peer, to.name + " of generation " +
-                                                    std::to_string(challenge.generation()) +
-                                                    ", expected " + std::to_string(to.generation));
+    throw_transport(TransportError::wrong_peer,
+                    fmt::format("{} of generation {}, expected {}", to.name, challenge.generation(),
+                                to.generation));
 
   Message last;
   last.header.mutable_proof()->set_proof(
-      proof(credentials.secret, dialler_role, said, challenge, binding));
+      proof(credentials.secret, dialler_role, sent, challenge, binding));
   co_await link.send(std::move(last));
   Message welcome = co_await expect_answer(link);
   if (!welcome.header.has_welcome())
@@ -126,18 +127,18 @@ awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Id
   if (!first.header.has_hello()) throw_transport(TransportError::unexpected_message, link.peer());
   const wire::Hello& hello = first.header.hello();
   const Identity peer{hello.from(), hello.generation()};
-  const std::string who =
-      link.peer() + " as '" + peer.name + "' of generation " + std::to_string(peer.generation);
+  const std::string caller =
+      fmt::format("{} as '{}' of generation {}", link.peer(), peer.name, peer.generation);
   if (hello.protocol_version() != protocol_version)
     co_await refuse(link, TransportError::wrong_version,
-                    who + ": version " + std::to_string(hello.protocol_version()) + ", expected " +
-                        std::to_string(protocol_version));
+                    fmt::format("{}: version {}, expected {}", caller, hello.protocol_version(),
+                                protocol_version));
   if (hello.nonce().size() != nonce_bytes)
-    co_await refuse(link, TransportError::malformed_header, who);
+    co_await refuse(link, TransportError::malformed_header, caller);
   if (hello.configuration_digest() != credentials.configuration_digest)
-    co_await refuse(link, TransportError::wrong_configuration, who);
+    co_await refuse(link, TransportError::wrong_configuration, caller);
   if (hello.to() != self.name || !expects(peer))
-    co_await refuse(link, TransportError::wrong_peer, who);
+    co_await refuse(link, TransportError::wrong_peer, caller);
 
   const std::string binding = link.channel_binding();
   wire::Challenge challenge;
@@ -152,7 +153,7 @@ awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Id
   if (!last.header.has_proof() ||
       !equal_in_constant_time(last.header.proof().proof(),
                               proof(credentials.secret, dialler_role, hello, challenge, binding)))
-    co_await refuse(link, TransportError::wrong_secret, who);
+    co_await refuse(link, TransportError::wrong_secret, caller);
   Message welcome;
   welcome.header.mutable_welcome();
   co_await link.send(std::move(welcome));

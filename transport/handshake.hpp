@@ -1,4 +1,5 @@
-// The handshake: version, configuration, names, and mutual proof of the secret of the run.
+// The handshake: version, configuration, names, and mutual proof of knowledge of the secret of the
+// run.
 #pragma once
 
 #include <array>
@@ -19,29 +20,29 @@ Secret make_secret();
 /// HMAC-SHA256 under the secret, 32 bytes.
 std::string hmac_sha256(const Secret& secret, std::string_view bytes);
 
-/// What a node must share with a peer before it talks to it.
+/// What two nodes must have in common.
 struct Credentials {
   Secret secret;
   std::string configuration_digest;  // 32 bytes
-  bool plain_tcp = false;            // no TLS, also where a connection leaves the machine
+  bool plain_tcp = false;            // no TLS, even where a connection leaves the machine
 };
 
-/// Who is at an end of a link. A node that replaces a lost one has its name and the next
-/// generation; the older ones are refused.
+/// The node at an end of a link. A node that replaces a lost one has its name and the next
+/// generation; older generations are refused.
 struct Identity {
   std::string name;
   std::uint32_t generation = 0;
 };
 
-/// The dialling side, `from` us `to` the peer. Returns once both sides have proved the secret, on
-/// this very connection. Throws system_error: TransportError::refused with the peer's reason,
-/// wrong_peer if it is of another generation, wrong_secret, or what the link throws.
+/// The dialling side, `from` this node `to` the peer. Returns once both sides have proved that they
+/// know the secret, on this very connection. Throws system_error: TransportError::refused with the
+/// peer's reason, wrong_peer if it is of another generation, wrong_secret, or what the link throws.
 awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,
                                      Identity to);
 
-/// The dialled side. Returns the peer. `expects` says whether that one may connect now. A peer that
-/// does not belong is told why (without any detail that it does not already know), and the reason
-/// is thrown.
+/// The dialled side. Returns the peer. `expects`: whether that one may connect now. A peer that is
+/// not admitted receives the reason (without any detail that it does not know already), and the
+/// reason is thrown.
 awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Identity self,
                                          std::function<bool(const Identity&)> expects);
 

@@ -1,4 +1,4 @@
-// Link: an ordered, lossless two-way stream of messages to one peer; the seam between nodes.
+// Link: an ordered, lossless, bidirectional connection for messages to one peer.
 #pragma once
 
 #include <cstdint>
@@ -27,19 +27,18 @@ class Link {
   /// TransportError when what it sent is not acceptable.
   virtual awaitable<Message> receive() = 0;
   virtual void close() = 0;
-  /// What receive() accepts from now on.
+  /// Limits of what receive() accepts from now on.
   virtual void set_limits(const FrameLimits& limits) = 0;
-  /// Of a connection that may die without a word; nothing of others.
+  /// Of a connection that may fail without notice (TCP); nothing for others.
   virtual std::optional<TcpState> tcp_state() const { return std::nullopt; }
-  /// What both ends of a TLS connection share and nobody between them can give another one; empty
-  /// without TLS.
+  /// Bytes that only the two ends of this TLS connection know; empty without TLS.
   virtual std::string channel_binding() const { return {}; }
 
   const std::string& peer() const { return peer_; }
   void set_peer(std::string name) { peer_ = std::move(name); }
   std::uint64_t messages_sent() const { return messages_sent_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
-  /// Also of a message that is still coming in: a sign of life.
+  /// Includes those of a message that has been received in part.
   std::uint64_t bytes_received() const { return bytes_received_; }
 
  protected:

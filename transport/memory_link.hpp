@@ -7,10 +7,10 @@
 
 namespace lateral {
 
-/// Messages that may wait on their way in one direction; a sender waits beyond that.
+/// Messages that may wait in one direction; beyond that the sender waits.
 inline constexpr std::size_t memory_link_capacity = 2;
 
-/// Two ends: what one sends the other receives. `first` is held by `a` and its peer is `b`.
+/// Two ends: what one sends the other receives. `first` belongs to `a` and its peer is `b`.
 std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>> make_memory_links(
     const asio::any_io_executor& executor, const std::string& a, const std::string& b);
 

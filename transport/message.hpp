@@ -9,16 +9,17 @@
 
 namespace lateral {
 
-/// An uninitialised, 64-byte aligned array of float32: the body of a message, filled in place by
-/// the sender's arithmetic or by the receiver's socket, and not written to any more from then on:
+/// An uninitialised, 64-byte aligned array of float32: the body of a message. It is filled in
+/// place, by the sender's arithmetic or from the receiver's socket, and constant from then on:
 /// copies share it.
 class Block {
  public:
   Block() = default;
   explicit Block(std::size_t size) : size_{size} {
     if (size == 0) return;
-    // One plain allocation, and not an aligned one beside a counter: those of glibc before 2.38 are
-    // not taken again for a block of the same size, and the memory of a process grows without end.
+    // One plain allocation instead of an aligned one and a counter: glibc before 2.38 does not
+    // reuse aligned ones for a block of the same size, and the memory of a process grows without
+    // bound.
     std::size_t room = size * sizeof(float) + alignment - 1;
     const auto memory = std::make_shared_for_overwrite<std::byte[]>(room);
     void* at = memory.get();

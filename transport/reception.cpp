@@ -1,6 +1,8 @@
 // The accept loop and its bounded number of handshakes.
 #include "transport/reception.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,19 +11,19 @@
 namespace lateral {
 namespace {
 
-/// Until the next attempt where the system has no more descriptors.
-constexpr std::chrono::milliseconds accept_again{50};
+/// Until the next attempt to accept, after one has failed for want of descriptors.
+constexpr std::chrono::milliseconds accept_retry_interval{50};
 
 }  // namespace
 
 Reception::Reception(const asio::any_io_executor& executor, const std::string& address,
-                     Credentials credentials, Identity self, Log log, Arrived arrived)
+                     Credentials credentials, Identity self, Log log, OnAdmitted on_admitted)
     : executor_{executor},
       listener_{executor, address},
       credentials_{std::move(credentials)},
       self_{std::move(self)},
       log_{std::move(log)},
-      arrived_{std::move(arrived)},
+      on_admitted_{std::move(on_admitted)},
       changed_{executor} {}
 
 awaitable<void> Reception::run() {
@@ -31,46 +33,46 @@ awaitable<void> Reception::run() {
       socket = co_await listener_.accept();
     } catch (const system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
-      refused(describe(error));
+      log_refusal(describe(error));
     }
     if (!socket) {
-      co_await sleep_for(accept_again);
+      co_await sleep_for(accept_retry_interval);
       continue;
     }
-    if (greetings_.size() >= handshakes_max) make_room();
-    while (greetings_.size() >= handshakes_max) co_await changed_.wait();
-    greet(std::move(*socket), caller);
+    if (handshakes_.size() >= handshakes_max) abort_one();
+    while (handshakes_.size() >= handshakes_max) co_await changed_.wait();
+    start_handshake(std::move(*socket), caller);
   }
 }
 
-void Reception::greet(Socket socket, int caller) {
-  const auto at = greetings_.emplace(greetings_.end());
-  at->who = "caller " + std::to_string(caller);
-  // Each greeting ends by itself within handshake_max. None outlives this object: who runs a
-  // Reception stops its io_context before the Reception goes.
+void Reception::start_handshake(Socket socket, int caller) {
+  const auto at = handshakes_.emplace(handshakes_.end());
+  at->caller = fmt::format("caller {}", caller);
+  // Each handshake ends by itself within handshake_max. None outlives this object: the caller of
+  // run() stops the io_context before the Reception is destroyed.
   const auto ended = [this, at](const std::exception_ptr& bug) {
-    // Not now: the coroutine that ends still holds on to the signal.
+    // Later: the coroutine that is ending still refers to the signal.
     asio::post(executor_, [this, at] {
-      greetings_.erase(at);
+      handshakes_.erase(at);
       changed_.notify();
     });
     if (bug) std::rethrow_exception(bug);
   };
-  asio::co_spawn(executor_, admit_caller(std::move(socket), *at),
-                 asio::bind_cancellation_slot(at->stop.slot(), ended));
+  asio::co_spawn(executor_, admit(std::move(socket), *at),
+                 asio::bind_cancellation_slot(at->abort.slot(), ended));
 }
 
-void Reception::make_room() {
-  std::map<std::string, std::vector<Greeting*>> by_host;
-  for (Greeting& greeting : greetings_)
-    if (!greeting.gives_way) by_host[greeting.host].push_back(&greeting);
+void Reception::abort_one() {
+  std::map<std::string, std::vector<Handshake*>> by_host;
+  for (Handshake& handshake : handshakes_)
+    if (!handshake.aborted) by_host[handshake.host].push_back(&handshake);
   if (by_host.empty()) return;
   const auto& most = std::max_element(by_host.begin(), by_host.end(), [](auto& a, auto& b) {
                        return a.second.size() < b.second.size();
                      })->second;
-  Greeting& greeting = *most[lot_() % most.size()];
-  greeting.gives_way = true;
-  greeting.stop.emit(asio::cancellation_type::terminal);
+  Handshake& handshake = *most[random_() % most.size()];
+  handshake.aborted = true;
+  handshake.abort.emit(asio::cancellation_type::terminal);
 }
 
 bool Reception::expects(const Identity& peer) const {
@@ -78,34 +80,37 @@ bool Reception::expects(const Identity& peer) const {
   return at != expected_.end() && at->second == peer.generation;
 }
 
-awaitable<void> Reception::admit_caller(Socket socket, Greeting& greeting) {
+awaitable<void> Reception::admit(Socket socket, Handshake& handshake) {
   try {
-    greeting.host = host_of(socket);
-    greeting.who += " (" + greeting.host + ")";
-    const std::function<bool(const Identity&)> expected = [this](const Identity& who) {
-      return expects(who);
+    handshake.host = host_of(socket);
+    handshake.caller += fmt::format(" ({})", handshake.host);
+    const std::function<bool(const Identity&)> expected = [this](const Identity& peer) {
+      return expects(peer);
     };
-    Visitor visitor =
-        co_await admit(std::move(socket), greeting.who, credentials_, tls_, self_, expected);
-    // It may have been replaced while it was being greeted.
-    if (expects(visitor.identity)) arrived_(visitor.identity, std::move(visitor.link));
+    AuthenticatedPeer peer = co_await authenticate_as_dialled(std::move(socket), handshake.caller,
+                                                              credentials_, tls_, self_, expected);
+    // It may have been replaced during the handshake.
+    if (expects(peer.identity)) on_admitted_(peer.identity, std::move(peer.link));
   } catch (const system_error& error) {
     const bool named = std::string_view(error.what()).starts_with("caller ");
-    refused(greeting.gives_way ? greeting.who + ": gave way to another"
-                               : (named ? "" : greeting.who + ": ") + describe(error));
+    if (handshake.aborted)
+      log_refusal(fmt::format("{}: gave way to another", handshake.caller));
+    else
+      log_refusal(named ? describe(error)
+                        : fmt::format("{}: {}", handshake.caller, describe(error)));
   }
 }
 
-void Reception::refused(const std::string& why) {
+void Reception::log_refusal(const std::string& reason) {
   const auto now = std::chrono::steady_clock::now();
   if (now - log_second_ >= std::chrono::seconds{1}) {
-    if (unlogged_ > 0) log_("refused " + std::to_string(unlogged_) + " more");
+    if (unlogged_ > 0) log_(fmt::format("refused {} more", unlogged_));
     log_second_ = now;
     logged_ = unlogged_ = 0;
   }
   if (logged_ < refusals_logged_max) {
     ++logged_;
-    log_("refused " + why);
+    log_(fmt::format("refused {}", reason));
   } else {
     ++unlogged_;
   }

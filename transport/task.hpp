@@ -70,9 +70,9 @@ class Changed {
   asio::steady_timer timer_;
 };
 
-/// Runs `work` on the thread of `pool` while this thread goes on waiting. Not to be interrupted: a
-/// cancellation is seen once the work is done. (It must not reach the co_spawn either: in Asio 1.26
-/// that would post a pointer to the waiting coroutine's slot to the pool.)
+/// Runs `work` on a thread of `pool`, while this thread serves other coroutines. It is not
+/// interrupted: a cancellation takes effect once the work is done. (Nor may it reach the co_spawn:
+/// in Asio 1.26 that would post a pointer to the waiting coroutine's slot to the pool.)
 inline awaitable<void> compute_on(asio::thread_pool& pool, std::function<void()> work) {
   const auto call = [](std::function<void()> f) -> awaitable<void> {
     f();

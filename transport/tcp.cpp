@@ -10,12 +10,12 @@
 namespace lateral {
 namespace {
 
-/// Linux sends again after a round trip and 200 ms, at first.
+/// Linux first retransmits after a round trip and 200 ms.
 constexpr std::chrono::milliseconds stall_min{250};
 constexpr int doublings_max = 6;
 
 void set(int socket, int level, int option, int value) {
-  // Where it cannot be set the socket is gone, and whoever reads next is told.
+  // Where it cannot be set the socket is gone, and the next read fails.
   ::setsockopt(socket, level, option, &value, sizeof value);
 }
 
@@ -23,7 +23,7 @@ void set(int socket, int level, int option, int value) {
 
 void set_tcp_options(int socket) {
   set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
-  set(socket, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);  // where no new connection is made
+  set(socket, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);  // helps where links are not made again
   // After about 20 s.
   set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(socket, IPPROTO_TCP, TCP_KEEPIDLE, 10);
@@ -35,20 +35,20 @@ std::optional<TcpState> tcp_state(int socket) {
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return std::nullopt;
-  // After the first of what was lost has come over, the rest waits as long again. A receiver that
-  // is full is asked again and again, and answers each time.
+  // After the first lost segment has arrived, the others wait as long again. A receiver whose
+  // window is full is probed again and again, and answers each time.
   const bool lost = info.tcpi_retransmits > 0 || info.tcpi_ca_state == TCP_CA_Loss;
   TcpState state;
-  state.tries_again = (info.tcpi_unacked > 0 && lost) || info.tcpi_probes > 1;
+  state.retransmits = (info.tcpi_unacked > 0 && lost) || info.tcpi_probes > 1;
   state.unanswered_for = std::chrono::milliseconds{info.tcpi_last_ack_recv};
   state.round_trip = std::chrono::microseconds{info.tcpi_rtt};
   return state;
 }
 
-bool has_stalled(const TcpState& state, int vain_links) {
+bool has_stalled(const TcpState& state, int unproductive_reconnects) {
   const auto limit =
-      (stall_min + 4 * state.round_trip) * (1 << std::min(vain_links, doublings_max));
-  return state.tries_again && state.unanswered_for >= limit;
+      (stall_min + 4 * state.round_trip) * (1 << std::min(unproductive_reconnects, doublings_max));
+  return state.retransmits && state.unanswered_for >= limit;
 }
 
 }  // namespace lateral

@@ -1,4 +1,4 @@
-// TCP options, and what TCP knows of a connection.
+// TCP options, and the state of a TCP connection.
 #pragma once
 
 #include <chrono>
@@ -6,21 +6,22 @@
 
 namespace lateral {
 
-/// Small messages leave at once, and a dead connection is noticed also by a side that only listens.
+/// Small messages leave at once, and a side that only reads notices a dead connection as well.
 void set_tcp_options(int socket);
 
-/// How it stands with what was sent last.
+/// State of the data that was sent last.
 struct TcpState {
-  bool tries_again = false;                    ///< it was sent again, and waits for an answer
-  std::chrono::milliseconds unanswered_for{};  ///< nothing has been acknowledged
-  std::chrono::microseconds round_trip{};      ///< of late
+  bool retransmits = false;                    ///< it was sent again, and is not acknowledged yet
+  std::chrono::milliseconds unanswered_for{};  ///< time since the last acknowledgement
+  std::chrono::microseconds round_trip{};      ///< recent
 };
 /// Nothing where `socket`, a descriptor, is not TCP.
 std::optional<TcpState> tcp_state(int socket);
 
-/// Whether it waits longer than it should where the network works. TCP itself tries again ever more
-/// seldom, also when the network is there again; a new connection is up at once. The limit doubles
-/// with `vain_links`, new connections in a row that brought nothing over.
-bool has_stalled(const TcpState& state, int vain_links);
+/// Whether an acknowledgement takes longer than it should where the network works. TCP retransmits
+/// ever more seldom, also when the network works again; a new connection works at once. The limit
+/// doubles with each of `unproductive_reconnects`, new connections in a row that carried no
+/// message.
+bool has_stalled(const TcpState& state, int unproductive_reconnects);
 
 }  // namespace lateral

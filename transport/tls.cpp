@@ -1,6 +1,7 @@
 // OpenSSL's external pre-shared keys under Asio's TLS stream.
 #include "transport/tls.hpp"
 
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -26,7 +27,7 @@ void check(bool succeeded, const char* what) {
   if (!succeeded) throw std::runtime_error(std::string("OpenSSL: ") + what);
 }
 
-/// The key lies with the context, and goes with it.
+/// The key is stored in the context and destroyed with it.
 int key_index() {
   static const int index = ::SSL_CTX_get_ex_new_index(
       0, nullptr, nullptr, nullptr, [](void*, void* key, CRYPTO_EX_DATA*, int, long, void*) {
@@ -65,8 +66,8 @@ int find_key(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SE
   return 1;  // without a session there is no key and no certificate, and the handshake fails
 }
 
-/// Exactly one key share, of our group: otherwise OpenSSL would ask for another ClientHello, and
-/// take one of any length.
+/// Exactly one key share, of our group: otherwise OpenSSL would request another ClientHello, and
+/// accept one of any length.
 int check_client_hello(SSL* ssl, int* alert, void*) {
   constexpr unsigned char head[] = {0, 36, 0, 0x1d, 0, 32};  // of a list of one X25519 share
   const unsigned char* shares = nullptr;
@@ -82,8 +83,8 @@ class TlsLink final : public FrameLink<TlsStream> {
  public:
   using FrameLink::FrameLink;
 
-  // Whoever closes a link just closes its connection, and messages are numbered: an end that
-  // somebody forged loses nothing, and is an end like any other.
+  // A link is closed by closing its connection, and messages are numbered: an end that somebody has
+  // forged loses nothing, and is treated like any other.
   awaitable<Message> receive() override {
     try {
       Message message = co_await FrameLink::receive();
@@ -97,7 +98,7 @@ class TlsLink final : public FrameLink<TlsStream> {
 
   std::string channel_binding() const override {
     std::string binding(exporter_bytes, '\0');
-    // native_handle() gives the same pointer whoever asks, but only to who may write.
+    // native_handle() is not const, but changes nothing.
     SSL* const ssl = const_cast<TlsLink*>(this)->stream().native_handle();
     check(::SSL_export_keying_material(ssl, reinterpret_cast<unsigned char*>(binding.data()),
                                        binding.size(), exporter_label.data(), exporter_label.size(),
@@ -113,8 +114,8 @@ TlsStream open(SSL_CTX* context, Socket socket) {
   return {std::move(socket), ssl};
 }
 
-[[noreturn]] void refuse(const std::string& peer, const std::string& why) {
-  throw_transport(TransportError::wrong_tls, peer + ": " + why);
+[[noreturn]] void refuse(const std::string& peer, const std::string& reason) {
+  throw_transport(TransportError::wrong_tls, fmt::format("{}: {}", peer, reason));
 }
 
 std::unique_ptr<Link> finish(TlsStream stream, const error_code& failure, std::string peer) {
@@ -135,7 +136,7 @@ Tls::Tls(const Secret& secret) : context_{::SSL_CTX_new(::TLS_method()), ::SSL_C
   check(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1, "no TLS 1.3");
   check(::SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") == 1, "no AES-GCM");
   check(SSL_CTX_set1_groups_list(context, "X25519") == 1, "no X25519");
-  // A ticket that nobody reads would make the closing of a connection an error.
+  // An unread ticket would make the closing of a connection an error.
   ::SSL_CTX_set_num_tickets(context, 0);
   ::SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   ::SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
@@ -146,7 +147,7 @@ Tls::Tls(const Secret& secret) : context_{::SSL_CTX_new(::TLS_method()), ::SSL_C
 
 awaitable<std::unique_ptr<Link>> Tls::dial(Socket socket, std::string peer) const {
   TlsStream stream = open(context_.get(), std::move(socket));
-  // Who does not take the key can only come with a certificate, and we know of none.
+  // A peer that does not accept the key could only send a certificate, and none is trusted.
   ::SSL_set_verify(stream.native_handle(), SSL_VERIFY_PEER, nullptr);
   error_code failure;
   co_await stream.async_handshake(asio::ssl::stream_base::client,
@@ -166,7 +167,7 @@ awaitable<std::unique_ptr<Link>> Tls::answer(Socket socket, std::string peer) co
   constexpr std::uint8_t handshake_record = 22, client_hello = 1;
   if (hello[0] != handshake_record || hello[1] != 3 || hello[5] != client_hello ||
       body_bytes > client_hello_bytes_max || record_bytes != body_bytes + 4)
-    refuse(peer, "no ClientHello of at most " + std::to_string(client_hello_bytes_max) + " bytes");
+    refuse(peer, fmt::format("no ClientHello of at most {} bytes", client_hello_bytes_max));
   const asio::mutable_buffer body = asio::buffer(hello.data() + head_bytes, body_bytes);
   co_await asio::async_read(socket, body, use_awaitable);
 

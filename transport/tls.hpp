@@ -11,20 +11,20 @@
 
 namespace lateral {
 
-/// Longest ClientHello that is read, before OpenSSL is given a byte of it; ours has 251 bytes.
+/// Longest ClientHello that is read; OpenSSL gets no byte of a longer one. Ours has 251 bytes.
 inline constexpr std::size_t client_hello_bytes_max = 1024;
 
 /// One cipher suite (TLS_AES_128_GCM_SHA256), one group (X25519), an external pre-shared key with
 /// an ephemeral exchange; no certificates, no tickets, no early data. The key is
-/// HMAC-SHA256(secret, "lateral tls 1.3 psk"), so that TLS and the proofs of the handshake do not
-/// share one.
+/// HMAC-SHA256(secret, "lateral tls 1.3 psk"), so that TLS and the proofs of the handshake use
+/// different keys.
 class Tls {
  public:
   explicit Tls(const Secret& secret);
 
-  /// The side of who has dialled, and of who was dialled. Both throw system_error
-  /// (TransportError::wrong_tls) when the other side does not know the key or speaks something
-  /// else, or what the socket throws. `peer` names the other side in messages.
+  /// The dialling and the dialled side. Both throw system_error (TransportError::wrong_tls) when
+  /// the other side does not know the key or uses another protocol, or what the socket throws.
+  /// `peer` names the other side in messages.
   awaitable<std::unique_ptr<Link>> dial(Socket socket, std::string peer) const;
   awaitable<std::unique_ptr<Link>> answer(Socket socket, std::string peer) const;
 

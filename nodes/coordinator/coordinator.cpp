@@ -373,7 +373,7 @@ void Coordinator::on_snapshot_part(const std::string& node, const wire::Snapshot
 void Coordinator::on_tensor(const std::string& node, Message message, Outbox& out) {
   const wire::Tensor& fields = message.header.tensor();
   for (Part& part : parts_[node]) {
-    if (snapshot_name(part.said.snapshot()) != snapshot_name(fields.snapshot())) continue;
+    if (SnapshotId(part.said.snapshot()) != SnapshotId(fields.snapshot())) continue;
     // A node that was lost may have sent some of what the one in its place sends.
     for (const CheckpointTensor& have : part.tensors)
       if (have.name == fields.name()) return;

@@ -332,7 +332,7 @@ awaitable<ExitCode> live_here(std::unique_ptr<Link> to_coordinator, NodeSetting 
   Ports control{executor};
   control.add(coordinator_name, Stream());
   control.attach(std::move(to_coordinator));
-  const ExitCode code = co_await node_life(control, std::move(setting));
+  const ExitCode code = co_await run_node_session(control, std::move(setting));
   co_return code;
 }
 
@@ -361,17 +361,17 @@ awaitable<void> run_in_process(const Experiment& experiment, const RunPlan& plan
       setting.name = node.name;
       setting.own_process = false;
       setting.digest = experiment.digest;
-      setting.log = file_log(plan, node.name);
+      setting.log = plan.directory ? Log::to_file(plan.directory->log(node.name)) : Log();
       auto own = std::make_shared<std::vector<std::unique_ptr<Link>>>(std::move(links[node.name]));
-      setting.join = [own](Ports* network, const FrameLimits& limits) {
+      setting.set_network = [own](Ports* network, const FrameLimits& limits) {
         if (network == nullptr) return;
         for (std::unique_ptr<Link>& link : *own) {
           link->set_limits(limits);
           network->attach(std::move(link));
         }
       };
-      setting.meet = [](const wire::Peer&) {};
-      setting.dial = [] {};
+      setting.set_peer = [](const wire::Peer&) {};
+      setting.dial_peers = [] {};
       asio::co_spawn(executor, live_here(std::move(there), std::move(setting)),
                      [&](const std::exception_ptr& bug, ExitCode) {
                        --alive;

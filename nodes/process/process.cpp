@@ -1,4 +1,4 @@
-// What a process without state and without initiative answers.
+// Defaults for processes that keep no state and only answer messages.
 #include "nodes/process/process.hpp"
 
 #include <stdexcept>
@@ -23,11 +23,6 @@ Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors) {
   *part.mutable_snapshot() = snapshot;
   part.set_tensors(static_cast<std::uint32_t>(tensors));
   return message;
-}
-
-std::string snapshot_name(const wire::Snapshot& snapshot) {
-  return std::to_string(snapshot.step()) + " " + std::to_string(snapshot.epoch()) +
-         (snapshot.final() ? " final" : "");
 }
 
 }  // namespace lateral

@@ -1,44 +1,42 @@
-// The life of a node: it reports to the coordinator, gets its part, serves it, and says how it
-// ended.
+// run_node_session(): everything that a node waits for while it lives.
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 
-#include "nodes/experiment/experiment.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/log.hpp"
 #include "nodes/runtime/ports.hpp"
-#include "transport/handshake.hpp"
 
 namespace lateral {
 
 inline constexpr std::chrono::milliseconds heartbeat_interval{100};
-/// Time for all links of a node to be made once the coordinator has told where its peers are.
+/// Time for all links of a node to be made once the coordinator has ordered it to connect.
 inline constexpr std::chrono::seconds connect_max{300};
 
 /// Largest body that a node takes from its coordinator, which it has authenticated: a matrix of the
 /// largest layer that an experiment can ask for.
 inline constexpr std::size_t control_body_bytes_max = std::size_t{65536} * 65536 * sizeof(float);
 
-/// What differs between a node that is a process of its own and one among others in one process.
+/// What differs between a node that is an operating system process of its own and one among others
+/// in one process.
 struct NodeSetting {
   std::string name;
   std::string digest;             ///< of the configuration that the node was started for
-  std::string listening_address;  ///< where peers can dial; empty within one process
-  /// Where links that arrive go from now on, and what they may carry; nullptr: nowhere.
-  std::function<void(Ports* network, const FrameLimits& limits)> join;
-  /// Who is at the other end of a link: this generation may call from now on, or, once dial() has
-  /// been called, is dialled whenever it has no link that works.
-  std::function<void(const wire::Peer&)> meet;
-  std::function<void()> dial;
-  std::function<void(const std::string&)> log;  ///< one line of the node's log
+  std::string listening_address;  ///< where peers can connect; empty within one process
+  /// Where links to peers go from now on, and what they may carry; nullptr: nowhere.
+  std::function<void(Ports* network, const FrameLimits& limits)> set_network;
+  /// The generation and address of a peer from now on, and which side dials.
+  std::function<void(const wire::Peer&)> set_peer;
+  /// From now on the peers that this node dials are dialled whenever they have no working link.
+  std::function<void()> dial_peers;
+  Log log;
   bool own_process = true;
 };
 
-/// Lives until the process of the node has finished and nobody needs it any more, something fails,
-/// or the coordinator is lost. A failure is reported to the coordinator first.
-///   control: a port to the coordinator, which somebody else keeps linked
-awaitable<ExitCode> node_life(Ports& control, NodeSetting setting);
+/// Runs a session until the node's part in the run is over, something fails, or the coordinator is
+/// lost. A failure is reported to the coordinator first.
+///   control: a port to the coordinator, which the caller keeps linked
+awaitable<ExitCode> run_node_session(Ports& control, NodeSetting setting);
 
 }  // namespace lateral

@@ -1,21 +1,20 @@
 // Numbers for reports, counts for snapshots.
 #include "nodes/runtime/router.hpp"
 
+#include <utility>
+
 namespace lateral {
 
-Router::Router(Outbox& control, Outbox& network, const wire::Assignment& assignment,
-               std::function<void(const wire::SnapshotPart&)> passed)
-    : control_{control},
-      network_{network},
-      passed_{std::move(passed)},
-      reports_{assignment.reports()} {
+Router::Router(Outbox& out, const wire::Assignment& assignment,
+               std::function<void(const wire::SnapshotPart&)> on_snapshot)
+    : out_{out}, on_snapshot_{std::move(on_snapshot)}, reports_{assignment.reports()} {
   for (const wire::Count& count : assignment.counts()) counts_[count.peer()] = count;
 }
 
 void Router::send(const std::string& peer, Message message) {
   if (peer != coordinator_name) {
     counts_[peer].set_sent(counts_[peer].sent() + 1);
-    return network_.send(peer, std::move(message));
+    return out_.send(peer, std::move(message));
   }
   message.header.set_report(++reports_);
   if (message.header.has_snapshot_part()) {
@@ -24,12 +23,12 @@ void Router::send(const std::string& peer, Message message) {
       count.set_peer(name);
       *part.add_counts() = count;
     }
-    passed_(part);
+    on_snapshot_(part);
   }
-  control_.send(peer, std::move(message));
+  out_.send(peer, std::move(message));
 }
 
-void Router::took_from(const std::string& peer) {
+void Router::count_received(const std::string& peer) {
   counts_[peer].set_received(counts_[peer].received() + 1);
 }
 

@@ -1,4 +1,5 @@
-// Router: counts what a process sends and takes up, on its way to the coordinator or to its peers.
+// Router: counts what a process sends to and reads from each peer, and its reports to the
+// coordinator.
 #pragma once
 
 #include <functional>
@@ -11,18 +12,18 @@ namespace lateral {
 
 class Router final : public Outbox {
  public:
-  /// `passed` is called with each part of a snapshot when its counts are in it.
-  Router(Outbox& control, Outbox& network, const wire::Assignment& assignment,
-         std::function<void(const wire::SnapshotPart&)> passed);
+  /// Counts from where the assignment begins. Everything is passed on to `out`.
+  ///   on_snapshot: called with each snapshot part that the process sends, with its counts
+  Router(Outbox& out, const wire::Assignment& assignment,
+         std::function<void(const wire::SnapshotPart&)> on_snapshot);
 
   void send(const std::string& peer, Message message) override;
   /// Before the process handles a message of that peer.
-  void took_from(const std::string& peer);
+  void count_received(const std::string& peer);
 
  private:
-  Outbox& control_;
-  Outbox& network_;
-  std::function<void(const wire::SnapshotPart&)> passed_;
+  Outbox& out_;
+  std::function<void(const wire::SnapshotPart&)> on_snapshot_;
   std::map<std::string, wire::Count> counts_;  // by peer
   std::uint64_t reports_;
 };

@@ -22,7 +22,7 @@ awaitable<void> plain(Socket socket) {
   const std::function<bool(const Identity&)> expects = [](const Identity& peer) {
     return peer.name == hidden1.name;
   };
-  co_await admit(std::move(socket), "caller", credentials, none, source, expects);
+  co_await authenticate_as_dialled(std::move(socket), "caller", credentials, none, source, expects);
   law(false, "a stranger is not let in");
 }
 

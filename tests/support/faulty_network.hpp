@@ -1,5 +1,5 @@
-// A whole run in one thread on virtual time, with everything that can go wrong with processes,
-// links and disks, drawn from a seed.
+// A whole run in one thread on virtual time, with faults of processes, links and disks that are
+// drawn from a seed.
 #pragma once
 
 #include <unistd.h>
@@ -11,31 +11,32 @@
 #include <queue>
 #include <set>
 
-#include "nodes/coordinator/coordinator.hpp"
 #include "nodes/base/failure.hpp"
-#include "nodes/runtime/router.hpp"
+#include "nodes/coordinator/coordinator.hpp"
+#include "nodes/process/make_process.hpp"
+#include "nodes/runtime/node_session.hpp"
 #include "tests/support/network.hpp"
 #include "tests/support/simulated_disk.hpp"
 #include "transport/edge.hpp"
 
 namespace lateral {
 
-/// What a simulated run came to.
+/// The outcome of a simulated run.
 struct SimulatedRun {
   bool ended = false;
   std::map<std::string, int> faults;  // by kind
-  std::uint64_t trace = 0;            ///< of every event, in order: the same seed gives the same
+  std::uint64_t trace = 0;            ///< hash of every event, in order: a function of the seed
   std::uint64_t virtual_us = 0;
   Summary summary;
   std::string probes;
 };
 
-/// Nodes, their links and the coordinator with their real decisions (processes, Router, Edge,
-/// Coordinator, checkpoint files); what only waits in the program (sockets, timers, children) is
-/// played here.
+/// Nodes and the coordinator with their real decisions (NodeSession, Edge, Coordinator, checkpoint
+/// files); what only waits in the program (sockets, timers, threads, operating system processes) is
+/// simulated.
 class FaultyNetwork {
  public:
-  /// `faults`: how many happen before everything works.
+  /// `faults`: their number; after the last one everything works.
   FaultyNetwork(const Experiment& experiment, const DataSet& data, std::uint64_t seed, int faults)
       : experiment_{experiment}, data_{data}, random_{seed}, disk_{seed}, faults_left_{faults} {
     folder_ = std::filesystem::temp_directory_path() /
@@ -44,7 +45,7 @@ class FaultyNetwork {
     std::filesystem::remove_all(folder_);
   }
   ~FaultyNetwork() {
-    for (const NodePtr& node : all_nodes_) {  // which their links hold, and they their links
+    for (const NodePtr& node : all_nodes_) {  // nodes and connections hold each other
       node->control.connection.reset();
       for (auto& [peer, end] : node->ends) end.connection.reset();
     }
@@ -92,12 +93,9 @@ class FaultyNetwork {
   /// One end of an edge, of a node or of the coordinator.
   struct End {
     Edge edge;
-    std::deque<Message> incoming;
-    std::size_t incoming_max = incoming_spare_;
-    std::shared_ptr<Connection> connection;  // that it believes in
+    std::shared_ptr<Connection> connection;  // as far as this side knows
     int side = 0;
   };
-  static constexpr std::size_t incoming_spare_ = 2;
 
   struct Connection {
     End* end[2] = {nullptr, nullptr};
@@ -107,38 +105,73 @@ class FaultyNetwork {
     bool broken = false;
   };
 
-  struct Node final : Outbox {
-    std::string name;
-    std::uint32_t generation = 0;
+  /// A node process: a real session, and its links and work on virtual time.
+  struct Node final : NodeLinks, std::enable_shared_from_this<Node> {
+    Node(FaultyNetwork& n, const std::string& name_, std::uint32_t generation_)
+        : network{n},
+          name{name_},
+          generation{generation_},
+          session{{name, n.experiment_.digest},
+                  [this](const Experiment& experiment, const wire::Assignment& assignment) {
+                    return make_process(name, experiment, assignment, &network.data_);
+                  },
+                  *this} {}
+
+    void send(const std::string& peer, Message message) override {
+      (peer == coordinator_name ? control : ends.at(peer)).edge.push(std::move(message));
+    }
+    void open(NetworkPlan plan) override {
+      for (NetworkPlan::Peer& peer : plan.peers) {
+        ends[peer.peer.name()].edge = Edge(std::move(peer.stream), {.in_flight = plan.in_flight});
+        peers[peer.peer.name()] = peer.peer;
+      }
+    }
+    void dial() override {
+      dials = true;
+      for (const auto& [peer, end] : ends) network.dial(shared_from_this(), peer);
+    }
+    void replace(const wire::Peer& peer) override {
+      peers[peer.name()] = peer;
+      network.detach(ends.at(peer.name()));
+      network.dial(shared_from_this(), peer.name());
+    }
+    void forget(const std::string& peer, std::uint64_t through) override {
+      ends.at(peer).edge.forget(through);
+    }
+    std::optional<Message> read(const std::string& peer) override {
+      return ends.at(peer).edge.read();
+    }
+    std::size_t unsent_to_peers() const override {
+      std::size_t most = 0;
+      for (const auto& [peer, end] : ends) most = std::max(most, end.edge.unsent());
+      return most;
+    }
+    std::size_t unsent_to_coordinator() const override { return control.edge.unsent(); }
+    bool all_linked() const override {
+      return std::all_of(ends.begin(), ends.end(),
+                         [](const auto& entry) { return entry.second.edge.resumed(); });
+    }
+    bool is_replaying() const override {
+      return std::any_of(ends.begin(), ends.end(),
+                         [](const auto& entry) { return entry.second.edge.is_replaying(); });
+    }
+    wire::Finished usage() const override { return {}; }
+
+    FaultyNetwork& network;
+    const std::string name;
+    const std::uint32_t generation;
     bool alive = true;
     Time paused_until = 0;
     Time slowness = 1;
     End control;
     std::map<std::string, End> ends;  // by peer
     std::map<std::string, wire::Peer> peers;
-    wire::Assignment assignment;
-    std::uint32_t tensors_left = 0;
-    bool connect = false, ready = false, begin = false, stop = false, busy = false,
-         finished = false;
-    std::unique_ptr<Process> process;
-    struct ToCoordinator final : Outbox {
-      End* control = nullptr;
-      void send(const std::string&, Message message) override {
-        control->edge.push(std::move(message));
-      }
-    } to_coordinator;
-    std::unique_ptr<Router> router;
-    std::deque<wire::SnapshotPart> handing_over;
-    std::uint32_t handed_over = 0;  // tensors of the first of them
-    bool copying = false;
-
-    void send(const std::string& peer, Message message) override {
-      ends.at(peer).edge.push(std::move(message));
-    }
+    bool dials = false;
+    NodeSession session;
   };
 
-  /// Where the coordinator's messages go.
-  struct Desk final : Outbox {
+  /// The coordinator's ends.
+  struct CoordinatorLinks final : Outbox {
     std::map<std::string, End> ends;  // by node
     void send(const std::string& node, Message message) override {
       ends.at(node).edge.push(std::move(message));
@@ -165,6 +198,7 @@ class FaultyNetwork {
   void start_session() {
     plan_ = std::make_unique<RunPlan>();
     plan_->disk = &disk_;
+    plan_->threads = 1;
     try {
       plan_->directory = RunDirectory::reopen(folder_);
       plan_->start = newest_checkpoint(
@@ -181,39 +215,34 @@ class FaultyNetwork {
     coordinator_ = std::make_unique<Coordinator>(experiment_, *plan_, progress_, true);
     finished_.clear();
     for (const NodeSpec& spec : network_nodes(experiment_)) {
-      End& end = desk_.ends[spec.name];  // stays in its place: old links may point to it
+      End& end =
+          coordinator_links_.ends[spec.name];  // stays in its place: old links may point to it
       end.connection.reset();
-      end.incoming.clear();
-      end.edge = Edge(Stream(true), true);
+      end.edge = Edge(Stream(true), {.acknowledges = true});
       start_node(spec.name, 0);
     }
   }
 
   void start_node(const std::string& name, std::uint32_t generation) {
-    auto node = std::make_shared<Node>();
-    node->name = name;
-    node->generation = generation;
-    node->control.edge = Edge(Stream(true), true);
-    node->to_coordinator.control = &node->control;
+    auto node = std::make_shared<Node>(*this, name, generation);
+    node->control.edge = Edge(Stream(true), {.acknowledges = true});
     nodes_[name] = node;
     all_nodes_.push_back(node);
-    // Sometimes so fast that the others are still busy with what its predecessor said.
+    // Sometimes so fast that its peers are still busy with what its predecessor sent.
     after(between(0, 1) == 0 ? between(50, 500) : between(2 * ms, 20 * ms), [this, node] {
-      Message listening;
-      listening.header.mutable_listening()->set_address("simulated");
-      node->control.edge.push(std::move(listening));
-      call_coordinator(node);
+      node->session.start("simulated");
+      connect_to_coordinator(node);
     });
   }
 
-  /// The machine loses its power; later it is told to go on.
+  /// The machine loses its power; later the run is resumed.
   void crash() {
     for (auto& [name, node] : nodes_) end_of(node);
     for (const NodePtr& node : zombies_) end_of(node);
     nodes_.clear();
     zombies_.clear();
     coordinator_.reset();
-    plan_.reset();  // sets its folder free
+    plan_.reset();  // unlocks its folder
     disk_.crash(folder_);
     after(5 * ms, [this] { start_session(); });
   }
@@ -235,13 +264,12 @@ class FaultyNetwork {
     if (old->alive && between(0, 1) == 0)
       end_of(old);
     else if (old->alive)
-      zombies_.push_back(old);  // it could not be killed, and wakes
-    End& end = desk_.ends[name];
+      zombies_.push_back(old);  // it could not be killed, and will wake up
+    End& end = coordinator_links_.ends[name];
     detach(end);
-    end.edge = Edge(Stream(true), true);
-    end.incoming.clear();
+    end.edge = Edge(Stream(true), {.acknowledges = true});
     start_node(name, *next);
-    pump_desk();
+    pump_coordinator();
   }
 
   // ---- Links
@@ -296,13 +324,13 @@ class FaultyNetwork {
         end.connection.reset();
         end.edge.unlinked();
       }
-      if (&end == &node->control) return call_coordinator(node);
+      if (&end == &node->control) return connect_to_coordinator(node);
       for (auto& [peer, candidate] : node->ends)
         if (&candidate == &end) return dial(node, peer);
     });
   }
 
-  void call_coordinator(const NodePtr& node) {
+  void connect_to_coordinator(const NodePtr& node) {
     when_awake(node, [this, node] {
       if (node->control.connection) return;
       const auto current = nodes_.find(node->name);
@@ -312,14 +340,14 @@ class FaultyNetwork {
         for (auto& [peer, end] : node->ends) cut(end);
         return;
       }
-      link(node->control, node, desk_.ends.at(node->name), nullptr);
+      link(node->control, node, coordinator_links_.ends.at(node->name), nullptr);
     });
   }
 
   void dial(const NodePtr& node, const std::string& name) {
     when_awake(node, [this, node, name] {
       const wire::Peer& peer = node->peers[name];
-      if (!node->connect || !peer.dial() || node->ends.at(name).connection) return;
+      if (!node->dials || !peer.dial() || node->ends.at(name).connection) return;
       const auto target = nodes_.find(name);
       // What the handshake and Reception do: both sides must mean this generation of the other.
       const bool welcome = target != nodes_.end() && awake(*target->second) &&
@@ -356,15 +384,12 @@ class FaultyNetwork {
     if (node && !awake(*node)) return later(node->paused_until - now_);
     End& end = *connection->end[side];
     std::deque<Message>& queue = connection->towards[side];
-    if (end.edge.is_due(queue.front()) && end.incoming.size() >= end.incoming_max)
-      return later(200);
+    if (!end.edge.has_room_for(queue.front())) return later(200);
     const Message message = std::move(queue.front());
     queue.pop_front();
     const bool twice = duplicates_ > 0 && message.header.sequence() > 0;
     if (twice) --duplicates_;
-    for (int times = twice ? 2 : 1; times > 0; --times)
-      if (std::optional<Message> taken = end.edge.take(message))
-        end.incoming.push_back(std::move(*taken));
+    for (int times = twice ? 2 : 1; times > 0; --times) end.edge.take(message);
     pump(end);
     if (node)
       step(node);
@@ -384,25 +409,24 @@ class FaultyNetwork {
 
   // ---- The coordinator
 
-  void pump_desk() {
-    for (auto& [name, end] : desk_.ends) pump(end);
+  void pump_coordinator() {
+    for (auto& [name, end] : coordinator_links_.ends) pump(end);
   }
 
   void converse() {
     if (!coordinator_) return;
-    for (auto& [name, end] : desk_.ends) {
-      if (end.incoming.empty()) continue;
-      Message message = std::move(end.incoming.front());
-      end.incoming.pop_front();
-      const bool finished = message.header.has_finished();
-      const bool counts =
-          coordinator_->handle(name, nodes_.at(name)->generation, std::move(message), desk_);
+    for (auto& [name, end] : coordinator_links_.ends) {
+      std::optional<Message> message = end.edge.read();
+      if (!message) continue;
+      const bool finished = message->header.has_finished();
+      const bool counts = coordinator_->handle(name, nodes_.at(name)->generation,
+                                               std::move(*message), coordinator_links_);
       if (finished && counts) finished_.insert(name);
-      pump_desk();
+      pump_coordinator();
       after(between(20, 200), [this] { converse(); });
       break;
     }
-    if (finished_.size() < desk_.ends.size() || over_) return;
+    if (finished_.size() < coordinator_links_.ends.size() || over_) return;
     coordinator_->flush();
     if (!coordinator_->conclude({}).complete) return crash();  // it was told to stop: go on
     run_.summary = coordinator_->conclude({});
@@ -413,159 +437,33 @@ class FaultyNetwork {
 
   // ---- A node
 
+  /// After each of its events.
   void step(const NodePtr& node) {
     if (!awake(*node)) return;
-    while (!node->control.incoming.empty()) {
-      const Message order = std::move(node->control.incoming.front());
-      node->control.incoming.pop_front();
-      obey(node, order);
+    NodeSession& session = node->session;
+    while (session.takes_message()) {
+      std::optional<Message> message = node->control.edge.read();
+      if (!message) break;
+      session.handle(std::move(*message));
     }
-    turn(node);
-  }
-
-  void say(const NodePtr& node, Message message) {
-    node->control.edge.push(std::move(message));
-    pump(node->control);
-  }
-
-  void obey(const NodePtr& node, const Message& order) {
-    const wire::Header& header = order.header;
-    if (header.has_assignment()) {
-      node->assignment = header.assignment();
-      node->tensors_left = node->assignment.tensors();
-      make_process(*node);
-      if (node->tensors_left == 0) prepare(node);
-    } else if (header.has_tensor()) {
-      node->process->restore(header.tensor().name(), copy_of(order));
-      if (--node->tensors_left == 0) prepare(node);
-    } else if (header.has_connect()) {
-      node->connect = true;
-      for (const auto& [name, peer] : std::map(node->peers)) dial(node, name);
-    } else if (header.has_begin()) {
-      node->begin = true;
-    } else if (header.has_stop()) {
-      node->stop = true;
-    } else if (header.has_durable()) {
-      for (auto& [peer, end] : node->ends)
-        end.edge.forget_before(snapshot_name(header.durable().snapshot()));
-    } else if (header.has_replaced()) {
-      const wire::Peer& peer = header.replaced().peer();
-      node->peers[peer.name()] = peer;
-      detach(node->ends.at(peer.name()));
-      dial(node, peer.name());
-    }
-  }
-
-  void make_process(Node& node) {
-    const wire::Assignment& assignment = node.assignment;
-    if (node.name == source_name)
-      node.process = std::make_unique<SourceProcess>(
-          experiment_, data_,
-          Position{assignment.first_step(), assignment.first_epoch(), false,
-                   assignment.after_snapshot(), assignment.ended()});
-    else if (node.name == readout_name)
-      node.process = std::make_unique<ReadoutProcess>(experiment_, assignment.train());
-    for (std::size_t i = 0; i < experiment_.layers.size(); ++i)
-      if (experiment_.layers[i].name == node.name)
-        node.process = std::make_unique<LayerProcess>(experiment_, i);
-  }
-
-  void prepare(const NodePtr& node) {
-    node->process->restored();
-    std::map<std::string, wire::Count> counts;
-    for (const wire::Count& count : node->assignment.counts()) counts[count.peer()] = count;
-    for (const wire::Peer& peer : node->assignment.peers()) {
-      const wire::Count& before = counts[peer.name()];
-      End& end = node->ends[peer.name()];
-      Stream stream(true, before.sent(), before.received());
-      stream.refill_by(node->process->refill());
-      end.edge = Edge(std::move(stream));
-      end.incoming_max = incoming_spare_ + experiment_.messages_in_flight();
-      node->peers[peer.name()] = peer;
-    }
-    Node* const raw = node.get();
-    node->router = std::make_unique<Router>(node->to_coordinator, *node, node->assignment,
-                                            [raw](const wire::SnapshotPart& part) {
-                                              for (auto& [peer, end] : raw->ends)
-                                                end.edge.mark(snapshot_name(part.snapshot()));
-                                              if (part.tensors() > 0)
-                                                raw->handing_over.push_back(part);
-                                            });
-    Message prepared;
-    prepared.header.mutable_prepared();
-    say(node, std::move(prepared));
-  }
-
-  bool has_sent(const Node& node, std::size_t waiting) const {
-    return std::all_of(node.ends.begin(), node.ends.end(),
-                       [&](const auto& entry) { return entry.second.edge.waiting() <= waiting; });
-  }
-
-  /// One tensor after the other, beside the work.
-  void hand_over(const NodePtr& node) {
-    if (node->handing_over.empty() || node->copying || node->control.edge.waiting() > 0) return;
-    node->copying = true;
-    after(between(20, 300) * node->slowness, [this, node] {
-      when_awake(node, [this, node] {
-        const wire::SnapshotPart part = node->handing_over.front();
-        say(node, node->process->tensor(node->handed_over, part.snapshot()));
-        if (++node->handed_over == part.tensors()) {
-          node->handing_over.pop_front();
-          node->handed_over = 0;
-        }
-        node->copying = false;
-        step(node);
+    if (std::optional<NodeSession::Task> task = session.next_task())
+      work(node, between(50, 500), [node, run = std::move(task->run)] {
+        run();
+        node->session.task_done();
       });
-    });
+    if (std::optional<std::function<void()>> copy = session.next_copy())
+      work(node, between(20, 300), [node, run = std::move(*copy)] {
+        run();
+        node->session.copy_done();
+      });
+    pump(node->control);
+    for (auto& [peer, end] : node->ends) pump(end);
   }
 
-  void turn(const NodePtr& node) {
-    hand_over(node);
-    if (node->connect && !node->ready &&
-        std::all_of(node->ends.begin(), node->ends.end(),
-                    [](const auto& entry) { return entry.second.edge.resumed(); })) {
-      node->ready = true;
-      Message ready;
-      node->process->describe(*ready.header.mutable_ready());
-      say(node, std::move(ready));
-    }
-    if (!node->begin || node->busy || node->finished || !has_sent(*node, 2) ||
-        node->control.edge.waiting() > 2)
-      return;
-    const Next next = node->process->next();
-    if (!node->handing_over.empty() &&
-        (next.kind != Next::Kind::receive || !node->process->state_rests()))
-      return;
-    if (next.kind == Next::Kind::finished) {
-      if (!has_sent(*node, 0)) return;
-      node->finished = true;
-      Message finished;
-      finished.header.mutable_finished();
-      node->router->send(coordinator_name, std::move(finished));
-      return pump(node->control);
-    }
-    auto message = std::make_shared<Message>();
-    if (next.kind == Next::Kind::receive) {
-      End& end = node->ends.at(next.peer);
-      if (end.incoming.empty()) return;
-      *message = std::move(end.incoming.front());
-      end.incoming.pop_front();
-    }
-    node->busy = true;
-    after(between(50, 500) * node->slowness, [this, node, next, message] {
-      when_awake(node, [this, node, next, message] {
-        if (next.kind == Next::Kind::produce) {
-          const bool says_again =
-              std::any_of(node->ends.begin(), node->ends.end(),
-                          [](const auto& entry) { return entry.second.edge.says_again(); });
-          node->process->produce(node->stop && !says_again, *node->router);
-        } else {
-          node->router->took_from(next.peer);
-          node->process->handle(next.peer, std::move(*message), *node->router);
-        }
-        node->busy = false;
-        for (auto& [peer, end] : node->ends) pump(end);
-        pump(node->control);
+  void work(const NodePtr& node, Time time, std::function<void()> what) {
+    after(time * node->slowness, [this, node, what] {
+      when_awake(node, [this, node, what] {
+        what();
         step(node);
       });
     });
@@ -620,8 +518,8 @@ class FaultyNetwork {
         for (const auto& [name, node] : std::map(nodes_)) kill(node);
       after(between(0, 40 * ms), [this] {
         if (!coordinator_) return;
-        coordinator_->stop(desk_);
-        pump_desk();
+        coordinator_->stop(coordinator_links_);
+        pump_coordinator();
       });
     } else {
       ++run_.faults["crash"];
@@ -662,7 +560,7 @@ class FaultyNetwork {
   std::priority_queue<Event> events_;
   std::unique_ptr<RunPlan> plan_;
   std::unique_ptr<Coordinator> coordinator_;
-  Desk desk_;
+  CoordinatorLinks coordinator_links_;
   std::map<std::string, NodePtr> nodes_;
   std::vector<NodePtr> zombies_, all_nodes_;
   std::set<std::string> finished_;

@@ -90,7 +90,7 @@ awaitable<void> call(std::string address, Credentials credentials, Identity self
   failure = {};
   try {
     Socket socket = co_await dial(address);
-    link = co_await introduce(std::move(socket), credentials, self, source);
+    link = co_await authenticate_as_dialler(std::move(socket), credentials, self, source);
   } catch (const system_error& error) {
     failure = error.code();
   }

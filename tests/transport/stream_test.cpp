@@ -16,15 +16,15 @@ Message message(std::uint64_t step, std::size_t values = 1) {
   m.body = Block(values);
   return m;
 }
-Stream with_sent(std::uint64_t count, bool keeps) {
-  Stream stream{keeps};
+Stream with_sent(std::uint64_t count, bool retains) {
+  Stream stream{retains};
   for (std::uint64_t i = 1; i <= count; ++i) stream.push(message(i));
   return stream;
 }
 /// The steps of the messages that a connection is given now, which bear the same numbers.
 std::vector<std::uint64_t> take_all(Stream& stream) {
   std::vector<std::uint64_t> steps;
-  while (stream.waiting() > 0) {
+  while (stream.unsent() > 0) {
     const Message m = stream.next();
     CHECK(m.header.sequence() == m.header.signal().step());
     steps.push_back(m.header.signal().step());
@@ -34,15 +34,15 @@ std::vector<std::uint64_t> take_all(Stream& stream) {
 using Steps = std::vector<std::uint64_t>;
 
 TEST_CASE("messages are numbered from 1 and handed out once, in order") {
-  for (const bool keeps : {false, true}) {
-    Stream stream = with_sent(3, keeps);
-    CHECK(stream.waiting() == 3);
+  for (const bool retains : {false, true}) {
+    Stream stream = with_sent(3, retains);
+    CHECK(stream.unsent() == 3);
     CHECK(take_all(stream) == Steps{1, 2, 3});
-    CHECK(stream.waiting() == 0);
+    CHECK(stream.unsent() == 0);
     stream.push(message(4));
     CHECK(take_all(stream) == Steps{4});
     CHECK(stream.sent() == 4);
-    CHECK(stream.kept_bytes() == (keeps ? 4 * (sizeof(Message) + sizeof(float)) : 0));
+    CHECK(stream.retained_bytes() == (retains ? 4 * (sizeof(Message) + sizeof(float)) : 0));
   }
 }
 
@@ -89,13 +89,13 @@ TEST_CASE("a new connection goes on behind whatever has come, if that is kept") 
 }
 
 TEST_CASE("what a node says again, which its peer has from its predecessor, does not leave") {
-  for (const bool keeps : {false, true}) {
-    Stream stream{keeps};
+  for (const bool retains : {false, true}) {
+    Stream stream{retains};
     stream.resume(3);
     for (std::uint64_t i = 1; i <= 5; ++i) stream.push(message(i));
-    CHECK(stream.waiting() == 2);
+    CHECK(stream.unsent() == 2);
     CHECK(take_all(stream) == Steps{4, 5});
-    if (keeps) {  // for a peer that begins again
+    if (retains) {  // for a peer that begins again
       stream.resume(0);
       CHECK(take_all(stream) == Steps{1, 2, 3, 4, 5});
     }
@@ -106,31 +106,32 @@ TEST_CASE("what is forgotten cannot be asked for") {
   Stream stream = with_sent(5, true);
   take_all(stream);
   stream.forget(3);
-  CHECK(stream.kept_bytes() == 2 * (sizeof(Message) + sizeof(float)));
+  CHECK(stream.retained_bytes() == 2 * (sizeof(Message) + sizeof(float)));
   stream.resume(3);
   CHECK(take_all(stream) == Steps{4, 5});
   CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
   stream.forget(9);  // more than was sent: no more than that
-  CHECK(stream.kept_bytes() == 0);
+  CHECK(stream.retained_bytes() == 0);
   stream.push(message(6));
   CHECK(take_all(stream) == Steps{6});
 }
 
-TEST_CASE("beyond kept_bytes_max the oldest go, and with them the chance to begin there") {
+TEST_CASE("beyond retained_bytes_max the oldest go, and with them the chance to begin there") {
   Stream stream{true};
-  const std::size_t quarter = kept_bytes_max / 4 / sizeof(float);  // never written to: no memory
+  const std::size_t quarter =
+      retained_bytes_max / 4 / sizeof(float);  // never written to: no memory
   for (std::uint64_t i = 1; i <= 6; ++i) {
     stream.push(message(i, quarter));
     take_all(stream);
-    CHECK(stream.kept_bytes() <= kept_bytes_max);
+    CHECK(stream.retained_bytes() <= retained_bytes_max);
   }
   stream.resume(3);
   CHECK(take_all(stream) == Steps{4, 5, 6});
   CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
   // What has not left yet is not dropped: the process that sends is slowed down elsewhere.
-  Stream waiting{true};
-  for (std::uint64_t i = 1; i <= 6; ++i) waiting.push(message(i, quarter));
-  CHECK(take_all(waiting) == Steps{1, 2, 3, 4, 5, 6});
+  Stream unsent{true};
+  for (std::uint64_t i = 1; i <= 6; ++i) unsent.push(message(i, quarter));
+  CHECK(take_all(unsent) == Steps{1, 2, 3, 4, 5, 6});
 }
 
 TEST_CASE("what waits to be handed out is not forgotten, whatever a peer claims to have") {
@@ -138,7 +139,7 @@ TEST_CASE("what waits to be handed out is not forgotten, whatever a peer claims 
   for (int i = 0; i < 3; ++i) stream.push(Message());
   CHECK(stream.next().header.sequence() == 1);
   stream.forget(1000000);
-  CHECK(stream.waiting() == 2);
+  CHECK(stream.unsent() == 2);
   CHECK(stream.next().header.sequence() == 2);
   CHECK(stream.next().header.sequence() == 3);
 }

@@ -48,10 +48,10 @@ awaitable<void> break_often(Ports& a, Ports& b, int& breaks) {
 awaitable<void> send_many(Ports& ports, std::string to, std::uint64_t count) {
   for (std::uint64_t step = 1; step <= count; ++step) {
     ports.send(to, numbered(step));
-    co_await ports.sent_down_to(2);
+    co_await ports.unsent_at_most(2);
   }
   co_await asio::post(use_awaitable);
-  for (;;) co_await ports.sent_down_to(0), co_await sleep_for(std::chrono::milliseconds{1});
+  for (;;) co_await ports.unsent_at_most(0), co_await sleep_for(std::chrono::milliseconds{1});
 }
 
 awaitable<void> receive_many(Ports& ports, std::string from, std::uint64_t count,
