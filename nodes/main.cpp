@@ -14,6 +14,7 @@
 #include "nodes/runtime/node_program.hpp"
 #include "nodes/experiment/topology.hpp"
 #include "nodes/plot/plot.hpp"
+#include "nodes/process/process.hpp"
 #include "nodes/experiment/plugins.hpp"
 #include "nodes/results/compare.hpp"
 #include "nodes/command/rule_listing.hpp"

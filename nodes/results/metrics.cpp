@@ -1,6 +1,8 @@
 // Writing, and for a resumed run re-reading, the CSV tables.
 #include "nodes/results/metrics.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -50,10 +52,9 @@ std::string accuracy_text(double accuracy) {
   return text;
 }
 
-MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
-    : path_{std::move(path)} {
-  std::string content = metrics_header;
-  for (const std::string& line : lines_after_header(path_)) {
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& path, std::uint64_t epochs) {
+  std::vector<MetricsRow> rows;
+  for (const std::string& line : lines_after_header(path)) {
     MetricsRow row;
     unsigned long long epoch = 0;
     if (std::sscanf(line.c_str(), "%llu,%lf,%lf,%lf,%lf,%lf,%lf", &epoch, &row.train_loss,
@@ -61,21 +62,24 @@ MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
                     &row.train_samples_per_second) != 7)
       continue;  // a line that a crash cut off
     row.epoch = epoch;
-    if (row.epoch > epochs_kept) continue;
-    rows_.push_back(row);
-    content += line + "\n";
+    if (row.epoch <= epochs) rows.push_back(row);
   }
-  if (rows_.size() != epochs_kept)
-    throw UserError(path_.string() + ": has " + std::to_string(rows_.size()) + " of the " +
-                    std::to_string(epochs_kept) +
-                    " epochs that the checkpoint has, expected all of them as they were written");
+  if (rows.size() != epochs)
+    throw UserError(fmt::format(
+        "{}: has {} of the {} epochs that the checkpoint has, expected all of them as they were "
+        "written",
+        path.string(), rows.size(), epochs));
+  return rows;
+}
+
+MetricsFile::MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept)
+    : path_{std::move(path)} {
+  std::string content = metrics_header;
+  for (const MetricsRow& row : read_metrics(path_, epochs_kept)) content += to_line(row);
   write_atomically(path_, content);
 }
 
-void MetricsFile::append(const MetricsRow& row) {
-  rows_.push_back(row);
-  append_text(path_, to_line(row));
-}
+void MetricsFile::append(const MetricsRow& row) { append_text(path_, to_line(row)); }
 
 ProbesFile::ProbesFile(std::filesystem::path path, std::uint64_t steps_kept,
                        std::vector<std::string> layers)

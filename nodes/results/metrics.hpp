@@ -30,17 +30,19 @@ struct ProbeRow {
   double value = 0;
 };
 
+/// The rows of metrics.csv of an earlier session, up to epoch `epochs`.  Throws UserError if there
+/// are not as many.
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& path, std::uint64_t epochs);
+
 /// metrics.csv. Rows are appended and flushed one by one.
 class MetricsFile {
  public:
   /// Starts the file, keeping the rows of an earlier session up to `epochs_kept`.
   MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept);
   void append(const MetricsRow& row);
-  const std::vector<MetricsRow>& rows() const { return rows_; }
 
  private:
   std::filesystem::path path_;
-  std::vector<MetricsRow> rows_;
 };
 
 /// probes.csv. Rows come from the layers in any order; they are written sorted by step and layer,

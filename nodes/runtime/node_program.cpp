@@ -5,7 +5,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "nodes/launch/log_line.hpp"
+#include "nodes/base/log.hpp"
 #include "nodes/runtime/node.hpp"
 #include "nodes/process/process.hpp"
 #include "transport/reception.hpp"
@@ -229,9 +229,8 @@ awaitable<void> keep_reporting(Ports& control, std::string address, Credentials 
 
 awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& code) {
   auto executor = co_await asio::this_coro::executor;
-  const std::function<void(const std::string&)> log = [](const std::string& line) {
-    std::cerr << log_line(line) + "\n" << std::flush;
-  };
+  const std::function<void(const std::string&)> log =
+      [to = Log::to_standard_error()](const std::string& line) { to.info(line); };
   const Identity self{call.name, call.generation};
   Neighbours neighbours{executor, credentials, self, log};
   Reception reception{executor,
