@@ -2,6 +2,7 @@
 #include "nodes/launch/children.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,15 +17,10 @@
 
 namespace lateral {
 
-Children::~Children() {
-  kill_all();
-  wait_all(std::chrono::milliseconds{0});
-}
-
 void Children::start(const std::string& name, const std::vector<std::string>& arguments,
                      const std::filesystem::path& log, const std::optional<Secret>& secret) {
   const auto fail = [&](const char* what) {
-    throw NetworkError("cannot start '" + name + "': " + what + ": " + std::strerror(errno));
+    throw NetworkError(fmt::format("cannot start '{}': {}: {}", name, what, std::strerror(errno)));
   };
   const std::string hex =
       secret ? to_hex({reinterpret_cast<const char*>(secret->data()), secret->size()}) : "";
@@ -86,7 +82,7 @@ std::vector<Children::Ended> Children::reap() {
   return ended;
 }
 
-void Children::forsake(const std::string& name) {
+void Children::kill(const std::string& name) {
   for (auto& [pid, child] : running_) {
     if (child != name) continue;
     ::kill(pid, SIGKILL);
@@ -98,27 +94,22 @@ void Children::signal_all(int signal) {
   for (const auto& [pid, name] : running_) ::kill(pid, signal);
 }
 
-void Children::wait_all(std::chrono::milliseconds patience) {
-  constexpr std::chrono::milliseconds look_again{5};
-  for (auto waited = std::chrono::milliseconds{0}; waited < patience && !running_.empty();
-       waited += look_again) {
+void Children::wait_all(std::chrono::milliseconds time) {
+  constexpr std::chrono::milliseconds poll_interval{5};
+  for (auto waited = std::chrono::milliseconds{0}; waited < time && !running_.empty();
+       waited += poll_interval) {
     reap();
-    if (!running_.empty()) std::this_thread::sleep_for(look_again);
+    if (!running_.empty()) std::this_thread::sleep_for(poll_interval);
   }
-  kill_all();
-  for (const auto& [pid, name] : running_) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-  }
+  signal_all(SIGKILL);
+  for (const auto& [pid, name] : running_) ::waitpid(pid, nullptr, 0);
   running_.clear();
 }
 
 std::string describe_status(int status) {
-  if (WIFSIGNALED(status)) {
-    const int signal = WTERMSIG(status);
-    return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
-  }
-  return "ended with exit code " + std::to_string(WEXITSTATUS(status));
+  if (!WIFSIGNALED(status)) return fmt::format("ended with exit code {}", WEXITSTATUS(status));
+  const int signal = WTERMSIG(status);
+  return fmt::format("was killed by signal {} ({})", signal, ::strsignal(signal));
 }
 
 }  // namespace lateral

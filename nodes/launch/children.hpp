@@ -19,7 +19,7 @@ class Children {
  public:
   Children() = default;
   /// No child outlives this object.
-  ~Children();
+  ~Children() { wait_all(std::chrono::milliseconds{0}); }
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
@@ -38,19 +38,17 @@ class Children {
   /// Those that have ended since the last call.
   std::vector<Ended> reap();
   /// Kills this child, if it is there; its end is not reported.
-  void forsake(const std::string& name);
-  void kill_all() { signal_all(SIGKILL); }
+  void kill(const std::string& name);
   void signal_all(int signal);
   std::size_t running() const { return running_.size(); }
-  /// Waits for all to end; kills those that have not after `patience`.
-  void wait_all(std::chrono::milliseconds patience);
+  /// Waits for all to end; kills those that have not after `time`.
+  void wait_all(std::chrono::milliseconds time);
 
  private:
-  std::map<pid_t, std::string> running_;  // a forsaken one has no name
+  std::map<pid_t, std::string> running_;  // no name: its end is not reported
 };
 
-/// The descriptor on which a started node finds its secret, and how it is named on its command
-/// line.
+/// The descriptor on which a started node finds its secret, and its name on the command line.
 inline constexpr int secret_descriptor = 3;
 inline constexpr const char* secret_path = "/dev/fd/3";
 

@@ -1,5 +1,7 @@
-// The most telling evidence wins; among equals, the first.
+// The most conclusive evidence decides; among equals, the first.
 #include "nodes/launch/verdict.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -13,7 +15,7 @@ Failure verdict(const std::vector<Evidence>& evidence) {
       std::min_element(evidence.begin(), evidence.end(),
                        [](const Evidence& a, const Evidence& b) { return a.kind < b.kind; });
   if (cause->kind == Evidence::Kind::reported) return {cause->code, cause->detail};
-  return {cause->code, "node '" + cause->node + "' " + cause->detail};
+  return {cause->code, fmt::format("node '{}' {}", cause->node, cause->detail)};
 }
 
 }  // namespace lateral

@@ -8,16 +8,16 @@
 
 namespace lateral {
 
-/// One sign that a node is not well. When one node dies, its neighbours notice too; the cause is
-/// told from the consequences by kind.
+/// One sign that a node is lost or has failed. When one node dies, its neighbours report that they
+/// lost it; the kinds tell the cause from such consequences.
 struct Evidence {
-  /// From the most to the least telling.
+  /// From the most to the least conclusive.
   enum class Kind {
-    reported,      ///< the node said what was wrong, and it was not the network
-    died,          ///< its process was killed or failed, and it had not finished
-    silent,        ///< nothing heard of it for too long
-    lost_another,  ///< the node said, or ended with the exit code that says, that it lost somebody
-    link_closed,   ///< the link to it closed, and it had not finished
+    reported,      ///< the node reported a failure of its own
+    died,          ///< its process was killed or failed
+    silent,        ///< nothing was heard of it for too long
+    lost_another,  ///< the node reported, or its exit code says, that it lost another
+    link_closed,   ///< the link to it closed
   };
   Kind kind;
   std::string node;
@@ -25,7 +25,7 @@ struct Evidence {
   std::string detail;
 };
 
-/// The line and the exit code of the cause.  REQUIRES: at least one piece of evidence
+/// The message and the exit code of the cause.  REQUIRES: at least one piece of evidence
 Failure verdict(const std::vector<Evidence>& evidence);
 
 }  // namespace lateral

@@ -81,16 +81,13 @@ void read_probes(const fs::path& path, const std::function<void(const ProbeRow&)
 }
 
 MetricsFile::MetricsFile(fs::path path, std::uint64_t epochs_kept)
-    : path_{std::move(path)}, rows_{read_metrics(path_, epochs_kept)} {
+    : path_{std::move(path)} {
   std::string content = csv_line(metrics_columns);
-  for (const MetricsRow& row : rows_) content += to_line(row);
+  for (const MetricsRow& row : read_metrics(path_, epochs_kept)) content += to_line(row);
   write_atomically(path_, content);
 }
 
-void MetricsFile::append(const MetricsRow& row) {
-  rows_.push_back(row);
-  append_text(path_, to_line(row));
-}
+void MetricsFile::append(const MetricsRow& row) { append_text(path_, to_line(row)); }
 
 ProbesFile::ProbesFile(fs::path path, std::uint64_t steps_kept, std::vector<std::string> layers)
     : path_{std::move(path)}, layers_{std::move(layers)} {

@@ -47,11 +47,9 @@ class MetricsFile {
   /// Starts the file, keeping the rows of an earlier session up to `epochs_kept`.
   MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept);
   void append(const MetricsRow& row);
-  const std::vector<MetricsRow>& rows() const { return rows_; }
 
  private:
   std::filesystem::path path_;
-  std::vector<MetricsRow> rows_;
 };
 
 /// probes.csv. Rows arrive from the layers in any order and are written sorted by step and layer,

@@ -4,16 +4,18 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <optional>
 #include <queue>
-#include <set>
 
 #include "nodes/base/failure.hpp"
 #include "nodes/coordinator/coordinator.hpp"
+#include "nodes/launch/run_watch.hpp"
 #include "nodes/process/make_process.hpp"
+#include "nodes/results/progress.hpp"
 #include "nodes/runtime/node_session.hpp"
 #include "tests/support/network.hpp"
 #include "tests/support/simulated_disk.hpp"
@@ -73,7 +75,7 @@ class FaultyNetwork {
  private:
   using Time = std::uint64_t;  // µs
   static constexpr Time ms = 1000;
-  static constexpr Time silence_max = 1500 * ms, redial_interval = 50 * ms;
+  static constexpr Time redial_interval = 50 * ms;
   static constexpr std::uint64_t events_max = 1000000;
   static constexpr std::size_t on_their_way_max = 3;
 
@@ -213,8 +215,12 @@ class FaultyNetwork {
       plan_->directory = RunDirectory::create(folder_);
     }
     coordinator_ = std::make_unique<Coordinator>(experiment_, *plan_, progress_, true);
-    finished_.clear();
-    for (const NodeSpec& spec : network_nodes(experiment_)) {
+    std::vector<std::string> names;
+    for (const NodeSpec& spec : experiment_.topology.nodes()) names.push_back(spec.name);
+    watch_ = std::make_shared<RunWatch>(
+        names, SilenceLimits{}, [this](const std::string& name) { return link_state(name); });
+    tick(watch_);
+    for (const NodeSpec& spec : experiment_.topology.nodes()) {
       End& end =
           coordinator_links_.ends[spec.name];  // stays in its place: old links may point to it
       end.connection.reset();
@@ -241,6 +247,7 @@ class FaultyNetwork {
     for (const NodePtr& node : zombies_) end_of(node);
     nodes_.clear();
     zombies_.clear();
+    watch_.reset();
     coordinator_.reset();
     plan_.reset();  // unlocks its folder
     disk_.crash(folder_);
@@ -253,22 +260,87 @@ class FaultyNetwork {
     for (auto& [peer, end] : node->ends) cut(end);
   }
 
-  void replace(const std::string& name, std::uint32_t generation, const std::string& reason) {
-    if (!coordinator_ || !nodes_.contains(name) || nodes_[name]->generation != generation) return;
-    const std::optional<std::uint32_t> next = coordinator_->replace(name, reason);
-    if (!next) {  // a source that was told to stop: the run ends, and is resumed
-      if (name != source_name) throw std::logic_error("a node was not replaced");
-      return crash();
+  // ---- What the run loop does for RunWatch
+
+  LinkState link_state(const std::string& name) const {
+    const End& end = coordinator_links_.ends.at(name);
+    LinkState state;
+    state.linked = end.connection != nullptr;
+    state.is_full = end.edge.is_full();
+    state.has_unread = end.edge.has_unread();
+    state.bytes_heard = heard_.contains(name) ? heard_.at(name) : 0;
+    return state;
+  }
+
+  /// Every watch_interval of this session. Heartbeats arrive just before.
+  void tick(const std::shared_ptr<RunWatch>& watch) {
+    after(static_cast<Time>(watch_interval.count()) * ms, [this, watch] {
+      if (watch != watch_) return;
+      for (const auto& [name, node] : nodes_) {
+        const auto& connection = coordinator_links_.ends.at(name).connection;
+        if (connection && !connection->broken && connection->holder[0] == node && awake(*node))
+          ++heard_[name];
+      }
+      tick(watch);
+      watch_->tick();
+      carry_out_actions();
+    });
+  }
+
+  static RunWatch::Time clock_time(Time time) {
+    return RunWatch::Time(std::chrono::microseconds(time));
+  }
+
+  void carry_out_actions() {
+    while (watch_) {
+      const std::optional<RunWatch::Action> action = watch_->next(clock_time(now_));
+      if (!action) return wait_for_next_time();
+      switch (action->kind) {
+        case RunWatch::Action::Kind::replace:
+          replace(action->loss);
+          break;
+        case RunWatch::Action::Kind::stop:
+          coordinator_->stop(coordinator_links_);
+          pump_coordinator();
+          break;
+        case RunWatch::Action::Kind::dismiss:
+          return conclude();
+        case RunWatch::Action::Kind::end:
+          // Only a run that was to stop may end early; it is resumed.
+          if (watch_->signal() == 0) throw std::logic_error(watch_->failure()->message);
+          return crash();
+      }
     }
-    const NodePtr old = nodes_[name];
+  }
+
+  void wait_for_next_time() {
+    if (watch_->next_time() == std::exchange(next_time_, watch_->next_time()) ||
+        next_time_ == RunWatch::Time::max())
+      return;
+    after(
+        static_cast<Time>((watch_->next_time() - clock_time(now_)) / std::chrono::microseconds(1)),
+        [this, watch = watch_] {
+          if (watch == watch_) carry_out_actions();
+        });
+  }
+
+  void replace(Evidence loss) {
+    const Coordinator::Replacement replacement = coordinator_->replace(loss.node, loss.detail);
+    if (!replacement.generation) {
+      if (loss.node != source_name) throw std::logic_error("a node was not replaced");
+      loss.detail += replacement.refusal;
+      return watch_->not_replaced(std::move(loss));
+    }
+    watch_->replaced(loss.node, *replacement.generation);
+    const NodePtr old = nodes_[loss.node];
     if (old->alive && between(0, 1) == 0)
       end_of(old);
     else if (old->alive)
       zombies_.push_back(old);  // it could not be killed, and will wake up
-    End& end = coordinator_links_.ends[name];
+    End& end = coordinator_links_.ends[loss.node];
     detach(end);
     end.edge = Edge(Stream(true), {.acknowledges = true});
-    start_node(name, *next);
+    start_node(loss.node, *replacement.generation);
     pump_coordinator();
   }
 
@@ -391,10 +463,12 @@ class FaultyNetwork {
     if (twice) --duplicates_;
     for (int times = twice ? 2 : 1; times > 0; --times) end.edge.take(message);
     pump(end);
-    if (node)
+    if (node) {
       step(node);
-    else
+    } else {
+      ++heard_[connection->holder[1 - side]->name];
       after(between(20, 200), [this] { converse(); });
+    }
     // The other side has room again.
     const NodePtr& from = connection->holder[1 - side];
     End& sender = *connection->end[1 - side];
@@ -418,18 +492,22 @@ class FaultyNetwork {
     for (auto& [name, end] : coordinator_links_.ends) {
       std::optional<Message> message = end.edge.read();
       if (!message) continue;
-      const bool finished = message->header.has_finished();
-      const bool counts = coordinator_->handle(name, nodes_.at(name)->generation,
-                                               std::move(*message), coordinator_links_);
-      if (finished && counts) finished_.insert(name);
+      const bool is_last = message->header.has_finished();
+      const bool counts = coordinator_->handle(name, watch_->generation(name), std::move(*message),
+                                               coordinator_links_);
+      if (coordinator_->has_begun()) watch_->network_begun();
+      if (is_last && counts) watch_->finished(name);
       pump_coordinator();
       after(between(20, 200), [this] { converse(); });
-      break;
+      return carry_out_actions();
     }
-    if (finished_.size() < coordinator_links_.ends.size() || over_) return;
-    coordinator_->flush();
-    if (!coordinator_->conclude({}).complete) return crash();  // it was told to stop: go on
+  }
+
+  /// All nodes have finished.
+  void conclude() {
+    coordinator_->end();
     run_.summary = coordinator_->conclude({});
+    if (!run_.summary.complete) return crash();  // it was to stop: it is resumed
     std::ifstream probes{folder_ / "probes.csv"};
     run_.probes.assign(std::istreambuf_iterator<char>{probes}, {});
     over_ = true;
@@ -485,7 +563,7 @@ class FaultyNetwork {
       for (const auto& [name, node] : std::map(nodes_)) kill(node);
     } else if (kind < 34) {
       ++run_.faults["kill of two neighbours"];
-      const auto links = network_links(experiment_);
+      const auto links = experiment_.topology.links();
       const auto [first, second] = links[random_() % links.size()];
       kill(nodes_[first]);
       kill(nodes_[second]);
@@ -512,14 +590,13 @@ class FaultyNetwork {
       disk_.lose_syncs(2);
     } else if (kind < 98 && experiment_.steps_in_flight == 1) {
       // (With steps in flight a stop within an epoch changes bits.)
-      if (!coordinator_->has_begun()) return;
       ++run_.faults["stop"];
       if (between(0, 1) == 0)
         for (const auto& [name, node] : std::map(nodes_)) kill(node);
       after(between(0, 40 * ms), [this] {
-        if (!coordinator_) return;
-        coordinator_->stop(coordinator_links_);
-        pump_coordinator();
+        if (!watch_) return;
+        watch_->signalled(SIGINT, clock_time(now_));
+        carry_out_actions();
       });
     } else {
       ++run_.faults["crash"];
@@ -534,15 +611,16 @@ class FaultyNetwork {
   void kill(const NodePtr& node) {
     end_of(node);
     after(between(0, 1) == 0 ? between(10, 100) : between(1 * ms, 5 * ms),
-          [this, node] { replace(node->name, node->generation, "was killed"); });
+          [this, watch = watch_, node] {
+            if (watch != watch_) return;
+            watch_->node_ended({node->name, node->generation, std::nullopt, "was killed"});
+            carry_out_actions();
+          });
   }
 
+  /// RunWatch finds out if that takes too long.
   void pause(const NodePtr& node, Time time) {
     node->paused_until = std::max(node->paused_until, now_ + time);
-    after(silence_max, [this, node] {
-      if (node->alive && node->paused_until > now_)
-        replace(node->name, node->generation, "has been silent");
-    });
     when_awake(node, [this, node] { step(node); });
   }
 
@@ -563,7 +641,9 @@ class FaultyNetwork {
   CoordinatorLinks coordinator_links_;
   std::map<std::string, NodePtr> nodes_;
   std::vector<NodePtr> zombies_, all_nodes_;
-  std::set<std::string> finished_;
+  std::shared_ptr<RunWatch> watch_;                   // of this session
+  RunWatch::Time next_time_ = RunWatch::Time::max();  // that has been scheduled
+  std::map<std::string, std::uint64_t> heard_;        // of each node
   bool over_ = false;
   SimulatedRun run_;
 };

@@ -169,10 +169,12 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
       metrics.append({epoch, 0.5, 0.25, 0.125, 0.75, 2, 100});
   }
   std::ofstream{file, std::ios::app} << "4,0.1";  // cut off by a crash
-  const MetricsFile resumed{file, 2};
-  REQUIRE(resumed.rows().size() == 2);
-  CHECK(resumed.rows()[1].epoch == 2);
-  CHECK(resumed.rows()[1].test_accuracy == 0.75);
+  { const MetricsFile resumed{file, 2}; }
+  const std::vector<MetricsRow> rows = read_metrics(file, 2);
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[1].epoch == 2);
+  CHECK(rows[1].test_accuracy == 0.75);
+  CHECK_THROWS_AS(read_metrics(file, 3), UserError);  // the third was dropped
 
   const fs::path probes_file = folder.path / "probes.csv";
   {

@@ -1,0 +1,172 @@
+// From the parts of a snapshot to a checkpoint, and from a checkpoint to a replacement.
+#include "nodes/coordinator/recovery_points.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.hpp"
+#include "nodes/base/failure.hpp"
+
+namespace lateral {
+namespace {
+
+/// One at the end of a run may be of the same step as the one before.
+bool is_same(const wire::Snapshot& a, const wire::Snapshot& b) {
+  return a.step() == b.step() && a.epoch() == b.epoch() && a.final() == b.final();
+}
+
+wire::Count count_of_peer(const wire::SnapshotPart& part, const std::string& peer) {
+  for (const wire::Count& count : part.counts())
+    if (count.peer() == peer) return count;
+  return {};
+}
+
+}  // namespace
+
+RecoveryPoints::RecoveryPoints(const Experiment& experiment, const RunPlan& plan,
+                               const Membership& membership, bool recoverable)
+    : experiment_{experiment}, plan_{plan}, membership_{membership}, recoverable_{recoverable} {
+  const auto& layers = experiment.layers;
+  for (const CheckpointTensor& tensor : plan.start.tensors)
+    if (std::none_of(layers.begin(), layers.end(),
+                     [&](const LayerSpec& layer) { return layer.name == tensor.layer; }))
+      throw UserError(
+          fmt::format("checkpoint: /layers/{}/{} is for a layer that this network does not have",
+                      tensor.layer, tensor.name));
+  for (const NodeSpec& node : membership.nodes()) parts_[node.name];
+}
+
+void RecoveryPoints::add_part(const std::string& node, const wire::SnapshotPart& part) {
+  parts_.at(node).push_back({part, membership_.reports(node), {}});
+}
+
+void RecoveryPoints::add_tensor(const std::string& node, Message message) {
+  const wire::Tensor& fields = message.header.tensor();
+  std::deque<Part>& parts = parts_.at(node);
+  const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& candidate) {
+    return is_same(candidate.reported.snapshot(), fields.snapshot());
+  });
+  if (part == parts.end()) return;
+  // A lost node may have sent some of the tensors that its replacement sends.
+  for (const CheckpointTensor& present : part->tensors)
+    if (present.name == fields.name()) return;
+  const auto& shape = message.header.shape();
+  part->tensors.push_back(
+      {node, fields.name(), {shape.begin(), shape.end()}, std::move(message.body)});
+}
+
+const wire::Snapshot* RecoveryPoints::next_complete() const {
+  if (pending_) return nullptr;
+  for (const auto& [node, parts] : parts_)
+    if (parts.empty() || !parts.front().is_complete()) return nullptr;
+  return &parts_.at(readout_name).front().reported.snapshot();
+}
+
+void RecoveryPoints::save_next(double wall_seconds) {
+  RecoveryPoint point;
+  for (auto& [node, parts] : parts_) {
+    point.parts[node] = std::move(parts.front());
+    parts.pop_front();
+  }
+  const wire::SnapshotPart& of_readout = point.parts.at(readout_name).reported;
+  point.snapshot = of_readout.snapshot();
+  Checkpoint checkpoint;
+  checkpoint.experiment = experiment_.text;
+  checkpoint.step = point.snapshot.step();
+  checkpoint.epoch = point.snapshot.epoch();
+  checkpoint.train = of_readout.train();
+  checkpoint.wall_seconds = wall_seconds;
+  for (const LayerSpec& layer : experiment_.layers) {
+    Part& part = point.parts.at(layer.name);
+    LATERAL_CHECK(is_same(part.reported.snapshot(), point.snapshot));
+    for (CheckpointTensor& tensor : std::exchange(part.tensors, {}))
+      checkpoint.tensors.push_back(std::move(tensor));
+  }
+  last_step_ = checkpoint.step;
+  if (point.snapshot.final()) state_sha256_ = lateral::state_sha256(checkpoint.tensors);
+  if (!plan_.directory) return;
+  write_checkpoint(plan_.directory->checkpoint(), plan_.directory->previous_checkpoint(),
+                   checkpoint, *plan_.disk);
+  saved_step_ = checkpoint.step;
+  if (!recoverable_) return;
+  check_consistent(point);
+  pending_ = std::move(point);
+}
+
+void RecoveryPoints::check_consistent(const RecoveryPoint& point) const {
+  for (const auto& [first, second] : membership_.links()) {
+    const wire::Count at_first = count_of_peer(point.parts.at(first).reported, second);
+    const wire::Count at_second = count_of_peer(point.parts.at(second).reported, first);
+    LATERAL_CHECK(at_first.sent() == at_second.received());
+    LATERAL_CHECK(at_first.received() == at_second.sent());
+  }
+}
+
+const wire::Snapshot* RecoveryPoints::commit_recovery_point() {
+  if (!pending_) return nullptr;
+  for (const auto& [node, part] : pending_->parts)
+    if (membership_.position(node) < part.reports) return nullptr;
+  committed_ = std::exchange(pending_, std::nullopt);
+  return &committed_->snapshot;
+}
+
+void RecoveryPoints::set_start(const std::string& node, wire::Assignment& assignment) const {
+  if (committed_) {
+    const Part& part = committed_->parts.at(node);
+    const wire::Snapshot& snapshot = part.reported.snapshot();
+    assignment.set_first_step(snapshot.step());
+    assignment.set_first_epoch(snapshot.epoch());
+    assignment.set_ended(snapshot.final());
+    assignment.set_after_snapshot(true);
+    *assignment.mutable_train() = part.reported.train();
+    *assignment.mutable_counts() = part.reported.counts();
+    assignment.set_reports(part.reports);
+  } else if (plan_.resumed) {
+    assignment.set_first_step(plan_.start.step);
+    assignment.set_first_epoch(plan_.start.epoch);
+    *assignment.mutable_train() = plan_.start.train;
+  }
+}
+
+std::vector<CheckpointTensor> RecoveryPoints::state_of(const std::string& node) const {
+  std::vector<CheckpointTensor> state;
+  if (!committed_) {
+    for (const CheckpointTensor& tensor : plan_.start.tensors)
+      if (tensor.layer == node) state.push_back(tensor);
+    return state;
+  }
+  if (committed_->parts.at(node).reported.tensors() == 0) return state;
+  const RunDirectory& directory = *plan_.directory;
+  const wire::Snapshot& snapshot = committed_->snapshot;
+  try {
+    const std::filesystem::path path =
+        pending_ ? directory.previous_checkpoint() : directory.checkpoint();
+    Checkpoint checkpoint = read_checkpoint(path, checkpoint_limits(experiment_), node);
+    if (checkpoint.step != snapshot.step() || checkpoint.epoch != snapshot.epoch())
+      throw UserError(fmt::format("{}: is of step {}, expected {}", path.string(), checkpoint.step,
+                                  snapshot.step()));
+    return std::move(checkpoint.tensors);
+  } catch (const UserError& damage) {
+    throw NetworkError(fmt::format("node '{}' cannot be replaced: {}", node, damage.what()));
+  }
+}
+
+std::uint64_t RecoveryPoints::reports_before(const std::string& node) const {
+  return committed_ ? committed_->parts.at(node).reports : 0;
+}
+
+std::optional<std::uint64_t> RecoveryPoints::committed_step() const {
+  return committed_ ? std::optional(committed_->snapshot.step()) : std::nullopt;
+}
+
+void RecoveryPoints::check_final_saved() const {
+  if (state_sha256_.empty() || saved_step_ == last_step_) return;
+  throw UserError(fmt::format(
+      "{}: the state after step {} could not be written, {}",
+      plan_.directory->checkpoint().string(), last_step_,
+      saved_step_ ? fmt::format("only that after step {}", *saved_step_) : "nor any before it"));
+}
+
+}  // namespace lateral

@@ -1,0 +1,73 @@
+// RunStatistics: how a run goes in numbers: losses, times, replaced nodes, and their summary.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nodes/coordinator/run_plan.hpp"
+#include "nodes/experiment/topology.hpp"
+#include "nodes/results/run_observer.hpp"
+#include "nodes/results/summary.hpp"
+#include "proto/wire.pb.h"
+
+namespace lateral {
+
+/// Nothing here depends on the order in which the messages of different nodes come but times.
+class RunStatistics {
+ public:
+  /// Both must outlive it.
+  RunStatistics(const Experiment& experiment, const RunPlan& plan);
+
+  /// The network begins to run.  Throws UserError if the epochs of earlier sessions cannot be read.
+  void begin();
+  bool has_begun() const { return began_.has_value(); }
+  StepReport step(const wire::Progress& progress);
+  MetricsRow epoch_done(const wire::EpochResult& result);
+  /// The numbers of a lost node and of the generation that takes its place.
+  const Restart& replaced(const std::string& node, std::uint32_t generation,
+                          const std::string& reason);
+  /// The readout has made a new report, which it can once every replacement has caught up that is
+  /// running again.
+  void readout_advanced(const std::function<bool(const std::string& node)>& is_running);
+  void finished(const std::string& node, const wire::Finished& finished) {
+    finished_[node] = finished;
+  }
+  /// Spent on the run, earlier sessions included.
+  double wall_seconds() const;
+  /// Some training step was done in this session.
+  bool has_trained() const { return train_samples_ > 0; }
+  /// Once all nodes have finished: all but the state.
+  Summary summary(const std::vector<NodeSpec>& nodes, const NodeSummary& coordinator) const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// A replacement that has not caught up.
+  struct CatchingUp {
+    std::size_t restart;  // in restarts_
+    Clock::time_point lost;
+  };
+  double accuracy(const wire::Sums& sums) const;
+
+  const Experiment& experiment_;
+  const RunPlan& plan_;
+  std::optional<Clock::time_point> began_;
+  std::vector<MetricsRow> epochs_;
+  // The epoch at hand.
+  Clock::time_point epoch_began_{}, last_step_time_{};
+  wire::Sums epoch_sums_;
+  std::uint64_t epoch_samples_ = 0;  // of this session
+  std::uint64_t last_step_;
+  // The finished epochs of this session.
+  double train_seconds_ = 0;
+  std::uint64_t train_samples_ = 0;
+
+  std::vector<Restart> restarts_;
+  std::map<std::string, CatchingUp> catching_up_;  // by node
+  std::map<std::string, wire::Finished> finished_;
+};
+
+}  // namespace lateral

@@ -1,0 +1,131 @@
+// Silence, evidence, signals and the end of a run.
+#include "nodes/launch/run_watch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lateral {
+namespace {
+
+Evidence silent(const std::string& node, std::string detail) {
+  return {Evidence::Kind::silent, node, ExitCode::network, std::move(detail)};
+}
+
+}  // namespace
+
+RunWatch::RunWatch(std::vector<std::string> nodes, std::optional<SilenceLimits> limits,
+                   LookAtLink look)
+    : nodes_{std::move(nodes)}, limits_{limits}, look_{std::move(look)} {
+  for (const std::string& node : nodes_) generation_[node] = 0;
+}
+
+/// A node that is only lost can be replaced; any other failure would come again.
+void RunWatch::add(Evidence item) {
+  if (item.code == ExitCode::network)
+    lost_.push_back(std::move(item));
+  else
+    evidence_.push_back(std::move(item));
+}
+
+void RunWatch::tick() {
+  if (!limits_) return;
+  for (const std::string& node : nodes_) tick(node);
+}
+
+void RunWatch::tick(const std::string& node) {
+  const LinkState link = look_(node);
+  Silence& last = silence_[node];
+  // A closed link is reported as such; one that is not being read is a delay of ours.
+  const bool is_silent = link.bytes_heard == last.bytes && generation(node) == last.generation &&
+                         !link.closed && !link.is_full;
+  last = {generation(node), link.bytes_heard, is_silent ? last.ticks + 1 : 0};
+  const auto time = last.ticks * watch_interval;
+  if (!link.linked) {
+    if (time >= limits_->start)
+      add(silent(node, fmt::format("has not called for {} ms", limits_->start.count())));
+    return;
+  }
+  if (time >= limits_->silence)
+    add(silent(node, fmt::format("has been silent for {} ms", limits_->silence.count())));
+  const std::uint32_t work_max =
+      std::max(limits_->work_ms, limits_->work_factor * link.heartbeat.longest_ms());
+  if (link.heartbeat.busy_ms() > work_max)
+    add(silent(node, fmt::format("has been at one piece of work for {} ms, expected at most {}",
+                                 link.heartbeat.busy_ms(), work_max)));
+}
+
+void RunWatch::link_closed(const std::string& node) {
+  add({Evidence::Kind::link_closed, node, ExitCode::network, "closed its link to the coordinator"});
+}
+
+void RunWatch::node_ended(const NodeEnd& end) {
+  if (end.generation != generation(end.node)) return;
+  // One that ended with 0 has reported so; its last messages may still wait to be read, and if it
+  // has not reported it, the closed link behind them tells.
+  if (end.exit_code == 0) return;
+  const ExitCode code = end.exit_code ? static_cast<ExitCode>(*end.exit_code) : ExitCode::network;
+  const bool lost_another = end.exit_code && code == ExitCode::network;
+  add({lost_another ? Evidence::Kind::lost_another : Evidence::Kind::died, end.node, code,
+       end.description});
+}
+
+void RunWatch::failed(const std::string& node, const wire::Failed& failure) {
+  const auto code = static_cast<ExitCode>(failure.exit_code());
+  if (code == ExitCode::network)
+    add({Evidence::Kind::lost_another, node, code, "reports: " + failure.message()});
+  else
+    add({Evidence::Kind::reported, node, code, failure.message()});
+}
+
+void RunWatch::signalled(int number, Time now) {
+  const bool is_first = signal_ == 0;
+  signal_ = number;
+  stop_due_ = is_first && begun_;
+  // Before there is anything to save, and for a user who asks again, the run ends at once.
+  give_up_at_ = stop_due_ ? now + stop_max : now;
+}
+
+void RunWatch::replaced(const std::string& node, std::uint32_t generation) {
+  generation_.at(node) = generation;
+  std::erase_if(lost_, [&](const Evidence& other) { return other.node == node; });
+}
+
+bool RunWatch::more_may_turn_up() const {
+  return handling_ || std::any_of(evidence_.begin(), evidence_.end(), [&](const Evidence& item) {
+           return look_(item.node).has_unread;
+         });
+}
+
+std::optional<RunWatch::Action> RunWatch::next(Time now) {
+  if (now >= give_up_at_) return Action{Action::Kind::end};
+  if (all_finished()) {
+    if (std::exchange(dismissed_, true)) return std::nullopt;
+    return Action{Action::Kind::dismiss};
+  }
+  if (std::exchange(stop_due_, false)) return Action{Action::Kind::stop};
+  if (!lost_.empty()) {
+    Action replace{Action::Kind::replace, std::move(lost_.front())};
+    lost_.pop_front();
+    return replace;
+  }
+  if (evidence_.empty()) return std::nullopt;
+  if (evidence_at_ == Time::max()) {
+    evidence_at_ = now + evidence_wait;
+  } else if (now >= evidence_at_) {
+    if (++evidence_waits_ == evidence_waits_max || !more_may_turn_up())
+      return Action{Action::Kind::end};
+    evidence_at_ = now + evidence_wait;
+  }
+  return std::nullopt;
+}
+
+RunWatch::Time RunWatch::next_time() const { return std::min(give_up_at_, evidence_at_); }
+
+std::optional<Failure> RunWatch::failure() const {
+  if (all_finished() || evidence_.empty()) return std::nullopt;
+  return verdict(evidence_);
+}
+
+}  // namespace lateral
