@@ -12,7 +12,7 @@ QUICKSTART = "sims/quickstart.textproto"
 SMALL = ["data.generated.train_samples=1000", "data.generated.test_samples=200", "data.generated.size=12",
          "layer.hidden1.units=48", "layer.hidden2.units=32", "learning.batch_size=64",
          "recording.probe_interval=5", "recording.checkpoint_interval=7"]
-SHORT, LONG = ["learning.epochs=2"], ["learning.epochs=12"]  # long enough to kill something in the middle
+SHORT, LONG = ["learning.epochs=2"], ["learning.epochs=10"]  # long enough to kill something in the middle
 AHMAD = ["decorrelation.rule=ahmad2024"]
 SETTLED = AHMAD + ["decorrelation.mode=settled"]
 SQUARED_ERROR = ["learning.loss=squared_error"]
@@ -153,12 +153,16 @@ def settings_of_learning(values_of):
         yield f"activation/{activation}", AHMAD + [
             f"layer.{layer}.activation={activation}" for layer in ("hidden1", "hidden2")]
     for diverging in values_of("learning.diverging"):
-        if diverging != "stop":  # with which these would end
-            wild = ["learning.optimizer=sgd", "learning.learning_rate=1e3", f"learning.diverging={diverging}",
-                    "learning.change_max=0.05"]
-            yield f"diverging/{diverging}/closed_form", AHMAD + SQUARED_ERROR + wild
-            yield f"diverging/{diverging}/asynchronous", AHMAD + SQUARED_ERROR + wild + [
-                "execution.schedule=asynchronous"]
+        if diverging == "stop":
+            continue  # the run would end
+        # Adam's second moments of the hidden layers overflow in every step, those of the output do not.
+        overflow = SQUARED_ERROR + [f"learning.diverging={diverging}", "layer.hidden2.initial_gain=1e5",
+                                    "layer.output.initial_gain=1e6"]
+        yield f"diverging/{diverging}/overlapped", AHMAD + overflow
+        yield f"diverging/{diverging}/asynchronous", overflow + ["execution.schedule=asynchronous"]
+    yield "diverging/shorten/large_changes", AHMAD + SQUARED_ERROR + [
+        "learning.diverging=shorten", "learning.change_max=0.05", "learning.optimizer=sgd",
+        "learning.learning_rate=1e3"]
     yield "batch_of_one/closed_form", AHMAD + ONE
     yield "batch_of_one/settled", SETTLED + ONE
     yield "batch_of_one/direct", ONE + SIGNALS["output_error"]

@@ -3,6 +3,7 @@ import argparse
 import concurrent.futures
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -15,7 +16,7 @@ from experiments import LONG_HOWS, QUICKSTART, experiments  # noqa: E402
 
 NODES = ["source", "hidden1", "hidden2", "output", "readout"]
 ATTEMPTS = 5  # to kill something before the run is over
-ROWS_BEFORE_KILL = 2  # epochs; of a dozen
+ROWS_BEFORE_KILL = 2  # epochs, of ten
 
 
 class Failed(Exception):
@@ -80,8 +81,9 @@ class Comparison:
         for _ in range(ATTEMPTS):
             run = self.run(first_program, sets)
             run.wait_for_rows(ROWS_BEFORE_KILL)
-            killed = kill(run.pid)
-            if run.wait().code == 0 or not killed:
+            kill(run.pid)
+            if run.wait().code != -signal.SIGKILL:
+                finished(run)  # by itself
                 continue
             with self.lock:
                 self.run_kills += 1
@@ -127,7 +129,8 @@ def main():
     parser.add_argument("words", metavar="WORD", nargs="*", help="only experiments with one of these in their name")
     parser.add_argument("--state-only", action="store_true", help="compare state_sha256 alone")
     parser.add_argument("--list", action="store_true", help="print the experiments, run none")
-    parser.add_argument("--at-once", type=int, default=max(2, os.cpu_count() or 2))
+    parser.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 1),
+                        help="runs at a time (default: two a processor, since they often wait)")
     parser.add_argument("--keep", metavar="DIR", help="leave the run directories here")
     options = parser.parse_args()
     for program in (options.old, options.new):
