@@ -98,13 +98,14 @@ def recorded(path):
 class Run:
     """One `lateral run`, in a session of its own."""
 
-    def __init__(self, folder, sets=(), experiment=QUICKSTART, flags=(), resume=False, before=()):
+    def __init__(self, folder, sets=(), experiment=QUICKSTART, flags=(), resume=False, before=(),
+                 program=LATERAL):
         self.folder = folder
         what = ["--resume", folder] if resume else [experiment, "--out", folder]
         for value in sets:
             what += ["--set", value]
         self._stderr = tempfile.TemporaryFile(mode="w+")
-        self._process = subprocess.Popen([*before, LATERAL, "run", *what, "--quiet", *flags],
+        self._process = subprocess.Popen([*before, program, "run", *what, "--quiet", *flags],
                                          stderr=self._stderr, stdout=subprocess.DEVNULL,
                                          start_new_session=True)
         self.pid = self._process.pid
