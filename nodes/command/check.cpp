@@ -7,9 +7,10 @@
 #include <memory>
 
 #include "core/layer/memory.hpp"
+#include "nodes/base/name.hpp"
 #include "nodes/command/options.hpp"
 #include "nodes/experiment/experiment.hpp"
-#include "nodes/experiment/topology.hpp"
+#include "nodes/experiment/protocol.hpp"
 
 namespace lateral::command {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 struct Options {
   std::string experiment;
   std::vector<std::string> sets, plugins;
+  bool protocol = false;
 };
 
 void print_row(const std::string& node, const std::string& role, const std::string& shape,
@@ -29,7 +31,7 @@ void print_row(const std::string& node, const std::string& role, const std::stri
 double source_bytes(const Experiment& experiment) {
   const std::size_t samples = experiment.make_data_format()->samples(experiment.generated);
   return static_cast<double>(samples) * (experiment.image.pixels() + 1) +
-         static_cast<double>(experiment.batch_bytes_max());
+         static_cast<double>(message_bytes_max(experiment));
 }
 
 /// Training steps whose messages a node keeps, to send them again to a node that is replaced.
@@ -41,23 +43,27 @@ std::uint64_t kept_steps(const Experiment& experiment) {
   return std::min(interval, train_steps_per_epoch_max(experiment));
 }
 
-void print_layer(const Experiment& experiment, std::size_t position) {
-  const LayerSpec& layer = experiment.layers[position];
-  LayerSizes sizes{.inputs = layer.params.inputs,
-                   .units = layer.params.units,
+bool is_parameter(TensorRole role) {
+  return role == TensorRole::weight || role == TensorRole::bias ||
+         role == TensorRole::feedforward || role == TensorRole::lateral;
+}
+
+void print_layer(const Experiment& experiment, const LayerSpec& layer) {
+  LayerSizes sizes{.inputs = layer.params.inputs(),
+                   .outputs = layer.output.size(),
                    .batch = experiment.batches.batch_size,
                    .steps_in_flight = experiment.steps_in_flight,
                    .copies_state = layer.params.diverging != Diverging::stop};
   std::uint64_t parameters = 0;
-  for (const auto& [name, values] : state_sizes(layer.params)) {
+  for (const TensorSpec& tensor : experiment.tensors(layer)) {
+    const std::uint64_t values = values_of(tensor);
     sizes.state_values += values;
-    if (name == "weight" || name == "bias" || name == "decorrelation/R" ||
-        name == "decorrelation/M")
-      parameters += values;
+    if (is_parameter(tensor.role)) parameters += values;
+    if (tensor.role == TensorRole::weight) sizes.weight_values += values;
   }
   const double kept_bytes =
-      static_cast<double>(kept_steps(experiment)) * experiment.bytes_sent(position);
-  print_row(layer.name, "layer", fmt::format("{} -> {}", sizes.inputs, sizes.units),
+      static_cast<double>(kept_steps(experiment)) * bytes_sent(experiment, layer.name);
+  print_row(layer.name, "layer", fmt::format("{} -> {}", sizes.inputs, sizes.outputs),
             fmt::to_string(parameters),
             static_cast<double>(layer_memory_values(sizes)) * sizeof(Scalar) + kept_bytes);
 }
@@ -65,19 +71,22 @@ void print_layer(const Experiment& experiment, std::size_t position) {
 int check_experiment(const Options& options) {
   load_plugins(options.plugins);
   const Experiment experiment = load_experiment(options.experiment, options.sets);
+  if (options.protocol) {
+    std::cout << protocol_table(experiment);
+    return 0;
+  }
   const ImageShape& image = experiment.image;
   std::cout << fmt::format("{}: valid\n\n{:<16}  {:<8}  {:<22}  {:>12}  {:>10}\n", experiment.name,
                            "node", "role", "shape", "parameters", "memory");
-  const std::vector<NodeSpec> nodes = network_nodes(experiment);
   print_row(
-      nodes.front().name, "source",
+      source_name, "source",
       fmt::format("{} {}x{}x{}", experiment.data_format, image.channels, image.height, image.width),
       "", source_bytes(experiment));
-  for (std::size_t i = 0; i < experiment.layers.size(); ++i) print_layer(experiment, i);
+  for (const LayerSpec& layer : experiment.layers) print_layer(experiment, layer);
   // The output, the targets, the error, and one of them on its way.
   const auto output_values =
       static_cast<double>(experiment.outputs * experiment.batches.batch_size);
-  print_row(nodes.back().name, "readout", fmt::format("{} values", experiment.outputs), "",
+  print_row(readout_name, "readout", fmt::format("{} values", experiment.outputs), "",
             4 * output_values * sizeof(Scalar));
   std::cout << "\nand about 20 MB for the program in every process\n";
   if (!experiment.records.empty()) {
@@ -97,6 +106,8 @@ RunCommand check(CommandLine& line) {
   line.argument("EXPERIMENT", options->experiment, "Experiment file");
   add_set_option(line, options->sets);
   add_plugin_option(line, options->plugins);
+  line.flag("--protocol", options->protocol,
+            "Print instead which messages each node reads and sends, in their order");
   return [options] { return check_experiment(*options); };
 }
 

@@ -10,7 +10,7 @@
 namespace lateral {
 
 Membership::Membership(const Experiment& experiment)
-    : nodes_{network_nodes(experiment)}, links_{network_links(experiment)} {
+    : nodes_{experiment.topology.nodes()}, links_{experiment.topology.links()} {
   for (const NodeSpec& node : nodes_) members_[node.name];
 }
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "nodes/experiment/topology.hpp"
+#include "nodes/experiment/experiment.hpp"
 #include "nodes/process/process.hpp"
 
 namespace lateral {

@@ -40,7 +40,7 @@ double RunStatistics::wall_seconds() const {
          (began_ ? seconds_between(*began_, Clock::now()) : 0);
 }
 
-StepReport RunStatistics::step(const wire::Progress& progress) {
+TrainingProgress RunStatistics::step(const wire::Progress& progress) {
   last_step_time_ = Clock::now();
   last_step_ = progress.step();
   epoch_sums_.set_loss(epoch_sums_.loss() + progress.loss_sum());

@@ -25,7 +25,7 @@ class RunStatistics {
   /// The network begins to run.  Throws UserError if the epochs of earlier sessions cannot be read.
   void begin();
   bool has_begun() const { return began_.has_value(); }
-  StepReport step(const wire::Progress& progress);
+  TrainingProgress step(const wire::Progress& progress);
   MetricsRow epoch_done(const wire::EpochResult& result);
   /// The numbers of a lost node and of the generation that takes its place.
   const Restart& replaced(const std::string& node, std::uint32_t generation,

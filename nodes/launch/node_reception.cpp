@@ -1,6 +1,7 @@
 // The command line of `lateral node`.
 #include "nodes/launch/node_reception.hpp"
 
+#include "nodes/base/digest.hpp"
 #include "nodes/process/process.hpp"
 
 namespace lateral {

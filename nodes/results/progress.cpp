@@ -54,7 +54,7 @@ void Progress::begun(const RunBegin& begin) {
   began_ = Clock::now();
 }
 
-void Progress::step(const StepReport& report) {
+void Progress::step(const TrainingProgress& report) {
   const Clock::time_point now = Clock::now();
   if (style_ != Style::bar || begin_.steps_per_epoch == 0 || now - drawn_ < redraw_interval) return;
   drawn_ = now;

@@ -19,7 +19,7 @@ class Progress final : public RunObserver {
 
   Progress(Style style, std::uint64_t epochs) : style_{style}, epochs_{epochs} {}
   void begun(const RunBegin& begin) override;
-  void step(const StepReport& report) override;
+  void step(const TrainingProgress& report) override;
   void epoch_done(const MetricsRow& row) override;
   void replaced(const Restart& restart, std::optional<std::uint64_t> from_step) override;
   void note(const std::string& line) override;

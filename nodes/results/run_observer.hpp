@@ -21,7 +21,7 @@ struct RunBegin {
 
 /// The state of an epoch after one more training step; loss and accuracy are means over the samples
 /// of the epoch so far.
-struct StepReport {
+struct TrainingProgress {
   std::uint64_t step = 0;
   std::uint64_t epoch = 0;
   double loss = 0;
@@ -36,7 +36,7 @@ class RunObserver {
  public:
   virtual ~RunObserver() = default;
   virtual void begun(const RunBegin&) {}
-  virtual void step(const StepReport&) {}
+  virtual void step(const TrainingProgress&) {}
   virtual void epoch_done(const MetricsRow&) {}
   virtual void probe(const ProbeRow&) {}
   /// One row of a record of this layer: a message with the content wire::Recorded.

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "nodes/experiment/protocol.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {
@@ -100,8 +101,8 @@ void NodeSession::restore(Message tensor) {
 void NodeSession::become_prepared() {
   process_->restored();
   NetworkPlan plan;
-  plan.in_flight = experiment_->messages_in_flight();
-  plan.body_bytes_max = experiment_->batch_bytes_max();
+  plan.in_flight = messages_in_flight(*experiment_, node_.name);
+  plan.body_bytes_max = message_bytes_max(*experiment_);
   plan.recoverable = assignment_.recoverable();
   std::map<std::string, wire::Count> counts;
   for (const wire::Count& count : assignment_.counts()) counts[count.peer()] = count;

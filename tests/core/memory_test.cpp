@@ -8,8 +8,9 @@ namespace {
 
 TEST_CASE("the memory of a layer is its state, its gradient and its steps in flight") {
   const LayerSizes sizes{
-      .inputs = 3, .units = 5, .batch = 7, .steps_in_flight = 2, .state_values = 100};
-  CHECK(layer_memory_values(sizes) == 100 + 3 * 5 + 8 * 2 * 7 * (3 + 5));
+      .inputs = 3, .outputs = 5, .batch = 7, .steps_in_flight = 2, .state_values = 100,
+      .weight_values = 20};
+  CHECK(layer_memory_values(sizes) == 100 + 20 + 8 * 2 * 7 * (3 + 5));
 
   LayerSizes copied = sizes;
   copied.copies_state = true;
@@ -18,7 +19,11 @@ TEST_CASE("the memory of a layer is its state, its gradient and its steps in fli
 
 TEST_CASE("the memory of a layer larger than any machine does not overflow") {
   constexpr Index wide = 1 << 20;
-  const LayerSizes sizes{.inputs = wide, .units = wide, .batch = wide, .steps_in_flight = 1};
+  const LayerSizes sizes{.inputs = wide,
+                         .outputs = wide,
+                         .batch = wide,
+                         .steps_in_flight = 1,
+                         .weight_values = std::uint64_t{1} << 40};
   CHECK(layer_memory_values(sizes) == (std::uint64_t{1} << 40) + (std::uint64_t{1} << 44));
 }
 
