@@ -28,7 +28,8 @@ static_assert(watch_interval >= heartbeat_interval);
 using Clock = std::chrono::steady_clock;
 
 /// A run that is going on, on the thread that waits. The coordinator works on the thread of `pool`:
-/// a slow disk must not make nodes seem silent.
+/// a slow disk must not make nodes seem silent. (Work for it is a variable of its own: GCC 12
+/// destroys twice what is converted within the operand of co_await.)
 struct Run {
   Run(const asio::any_io_executor& executor, const Experiment& experiment, Coordinator& c,
       Launcher& l, const Log& log_of_coordinator)
@@ -82,20 +83,16 @@ awaitable<void> watch_time(Run& run) {
   }
 }
 
-/// Calls `work` on the coordinator's thread.
-awaitable<void> coordinate(Run& run, std::function<void()> work) {
-  co_await compute_on(run.pool, std::move(work));
-}
-
 awaitable<void> handle(Run& run, std::string node, Message message) {
   const bool is_last = message.header.has_finished();
   const std::uint32_t generation = run.watch.generation(node);
   const auto shared = std::make_shared<Message>(std::move(message));
   bool counts = false;
-  run.watch.handling(true);
-  co_await coordinate(run, [&run, &counts, node, generation, shared] {
+  std::function<void()> work = [&run, &counts, &node, generation, shared] {
     counts = run.coordinator.handle(node, generation, std::move(*shared), run.ports);
-  });
+  };
+  run.watch.handling(true);
+  co_await compute_on(run.pool, std::move(work));
   run.watch.handling(false);
   if (run.coordinator.has_begun()) run.watch.network_begun();
   if (is_last && counts) run.watch.finished(node);
@@ -120,7 +117,10 @@ awaitable<void> read_messages(Run& run) {
 
 awaitable<void> replace(Run& run, Evidence loss) {
   Coordinator::Replacement replacement;
-  co_await coordinate(run, [&] { replacement = run.coordinator.replace(loss.node, loss.detail); });
+  std::function<void()> work = [&] {
+    replacement = run.coordinator.replace(loss.node, loss.detail);
+  };
+  co_await compute_on(run.pool, std::move(work));
   if (!replacement.generation) {
     loss.detail += replacement.refusal;
     run.watch.not_replaced(std::move(loss));
@@ -132,6 +132,11 @@ awaitable<void> replace(Run& run, Evidence loss) {
   run.launcher.stop(loss.node);
   run.ports.renew(loss.node, Stream(run.links_break()));
   run.launcher.start(loss.node, *replacement.generation);
+}
+
+awaitable<void> stop(Run& run) {
+  std::function<void()> work = [&run] { run.coordinator.stop(run.ports); };
+  co_await compute_on(run.pool, std::move(work));
 }
 
 awaitable<void> dismiss(Run& run) {
@@ -158,7 +163,7 @@ awaitable<void> carry_out_actions(Run& run) {
         co_await replace(run, action->loss);
         break;
       case RunWatch::Action::Kind::stop:
-        co_await coordinate(run, [&] { run.coordinator.stop(run.ports); });
+        co_await stop(run);
         break;
       case RunWatch::Action::Kind::dismiss:
         co_await dismiss(run);
