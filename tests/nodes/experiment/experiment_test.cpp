@@ -41,8 +41,8 @@ TEST_CASE("an experiment is completed with the defaults of the schema") {
   CHECK(e.batches.shuffle);
   CHECK(e.image.pixels() == 784);
   REQUIRE(e.layers.size() == 2);
-  CHECK(e.layers[0].params.inputs == 784);
-  CHECK(e.layers[1].params.inputs == 20);
+  CHECK(e.layers[0].params.inputs() == 784);
+  CHECK(e.layers[1].params.inputs() == 20);
   CHECK(e.layers[1].params.is_output);
   CHECK_FALSE(e.layers[0].params.is_output);
   CHECK(e.layers[0].params.optimizer_params.beta2 == 0.9999);
@@ -77,7 +77,7 @@ TEST_CASE("--set reaches every kind of field") {
        "decorrelation.mode=settled", "decorrelation.rule=ahmad2024", "learning.optimizer=sgd",
        "name=other", "decorrelation.integrator=chebyshev", "data.train_limit=100"});
   CHECK(e.layers[0].params.units == 7);
-  CHECK(e.layers[1].params.inputs == 7);
+  CHECK(e.layers[1].params.inputs() == 7);
   CHECK_FALSE(e.batches.shuffle);
   CHECK(e.layers[0].params.optimizer_params.learning_rate == 0.025);
   CHECK(e.seed == 9);

@@ -129,7 +129,7 @@ TEST_CASE("the table names the best setting, and that others may follow while so
 
 TEST_CASE("a member without a result is a row of the CSV file with empty fields") {
   Sweep sweep;
-  sweep.name = "s";
+  sweep.name = std::string("s");
   sweep.axes = {"a.b"};
   sweep.members = {{0, "x, y", {"1"}, 7, {}}, {1, "", {""}, 8, {}}};
   const std::string csv = sweep_csv(sweep, {example(), std::nullopt});
