@@ -139,7 +139,8 @@ TEST_CASE("the protocol of a layer: errors come from those who read it, in the o
 
 TEST_CASE("perturbed passes go only where they change something") {
   const Experiment graph = small_graph({"learning.credit=iterative_perturbation"});
-  const Stage& forward = protocol_of(graph, "hidden3").training[0];
+  const Protocol protocol = protocol_of(graph, "hidden3");
+  const Stage& forward = protocol.training[0];
   REQUIRE(forward.exchanges.size() == 4);  // activity, noise in hidden1, in hidden2, its own
   CHECK(peers(forward.exchanges[1].reads) == Names{"hidden2", "hidden1"});
   CHECK(peers(forward.exchanges[2].reads) == Names{"hidden2"});

@@ -234,7 +234,7 @@ TEST_CASE("a message of the coordinator that does not belong to the present stat
 TEST_CASE("an assignment of another configuration is refused") {
   Fixture f;
   f.session.start("");
-  f.experiment = small_experiment({"learning.seed=7"});
+  f.experiment = small_experiment({"seed=7"});
   CHECK(code_of([&] { f.assign(); }) == TransportError::wrong_configuration);
 }
 

@@ -95,14 +95,14 @@ TEST_CASE("a result that was not written by to_json is refused in one line that 
         "r.json: status is \"won\", expected done, diverged or failed");
   CHECK(refusal_of(changed("\"epochs\": 3", "\"epochs\": -3")) ==
         "r.json: epochs is -3, expected a whole number");
-  CHECK(refusal_of(changed("0.1", "\"0.1\"")).starts_with("r.json: train_loss is \"0.1\""));
-  CHECK(refusal_of(changed("0.1", "1e999")) == "r.json: damaged, expected a JSON object");
+  CHECK(refusal_of(changed(": 0.1,", ": \"0.1\",")).starts_with("r.json: train_loss is \"0.1\""));
+  CHECK(refusal_of(changed(": 0.1,", ": 1e999,")) == "r.json: damaged, expected a JSON object");
   CHECK(refusal_of(changed("\"final\": {", "\"final\": 1, \"x\": {")) ==
         "r.json: final is 1, expected an object");
   for (const char digit : {'a', 'c'})
-    for (const char* wrong : {"", "A", "aa", "\\u0000"})
-      CHECK(refusal_of(changed(std::string(2, digit), wrong)).find("64 hexadecimal digits") !=
-            std::string::npos);
+    for (const char* last_two : {"", "AA", "aaa", "\\u0000a"})
+      CHECK(refusal_of(changed(std::string(64, digit), std::string(62, digit) + last_two))
+                .find("64 hexadecimal digits") != std::string::npos);
 }
 
 TEST_CASE("the table names the best setting, and that others may follow while some have failed") {
