@@ -6,7 +6,7 @@
 
 #include <csignal>
 
-#include "nodes/process/process.hpp"
+#include "nodes/base/name.hpp"
 
 namespace lateral {
 

@@ -2,7 +2,7 @@
 #include "nodes/launch/node_reception.hpp"
 
 #include "nodes/base/digest.hpp"
-#include "nodes/process/process.hpp"
+#include "nodes/base/name.hpp"
 
 namespace lateral {
 

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #include "tests/support/faulty_network.hpp"
 
@@ -29,71 +30,110 @@ std::string outcome(const SimulatedRun& run) {
   return text + run.probes;
 }
 
-/// Every way in which messages go round.
-const std::vector<std::vector<std::string>> networks{
-    {"recording.checkpoint_interval=2"},
-    {"recording.checkpoint_interval=1", "learning.credit=direct_feedback_alignment"},
-    {"recording.checkpoint_interval=3", "learning.credit=node_perturbation",
-     "decorrelation.mode=settled"},
-    {"recording.checkpoint_interval=2", "decorrelation.demean=running", "execution.micro_batches=4",
-     "learning.batch_size=128", "data.generated.train_samples=300",
-     "learning.credit=feedback_alignment"},
-    {"execution.schedule=asynchronous", "execution.staleness=2"},
-    {"recording.checkpoint_interval=2", "learning.preconditioner=kfac", "learning.optimizer=sgd",
-     "execution.schedule=lockstep"},
-};
+using MakeExperiment = Experiment(const std::vector<std::string>& sets);
 
-TEST_CASE("faults of all kinds change nothing but the time that a run takes") {
-  const std::uint64_t seeds = from_environment("LATERAL_SIMULATION_SEEDS", 240);
-  const std::uint64_t first = from_environment("LATERAL_SIMULATION_FIRST_SEED", 1);
-  std::vector<Experiment> experiments;
-  std::vector<DataSet> data;
-  std::vector<std::string> undisturbed;
-  for (std::vector<std::string> sets : networks) {
-    sets.emplace_back("execution.restarts_max=1000000");
-    experiments.push_back(small_experiment(sets));
-    data.push_back(data_of(experiments.back()));
+/// The state after a run without a coordinator, links or files.
+std::string plain_state_sha256(const Experiment& experiment, const DataSet& data) {
+  SimulatedNetwork plain{experiment, data, {}, 1};
+  REQUIRE(plain.run());
+  std::vector<CheckpointTensor> tensors;
+  for (const LayerSpec& layer : experiment.layers) {
+    std::vector<CheckpointTensor> last;
+    for (Message& message : plain.told_by(layer.name)) {
+      if (message.header.has_snapshot_part()) last.clear();
+      if (message.header.has_tensor())
+        last.push_back({layer.name, message.header.tensor().name(), {}, message.body});
+    }
+    tensors.insert(tensors.end(), last.begin(), last.end());
   }
-  for (std::size_t i = 0; i < networks.size(); ++i) {
-    SimulatedRun run = FaultyNetwork(experiments[i], data[i], 0, 0).run();
+  return state_sha256(tensors);
+}
+
+/// One experiment, run without faults, and with faults that must not change its outcome.
+class Trial {
+ public:
+  Trial(MakeExperiment* make, std::vector<std::string> sets) {
+    sets.emplace_back("execution.restarts_max=1000000");
+    experiment_ = make(sets);
+    data_ = data_of(experiment_);
+    SimulatedRun run = FaultyNetwork(experiment_, data_, 0, 0).run();
     REQUIRE(run.ended);
     REQUIRE(run.summary.state_sha256.size() == 64);
-    undisturbed.push_back(outcome(run));
-    // The oracle of the oracle: no coordinator, no links, no files.
-    SimulatedNetwork plain{experiments[i], data[i], {}, 1};
-    REQUIRE(plain.run());
-    std::vector<CheckpointTensor> tensors;
-    for (const LayerSpec& layer : experiments[i].layers) {
-      std::vector<CheckpointTensor> last;
-      for (Message& message : plain.told_by(layer.name)) {
-        if (message.header.has_snapshot_part()) last.clear();
-        if (message.header.has_tensor())
-          last.push_back({layer.name, message.header.tensor().name(), {}, message.body});
-      }
-      tensors.insert(tensors.end(), last.begin(), last.end());
-    }
-    CHECK(state_sha256(tensors) == run.summary.state_sha256);
+    CHECK(plain_state_sha256(experiment_, data_) == run.summary.state_sha256);
+    undisturbed_ = outcome(run);
   }
-  std::map<std::string, int> faults;
-  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+
+  /// Adds the faults of the run to `faults`, by kind.
+  void run(std::uint64_t seed, std::map<std::string, int>& faults) const {
     CAPTURE(seed);
-    const std::size_t i = seed % networks.size();
     const int planned = 20 + static_cast<int>(seed % 21);
-    SimulatedRun run;
     try {
-      run = FaultyNetwork(experiments[i], data[i], seed, planned).run();
+      const SimulatedRun run = FaultyNetwork(experiment_, data_, seed, planned).run();
+      CHECK(run.ended);  // once the faults have stopped
+      CHECK(outcome(run) == undisturbed_);
+      for (const auto& [kind, count] : run.faults) faults[kind] += count, faults["all"] += count;
     } catch (const std::exception& error) {
       FAIL_CHECK(std::string(error.what()));
-      continue;
     }
-    CHECK(run.ended);  // once the faults have stopped
-    CHECK(outcome(run) == undisturbed[i]);
-    for (const auto& [kind, count] : run.faults) faults[kind] += count, faults["all"] += count;
   }
+
+ private:
+  Experiment experiment_;
+  DataSet data_;
+  std::string undisturbed_;
+};
+
+/// Runs these networks in turn, each run with the faults of the next seed.
+void run_with_faults(MakeExperiment* make, const std::vector<std::vector<std::string>>& networks,
+                     std::uint64_t seeds_by_default) {
+  const std::uint64_t seeds = from_environment("LATERAL_SIMULATION_SEEDS", seeds_by_default);
+  const std::uint64_t first = from_environment("LATERAL_SIMULATION_FIRST_SEED", 1);
+  std::vector<std::unique_ptr<Trial>> trials;
+  for (const std::vector<std::string>& sets : networks)
+    trials.push_back(std::make_unique<Trial>(make, sets));
+  std::map<std::string, int> faults;
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed)
+    trials[seed % trials.size()]->run(seed, faults);
   for (const auto& [kind, count] : faults)
     std::printf("%s: %d in %llu runs\n", kind.c_str(), count,
                 static_cast<unsigned long long>(seeds));
   CHECK(faults["all"] >= 20 * static_cast<int>(seeds));
+}
+
+TEST_CASE("faults of all kinds change nothing but the time that a run takes") {
+  // Every way in which messages go round.
+  run_with_faults(
+      small_experiment,
+      {
+          {"recording.checkpoint_interval=2"},
+          {"recording.checkpoint_interval=1", "learning.credit=direct_feedback_alignment"},
+          {"recording.checkpoint_interval=3", "learning.credit=node_perturbation",
+           "decorrelation.mode=settled"},
+          {"recording.checkpoint_interval=2", "decorrelation.demean=running",
+           "execution.micro_batches=4", "learning.batch_size=128",
+           "data.generated.train_samples=300", "learning.credit=feedback_alignment"},
+          {"execution.schedule=asynchronous", "execution.staleness=2"},
+          {"recording.checkpoint_interval=2", "learning.preconditioner=kfac",
+           "learning.optimizer=sgd", "execution.schedule=lockstep"},
+      },
+      240);
+}
+
+TEST_CASE("faults change no result of a graph with skip connections") {
+  std::vector<std::vector<std::string>> networks;
+  for (const char* credit : {"backpropagation", "feedback_alignment", "direct_feedback_alignment",
+                             "node_perturbation", "iterative_perturbation"})
+    for (const char* mode : {"closed_form", "settled"})
+      networks.push_back({"recording.checkpoint_interval=2",
+                          std::string("learning.credit=") + credit,
+                          std::string("decorrelation.mode=") + mode});
+  networks.push_back({"execution.schedule=asynchronous", "execution.staleness=2"});
+  networks.push_back({"recording.checkpoint_interval=1", "learning.preconditioner=kfac",
+                      "learning.optimizer=sgd", "execution.schedule=lockstep"});
+  networks.push_back({"recording.checkpoint_interval=2", "decorrelation.demean=running",
+                      "execution.micro_batches=4", "learning.batch_size=128",
+                      "data.generated.train_samples=300"});
+  run_with_faults(small_graph, networks, 200);
 }
 
 TEST_CASE("a seed replays exactly") {
