@@ -7,7 +7,7 @@
 
 namespace lateral {
 
-/// What the program returns to the shell; listed in the README.
+/// What the program returns to the shell; listed in nodes/coordinator/FAILURES.md.
 enum class ExitCode : int {
   done = 0,
   our_bug = 1,

@@ -152,7 +152,7 @@ void visit_sends(const Protocol& protocol, Visit visit) {
       for (const Transfer& transfer : exchange.sends) visit(stage, transfer);
 }
 
-std::string_view name_of(const Exchange& exchange) {
+std::string name_of(const Exchange& exchange) {
   constexpr std::string_view signals[] = {"error", "output_error", "reward", "true_error",
                                           "fisher_error"};
   switch (exchange.content) {
@@ -163,7 +163,7 @@ std::string_view name_of(const Exchange& exchange) {
     case Content::perturbation:
       return "Perturbation";
     case Content::signal:
-      return signals[static_cast<std::size_t>(exchange.signal)];
+      return fmt::format("Signal {}", signals[static_cast<std::size_t>(exchange.signal)]);
     case Content::marker:
       return "marker";
   }
@@ -184,13 +184,11 @@ std::string list(const std::vector<Transfer>& transfers, std::string_view what,
 
 std::string row(const std::string& node, const std::string& when, const Exchange& exchange,
                 const std::string& samples) {
-  const std::string_view what = name_of(exchange);
+  const std::string what = name_of(exchange);
   Exchange answer = exchange;
-  if (exchange.content == Content::activity && !exchange.sends.empty() &&
-      exchange.sends.front().peer != readout_name && node == readout_name)
-    answer.content = Content::signal;
-  if (exchange.content == Content::perturbation && node == readout_name)
-    answer.content = Content::signal;
+  const bool is_output =
+      exchange.content == Content::activity || exchange.content == Content::perturbation;
+  if (node == readout_name && is_output) answer.content = Content::signal;
   const std::string pass =
       exchange.perturbed.empty() ? "" : fmt::format("noise in {}; ", exchange.perturbed);
   return fmt::format("| {} | {}{} | {} | {} |\n", node, pass, when,
@@ -244,7 +242,9 @@ std::string protocol_table(const Experiment& experiment) {
   for (const NodeSpec& node : experiment.topology.nodes()) {
     const Protocol protocol = protocol_of(experiment, node.name);
     for (const Stage& stage : protocol.training) {
-      std::string when = stage.columns > 0 ? "once a batch" : "each piece";
+      const bool is_first = &stage == &protocol.training.front();
+      std::string when = is_first ? "taking a batch in: " : "learning from it: ";
+      when += stage.columns > 0 ? "once" : "each piece";
       if (stage.interval > 1) when += fmt::format(", every {} steps", stage.interval);
       for (const Exchange& exchange : stage.exchanges)
         table += row(node.name, when, exchange,

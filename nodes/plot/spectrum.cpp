@@ -9,7 +9,7 @@ namespace lateral {
 namespace {
 
 /// The letter of a layer's decorrelating matrix, "R" or "M"; "" for other tensors. The names are
-/// those of the checkpoint's layout (README.md).
+/// those of the checkpoint's layout (nodes/results/CHECKPOINT.md).
 std::string decorrelating_matrix(const CheckpointTensor& tensor) {
   if (tensor.name == "decorrelation/R") return "R";
   if (tensor.name == "decorrelation/M") return "M";

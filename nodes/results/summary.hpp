@@ -44,7 +44,7 @@ struct Summary {
   std::vector<Restart> restarts;
 };
 
-/// An object with the fields that the README lists.
+/// An object with the fields that RUN_DIRECTORY.md lists.
 std::string to_json(const Summary& summary);
 /// A table of the epochs and one of the nodes.
 std::string to_table(const Summary& summary);

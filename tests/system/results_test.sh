@@ -1,4 +1,4 @@
-# A run writes what the README promises, in forms that other tools read.
+# A run writes what RUN_DIRECTORY.md promises, in forms that other tools read.
 . tests/system/support.sh
 
 fresh

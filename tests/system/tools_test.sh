@@ -78,4 +78,10 @@ check "a regression has its accuracy as nan" test "$(sed -n 2p "$dir/metrics.csv
 check "it can be evaluated" grep -q "accuracy -" <($lateral evaluate "$dir")
 $lateral plot "$dir" >"$work/out"
 check "and plotted, by its losses" grep -q learning_curves.png "$work/out"
+
+# The table in FORMAT.md is what the program does.
+$lateral check sims/residual_dense.textproto --protocol --set learning.credit=feedback_alignment \
+  --set learning.preconditioner=kfac --set learning.optimizer=sgd >"$work/protocol"
+sed -n '/^<!-- protocol table -->/,/^<!-- end of the protocol table -->/p' proto/FORMAT.md | grep '^|' >"$work/documented"
+check "FORMAT.md has the table that lateral check --protocol prints" diff "$work/protocol" "$work/documented"
 finish
