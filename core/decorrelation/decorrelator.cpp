@@ -23,6 +23,9 @@ void add_columns(ConstMatrixRef z, Eigen::VectorXd& sum, const Compute& compute)
                       });
 }
 
+/// What the names of all tensors begin with.
+constexpr const char* tensor_prefix = "decorrelation/";
+
 /// Power iterations on an M that is known for the first time.
 constexpr int spectrum_start_iterations = 64;
 
@@ -188,7 +191,7 @@ Matrix Decorrelator::through(const DecorrelationStep& step, const Matrix& V) con
 }
 
 void Decorrelator::visit_state(const TensorVisitor& visit) {
-  const std::string prefix = "decorrelation/";
+  const std::string prefix = tensor_prefix;
   if (state_.R.size() > 0)
     visit_matrix(visit, prefix + "R", up_to_date_R(), TensorRole::feedforward);
   if (state_.M.size() > 0) visit_matrix(visit, prefix + "M", state_.M, TensorRole::lateral);
@@ -202,6 +205,33 @@ void Decorrelator::visit_state(const TensorVisitor& visit) {
     visit_matrix(visit, prefix + "previous", previous_x_);
     visit_matrix(visit, prefix + "previous_error", previous_error_);
   }
+}
+
+std::vector<TensorSpec> Decorrelator::tensors(const DecorrelatorParams& params, Index inputs) {
+  LATERAL_CHECK(params.rule != nullptr);
+  const std::string prefix = tensor_prefix;
+  const std::unique_ptr<DecorrelationRule> rule = params.rule(params.rule_params);
+  const KeptTensors kept = rule->kept_tensors(params.rule_params.mode);
+  const bool has_matrix = kept.R || kept.M;
+  std::vector<TensorSpec> all;
+  const auto append = [&](const std::vector<TensorSpec>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+  };
+  if (kept.R) all.push_back({prefix + "R", TensorRole::feedforward, {inputs, inputs}});
+  if (kept.M) all.push_back({prefix + "M", TensorRole::lateral, {inputs, inputs}});
+  if (kept.threshold) all.push_back({prefix + "threshold", TensorRole::threshold, {inputs}});
+  append(rule->own_tensors(prefix, inputs));
+  if (has_matrix || params.demean != Demean::none)
+    all.push_back({prefix + "mean", TensorRole::mean, {inputs}});
+  if (has_matrix && params.null_directions == NullDirections::freeze)
+    all.push_back({prefix + "moment", TensorRole::other, {inputs}});
+  if (!kept.M) return all;
+  append(SpectrumTracker::tensors(prefix, inputs));
+  if (params.warm_start) {
+    all.push_back({prefix + "previous", TensorRole::other, {inputs, params.batch}});
+    all.push_back({prefix + "previous_error", TensorRole::other, {inputs, params.batch}});
+  }
+  return all;
 }
 
 void Decorrelator::state_loaded() {
