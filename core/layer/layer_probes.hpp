@@ -11,7 +11,7 @@
 
 namespace lateral {
 
-/// A correlation over more samples costs more memory than it tells.
+/// More samples would cost memory and hardly change a correlation.
 inline constexpr Index measured_samples_max = 1024;
 /// Inputs and units of a layer whose covariances are decomposed for a probe: O(n³) in double.
 inline constexpr Index decomposed_units_max = 512;

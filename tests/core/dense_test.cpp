@@ -666,3 +666,85 @@ TEST_CASE("Fisher errors reach a layer as its own errors do") {
               1000 * epsilon * (1 + max_abs(first[i].second)));
   }
 }
+
+TEST_CASE(
+    "pieces of a batch, and calls of two steps that alternate, give the bits of whole steps") {
+  constexpr Index inputs = 5, units = 4, samples = 8;
+  const Compute compute{{find_entry(product_table(), "eigen"), Precision::float32, 1, 4}};
+  for (const auto& entry : credit_table())
+    for (const DecorrelationMode mode :
+         {DecorrelationMode::closed_form, DecorrelationMode::settled}) {
+      CAPTURE(entry.name);
+      CAPTURE(static_cast<int>(mode));
+      const std::string credit_name(entry.name);
+      Setup setup;
+      setup.credit = credit_name.c_str();
+      setup.mode = mode;
+      setup.demean = Demean::running;
+      LayerParams params = layer_params(setup, inputs, units, units);
+      params.decorrelator.compute = &compute;
+      const auto credit = entry.make({});
+      const Index signal_rows = credit->signal() == Signal::reward ? 1 : units;
+      /// All that two steps give, and the state after them.
+      const auto run = [&](Index width, bool alternates) {
+        const std::unique_ptr<Layer> layer = dense_kind().make(params, 1, 1);
+        struct Given {
+          std::unique_ptr<LayerStep> step;
+          Matrix y = unwritten(units, samples), dy = y, change = unwritten(1, samples),
+                 back = unwritten(inputs, samples);
+        };
+        std::vector<Given> steps(2);
+        const auto for_pieces = [&](bool in_turn, const auto& call) {
+          const auto of_step = [&](std::size_t t, Index first) { call(steps[t], t + 1, first); };
+          if (in_turn)
+            for (std::size_t t = 0; t < 2; ++t)
+              for (Index first = 0; first < samples; first += width) of_step(t, first);
+          else
+            for (Index first = 0; first < samples; first += width)
+              for (std::size_t t = 0; t < 2; ++t) of_step(t, first);
+        };
+        for (std::size_t t = 0; t < 2; ++t) {
+          steps[t].step = layer->make_step();
+          layer->begin(*steps[t].step, t + 1, samples);
+        }
+        for_pieces(!alternates, [&](Given& given, std::uint64_t number, Index first) {
+          const Matrix z = correlated(inputs, samples, 1, number);
+          layer->forward(*given.step, first, z.middleCols(first, width), Matrix(),
+                         given.y.middleCols(first, width));
+        });
+        if (credit->perturbs())
+          for_pieces(true, [&](Given& given, std::uint64_t number, Index first) {
+            const Matrix dz = s(0.1) * normal(inputs, samples, 2, number);
+            layer->forward_perturbed(*given.step, {first, width}, dz.middleCols(first, width),
+                                     Matrix(), true, given.dy.middleCols(first, width),
+                                     given.change.middleCols(first, width));
+          });
+        for_pieces(!alternates, [&](Given& given, std::uint64_t number, Index first) {
+          // Of few bits, so that its sum is exact in any order.
+          const Matrix signal =
+              (8 * normal(signal_rows, samples, 3, number)).array().round() / s(8);
+          layer->receive(*given.step, first, credit->signal(), signal.middleCols(first, width));
+          if (credit->signal() != Signal::error) return;
+          Matrix at_added;
+          layer->send_back(*given.step, {first, width}, Signal::error,
+                           given.back.middleCols(first, width), at_added);
+        });
+        State all;
+        for (Given& given : steps) {
+          layer->learn(*given.step, false);
+          for (const Matrix& matrix : {given.y, given.dy, given.change, given.back})
+            all.emplace_back("given", matrix);
+        }
+        for (auto& tensor : save(*layer)) all.push_back(std::move(tensor));
+        return all;
+      };
+      const State whole = run(samples, false);
+      CHECK(tensor(whole, "weight").allFinite());
+      for (const auto& [width, alternates] :
+           {std::pair<Index, bool>{samples, true}, {4, false}, {4, true}}) {
+        CAPTURE(width);
+        CAPTURE(alternates);
+        CHECK(same_bits(run(width, alternates), whole));
+      }
+    }
+}

@@ -1,4 +1,4 @@
-// Iterative node perturbation: one layer is shaken at a time, so each hears of its own effect
+// Iterative node perturbation: noise on one layer at a time, so that each layer gets a reward for its own noise
 // alone.
 #include "core/credit/credit.hpp"
 
