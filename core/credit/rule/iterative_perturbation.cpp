@@ -1,5 +1,5 @@
-// Iterative node perturbation: noise on one layer at a time, so that each layer gets a reward for its own noise
-// alone.
+// Iterative node perturbation: noise on one layer at a time, so that its reward shows the effect of
+// this noise alone.
 #include "core/credit/credit.hpp"
 
 namespace lateral::credit {
