@@ -15,7 +15,7 @@ struct TableEntry {
 };
 
 /// Makes the table of this kind longer, unless the name is taken: then false. The build writes one
-/// of these with each table. REQUIRES: nobody reads the table meanwhile, or keeps a span of it.
+/// of these with each table. REQUIRES: no thread reads the table meanwhile, or keeps a span of it.
 template <class Make>
 bool add_entry(const TableEntry<Make>& entry);
 

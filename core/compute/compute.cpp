@@ -9,8 +9,8 @@
 namespace lateral {
 namespace {
 
-/// Rows of a piece: an eighth of them, so that two threads finish at about the same time whoever is
-/// disturbed; not so few that packing the other factor costs more than it saves.
+/// Rows of a piece: an eighth of them, so that two threads finish at about the same time whichever
+/// is disturbed; not so few that packing the other factor costs more than it saves.
 Index rows_of_piece(Index rows) {
   constexpr Index multiple = 16, least = 96;
   const Index eighth = (rows + 7) / 8;

@@ -21,17 +21,18 @@ struct ComputeParams {
 };
 
 /// How a product is cut into pieces depends on its shape alone, never on the number of threads; so
-/// neither do the bits. Constant for whoever holds it; one thread at a time computes with it (all
+/// neither do the bits. Constant for its users; one thread at a time computes with it (all
 /// may with plain_compute(), which keeps nothing).
 class Compute {
  public:
   explicit Compute(const ComputeParams& params);
 
-  /// out ← op(A) in, in the precision asked for.   in (k × b), out (m × b): a column a sample
+  /// out ← op(A) in, in the precision of the parameters.   in (k × b), out (m × b): a column a
+  /// sample
   void apply(const Operand& A, ConstMatrixRef in, MatrixRef out) const;
   /// out ← out + alpha op(A) in, always in Scalar: settling needs every bit of its residual.
   void add_product(Scalar alpha, const Operand& A, ConstMatrixRef in, MatrixRef out) const;
-  /// Rounds m into `buffer` once for many products, if the precision asks for it.
+  /// Rounds m into `buffer` once for many products, if the precision is bf16.
   Operand prepared(ConstMatrixRef m, std::vector<std::uint16_t>& buffer) const;
   /// C ← op(A) op(B), not cut, on the calling thread: for the inside of a piece.
   void multiply(const Operand& A, const Operand& B, MatrixRef C) const;
@@ -59,7 +60,7 @@ class Compute {
 
   Index samples_per_product() const { return params_.samples_per_product; }
 
-  /// Telling a sleeping thread costs a few µs; this much is 80 µs at 50 GFLOP/s.
+  /// Waking a thread costs a few µs; this much is 80 µs at 50 GFLOP/s.
   static constexpr double parallel_operations_min = 4e6;
   /// What a pass over memory counts for, each element.
   static constexpr double pass_operations = 16;

@@ -14,8 +14,8 @@ namespace lateral {
 struct Operand {
   Eigen::Ref<const Matrix> matrix;
   bool transposed = false;
-  /// The same matrix rounded to bfloat16, if somebody has done so, its columns `rounded_stride`
-  /// apart.
+  /// The same matrix rounded to bfloat16, or null; its columns are
+  /// `rounded_stride` apart.
   const std::uint16_t* rounded = nullptr;
   Index rounded_stride = 0;
   Index rows() const { return transposed ? matrix.cols() : matrix.rows(); }

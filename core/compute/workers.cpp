@@ -49,7 +49,7 @@ void Workers::run(Index count, const std::function<void(Index)>& piece) {
 }
 
 void Workers::help() {
-  constexpr int misses_max = 4;  // in a row; then this many rounds without looking out
+  constexpr int misses_max = 4;  // in a row; then this many rounds without spinning
   constexpr int pause = 64;
   std::uint64_t seen = 0;
   int misses = 0, paused = 0;
@@ -78,7 +78,7 @@ bool Workers::spin(std::uint64_t seen) const {
   const auto end = std::chrono::steady_clock::now() + spin_max;
   do {
     if (round_.load(std::memory_order_relaxed) != seen) return true;
-    std::this_thread::yield();  // whoever has work may have the processor
+    std::this_thread::yield();  // leaves the processor to threads that have work
   } while (std::chrono::steady_clock::now() < end);
   return false;
 }

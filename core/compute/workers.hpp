@@ -14,10 +14,11 @@
 
 namespace lateral {
 
-/// Pieces are taken one by one by whoever is free, the caller included. So a helper whose core
-/// another process is using takes fewer, or none, and nobody waits for it: nodes may have as many
-/// threads as the machine has cores without being in each other's way. A helper looks out for the
-/// next round for spin_max before it sleeps, and stops doing so while that has not been worth it.
+/// Pieces are taken one by one by any free thread, the caller included. So a helper whose core
+/// another process is using takes fewer, or none, and no thread waits for it: nodes may have as
+/// many threads as the machine has cores without being in each other's way. A helper spins for up
+/// to spin_max until the next round begins before it sleeps, and stops doing so while that has not
+/// been worth it.
 class Workers {
  public:
   static constexpr std::chrono::microseconds spin_max{50};
@@ -33,7 +34,7 @@ class Workers {
 
  private:
   void help();
-  /// True if another round than `seen` began while looking out for it.
+  /// True if another round than `seen` began while spinning.
   bool spin(std::uint64_t seen) const;
   void take_pieces();
 

@@ -1,4 +1,4 @@
-// CreditRule: how a layer learns what its part in the error was, from what reaches it.
+// CreditRule: how a layer computes the errors of its own units from the signal that it receives.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ enum class Signal {
   fisher_error,  ///< error for targets of the model's own, for preconditioners (FisherErrors)
 };
 
-/// What the perturbed passes of a rule shake, each pass beside the clean one.
+/// Where the perturbed passes of a rule add noise; each pass is compared with the clean one.
 enum class PerturbedPass {
   none,                ///< there is none
   all_units,           ///< one pass, noise ξ ~ N(0, σ²) on every pre-activation
@@ -50,9 +50,9 @@ struct CreditView {
   double sigma;                       ///< standard deviation of ξ
 };
 
-/// The weight gradient is dW = (1/b) Σ_n δ_n x_nᵀ and db = (1/b) Σ_n δ_n: a rule says what δ is and
-/// what it passes back. Only where weights are perturbed the gradient is (mean reward / σ²) ξ
-/// instead, and assign() is not called. Rules keep no state.
+/// The weight gradient is dW = (1/b) Σ_n δ_n x_nᵀ and db = (1/b) Σ_n δ_n: a rule computes δ
+/// and what goes back to the layer below. Only where weights are perturbed the gradient is (mean
+/// reward / σ²) ξ instead, and assign() is not called. Rules keep no state.
 class CreditRule {
  public:
   virtual ~CreditRule() = default;
@@ -72,7 +72,7 @@ class CreditRule {
   ///   weight, feedback (units × inputs); work: scratch that the operator may refer to
   virtual Operand backward(ConstMatrixRef weight, ConstMatrixRef /*feedback*/,
                            Matrix& /*work*/) const {
-    LATERAL_CHECK(signal() == Signal::error && "this rule passes nothing back");
+    LATERAL_CHECK(signal() == Signal::error && "this rule sends nothing back");
     return {weight, true};
   }
   /// Anything but none goes with Signal::reward.

@@ -55,7 +55,7 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::
   integrator_ = params.integrator();
   spectrum_ = SpectrumTracker(inputs, RandomStream(seed, node, 0, Purpose::spectrum));
   spectrum_.refresh(state_.M, *params_.compute);
-  if (!state_.M.isDiagonal(0))  // of a diagonal any vector tells
+  if (!state_.M.isDiagonal(0))  // of a diagonal M any vector shows the spectrum
     for (int i = 0; i < spectrum_start_iterations; ++i)
       spectrum_.track(state_.M, Vector(), *params_.compute);
   if (!keeps_answers()) return;
@@ -238,27 +238,27 @@ void Decorrelator::state_loaded() {
   if (settles()) spectrum_.refresh(state_.M, *params_.compute);
 }
 
-std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, const Forward& what,
-                                             const Matrix& R, MatrixRef out) {
-  const bool shifted = state_.threshold.size() > 0 && !what.is_difference;
+std::optional<Settled> Decorrelator::forward(ConstMatrixRef in, const Pass& pass, const Matrix& R,
+                                             MatrixRef out) {
+  const bool shifted = state_.threshold.size() > 0 && !pass.is_difference;
   if (!settles()) {
     if (R.size() == 0)
       out = in;
-    else if (what.batch == 1 && &R == &state_.R)  // by the batch: pieces of it must not differ
+    else if (pass.batch == 1 && &R == &state_.R)  // by the batch: pieces of it must not differ
       update_and_multiply(state_.R, nullptr, in.col(0), out.col(0));
     else
       params_.compute->apply({R}, in, out);
     if (shifted) out.colwise() -= state_.threshold;
     return std::nullopt;
   }
-  if (R.size() == 0 && !shifted) return settle_all(false, in, what, out);
+  if (R.size() == 0 && !shifted) return settle_all(false, in, pass, out);
   drive_.resize(in.rows(), in.cols());
   if (R.size() > 0)
     params_.compute->apply({R}, in, drive_);
   else
     drive_ = in;
   if (shifted) drive_.colwise() -= state_.threshold;
-  return settle_all(false, drive_, what, out);
+  return settle_all(false, drive_, pass, out);
 }
 
 std::optional<Settled> Decorrelator::back(const DecorrelationStep& step, Index first,
@@ -276,33 +276,33 @@ std::optional<Settled> Decorrelator::back(const DecorrelationStep& step, Index f
       error_at_z = G;
     return std::nullopt;
   }
-  const Forward what{.batch = step.batch, .first = first, .previous = previous};
-  if (R.size() == 0) return settle_all(true, G, what, error_at_z);
+  const Pass pass{.batch = step.batch, .first = first, .previous = previous};
+  if (R.size() == 0) return settle_all(true, G, pass, error_at_z);
   drive_.resize(G.rows(), G.cols());
-  const std::optional<Settled> settled = settle_all(true, G, what, drive_);
+  const std::optional<Settled> settled = settle_all(true, G, pass, drive_);
   params_.compute->apply({R, true}, drive_, error_at_z);
   return settled;
 }
 
 std::optional<Settled> Decorrelator::settle_all(bool transposed, ConstMatrixRef in,
-                                                const Forward& what, MatrixRef out) {
+                                                const Pass& pass, MatrixRef out) {
   const Compute& compute = *params_.compute;
-  Matrix* const previous = what.previous;
+  Matrix* const previous = pass.previous;
   const bool starts_warm =
-      previous != nullptr && previous->cols() > 0 && previous->cols() == what.batch;
+      previous != nullptr && previous->cols() > 0 && previous->cols() == pass.batch;
   const Index width = compute.samples_per_product() > 0 ? compute.samples_per_product() : in.cols();
   Settled all;
   std::vector<Index> places;  // of the columns in the batch, for the observer
   for (Index column = 0; column < in.cols(); column += width) {
     const Index columns = std::min(width, in.cols() - column);
-    const Index sample = what.first + column;
+    const Index sample = pass.first + column;
     auto answer = out.middleCols(column, columns);
     if (starts_warm)
       answer = previous->middleCols(sample, columns);
     else
       answer.setZero();
     SettleObserver observer;
-    if (what.is_watched && observer_)
+    if (pass.is_watched && observer_)
       observer = [&](int step, ConstMatrixRef x, std::span<const Index> of) {
         places.assign(of.begin(), of.end());
         for (Index& place : places) place += sample;

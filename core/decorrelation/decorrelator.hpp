@@ -32,7 +32,7 @@ struct DecorrelatorParams {
   MakeIntegrator* integrator = nullptr;
   SettleParams settle;
   /// Settling starts from the answers of the last full batch: sample j from its sample j. A batch
-  /// of another size starts from zero and is not remembered, nor is an answer that did not settle.
+  /// of another size starts from zero and is not kept, nor is an answer that did not settle.
   bool warm_start = false;
   Index batch = 0;  ///< samples of a full batch.  REQUIRED by warm_start, else unused
   const Compute* compute = &plain_compute();
@@ -61,8 +61,8 @@ inline constexpr Scalar null_moment_max = static_cast<Scalar>(1e-8);
 /// forward_train, then any of forward_difference and backward, then learn; all but learn leave the
 /// state as it is. Each but begin and learn may come once a micro-batch, in the order of the
 /// samples (not with Demean::batch, which couples them). Calls of different steps may alternate,
-/// each with its own DecorrelationStep. n = inputs, b = samples at hand, of the batch from sample
-/// `first` on.
+/// each with its own DecorrelationStep. n = inputs, b = samples of the call, those of the batch
+/// from `first` on.
 class Decorrelator {
  public:
   /// The initial state is a pure function of (seed, node).
@@ -76,7 +76,7 @@ class Decorrelator {
   /// Lets `observer` see how the forward passes in training settle, with the samples' places in
   /// their batch; an empty one ends it.
   void watch_settling(SettleObserver observer) { observer_ = std::move(observer); }
-  /// The same with the running mean, leaving no trace.
+  /// The same with the running mean; changes nothing that training uses.
   void forward_evaluate(ConstMatrixRef z, Matrix& x);
   /// dx = M⁻¹ R d: what a difference d of the input becomes when demeaned by the same means.
   /// Settled: counted in forward_settled's converged and residual.
@@ -85,7 +85,7 @@ class Decorrelator {
   /// batch.
   void backward(DecorrelationStep& step, Index first, ConstMatrixRef error_at_x,
                 MatrixRef error_at_z);
-  /// The same, leaving no trace: for probes.
+  /// The same for probes; changes nothing that training uses.
   void backward_probe(const DecorrelationStep& step, ConstMatrixRef error_at_x,
                       MatrixRef error_at_z);
   /// Updates R and M from the first S samples of the step, and the running means from all.
@@ -111,27 +111,28 @@ class Decorrelator {
   void state_loaded();
 
  private:
-  /// R with whatever update was left to ride on the next pass through it.
+  /// R, after the update that was deferred to the next pass through it, if there is one.
   Matrix& up_to_date_R();
   bool has_matrix() const { return state_.R.size() > 0 || state_.M.size() > 0; }
   bool settles() const { return state_.M.size() > 0; }
   bool keeps_answers() const { return settles() && params_.warm_start; }
-  /// What goes forward: samples of a batch of so many, from `first` on.
-  struct Forward {
-    Index batch, first = 0;
-    bool is_difference = false;  ///< of two inputs: θ falls out
+  /// Which samples pass through R and M, and how.
+  struct Pass {
+    Index batch;                 ///< samples of the whole batch
+    Index first = 0;             ///< the first of this pass
+    bool is_difference = false;  ///< of two inputs: θ cancels
     bool is_watched = false;     ///< by observer_
     Matrix* previous = nullptr;  ///< answers of the last batch, to start settling from
   };
   /// out = M⁻¹ (R in − θ).
-  std::optional<Settled> forward(ConstMatrixRef in, const Forward& what, const Matrix& R,
+  std::optional<Settled> forward(ConstMatrixRef in, const Pass& pass, const Matrix& R,
                                  MatrixRef out);
   /// error_at_z = Rᵀ M⁻ᵀ G.
   std::optional<Settled> back(const DecorrelationStep& step, Index first, ConstMatrixRef G,
                               MatrixRef error_at_z, Matrix* previous);
   /// out settles on op(M) out = in, from zero or from the columns of `previous`, which then become
   /// the answer (or zero where it did not settle).
-  std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, const Forward& what,
+  std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, const Pass& pass,
                                     MatrixRef out);
   void subtract_own_mean(MatrixRef error_at_z);
 
@@ -143,7 +144,7 @@ class Decorrelator {
   Vector moment_;                       // running second moment of zc (n), for freeze
   SpectrumTracker spectrum_;            // of M, when settled
   Matrix previous_x_, previous_error_;  // answers of the last full batch, for warm_start
-  RankOneUpdate deferred_;              // still to be done to R
+  RankOneUpdate deferred_;              // of R, to be done
   SettleObserver observer_;
   // scratch
   Vector error_mean_, active_, no_vector_;

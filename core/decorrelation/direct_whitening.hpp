@@ -8,7 +8,7 @@ namespace lateral {
 
 /// Every `interval` steps, and until `freeze_after` if that is not 0: R from the eigenbasis of the
 /// running covariance, eigenvalues floored at `ridge` times their mean. Until then R is as it
-/// began. Wants sample_fraction: 1, since it learns from the samples that it is shown. With
+/// began. Use it with sample_fraction: 1, since it learns from the samples that it is shown. With
 /// reparametrises() the layer's weights make up for the change of R: W ← W R_old R_new⁻¹. O(n³)
 /// where R changes.
 class DirectWhitening : public DecorrelationRule {

@@ -57,7 +57,7 @@ void divide_columns(MatrixRef M, Index first, Index columns, ConstVectorRef gain
   for (Index j = first; j < first + columns; ++j) M.col(j) /= gain[j];
 }
 
-/// y_i ← y_i + Σ_j v_j r_j,i, summed in this order whoever calls; fma: one rounding, as written.
+/// y_i ← y_i + Σ_j v_j r_j,i, summed in this order for every caller; fma: one rounding, as written.
 template <Index columns>
 Scalar weighted_sum(const Scalar* r, const Scalar* v, Scalar y) {
   for (Index j = 0; j < columns; ++j) y = std::fma(v[j], r[j], y);

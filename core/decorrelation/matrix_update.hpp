@@ -26,13 +26,12 @@ void add_outer_product(Scalar alpha, ConstMatrixRef A, ConstMatrixRef B, MatrixR
 void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
                           UpdateWorkspace& work, const Compute& compute = plain_compute());
 
-/// update_inverse_exact for one sample, still to be done: so that it can ride on the next pass
-/// through R.
+/// update_inverse_exact for one sample, deferred so that it can be done in the next pass through R.
 struct RankOneUpdate {
   Vector x;
   Vector gain;
   Scalar eta = 0;
-  bool waiting = false;  ///< the rest means something
+  bool waiting = false;  ///< the other members are valid
 };
 /// R ← G (R − η x (xᵀ R)) column by column (nothing if `update` is null), and out ← R v with the
 /// new R in the same pass (nothing if v is empty): one read and one write of R for both. The bits
@@ -52,7 +51,7 @@ struct GuardedRate {
 
 /// The largest rate ≤ eta that keeps every eigenvalue of I − (η/S) Xᵀ X at or above
 /// denominator_min, so that no step makes M singular or flips it. O(S² n): a Cholesky factorization
-/// tells that eta is fine; the eigenvalues are computed only if it is not.
+/// shows whether eta is small enough; the eigenvalues are computed only if it is not.
 GuardedRate guard_rate(ConstMatrixRef X, Scalar eta, UpdateWorkspace& work);
 inline constexpr Scalar denominator_min = static_cast<Scalar>(0.01);
 

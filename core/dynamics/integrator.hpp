@@ -43,7 +43,7 @@ class Integrator {
   /// Chooses the step: h = step (in units of τ) if the user fixed one (> 0), else from the bound.
   /// Also starts the columns anew: their direction is zero again.
   virtual void begin(const LateralOperator& M, const SpectrumBound& bound, Scalar step) = 0;
-  /// Whether a step that the user fixes means anything to it.
+  /// Whether it uses a step that the user fixes.
   virtual bool takes_step() const { return true; }
   /// One step. The caller recomputes the residual afterwards.
   virtual void advance(const LateralOperator& M, SettlingColumns columns) = 0;

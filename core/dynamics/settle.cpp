@@ -11,7 +11,7 @@
 namespace lateral {
 namespace {
 
-/// Tells from the largest residual of each step whether the iteration runs away. Lasting growth,
+/// Decides from the largest residual of each step whether the iteration diverges. Lasting growth,
 /// and well above the start, because a matrix that is not normal may grow for a while and then
 /// settle.
 class RunawayWatch {

@@ -51,13 +51,13 @@ struct SettleWorkspace {
 /// step, residuals that keep growing widen the bound by 1.5 and restart what is still moving from
 /// zero; the steps spent count.
 /// Not converged: steps ran out, or a value stopped being finite (then x holds what there was).
-/// An observer only looks on: the same bits with and without.
+/// An observer changes nothing: the same bits with and without.
 /// Source: Ahmad 2024, appendix C.
 Settled settle(const SettleParams& params, Integrator& integrator, const SpectrumBound& bound,
                const LateralOperator& M, ConstMatrixRef z, MatrixRef x, SettleWorkspace& workspace,
                const SettleObserver& observer = {});
 
-/// x = op(M)⁻¹ z by LU decomposition: the obviously right answer, O(n³).
+/// x = op(M)⁻¹ z by LU decomposition: the reference, O(n³).
 Matrix settle_reference(const LateralOperator& M, ConstMatrixRef z);
 
 }  // namespace lateral

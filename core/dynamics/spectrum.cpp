@@ -10,7 +10,7 @@ namespace {
 // the bound where this was not enough.
 constexpr Scalar largest_margin = static_cast<Scalar>(1.05);
 constexpr Scalar smallest_margin = static_cast<Scalar>(0.9);
-// A smaller λ_min than this is not told from zero; the slow directions then settle as they may.
+// A smaller λ_min than this is not distinguished from zero; the slow directions then settle as they may.
 constexpr Scalar smallest_ratio = static_cast<Scalar>(1e-3);
 // Share of the input that is mixed into the vector for the largest.
 constexpr Scalar mixed = static_cast<Scalar>(0.3);

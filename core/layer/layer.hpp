@@ -44,7 +44,7 @@ struct Piece {
 
 /// y = f(g(z; parameters) + added), learned by local rules; for a dense layer g = W R (z − mean) +
 /// b.
-///   z (inputs × b), added and y (units × b): a column a sample, b samples at hand
+///   z (inputs × b), added and y (units × b): a column a sample, b samples of the call
 ///
 /// The calls of a training step, in this order; only the learn… calls change the state, so a
 /// process can send what the others give before it learns:
@@ -68,7 +68,7 @@ class Layer {
   /// that nothing is lost to rounding): dy = f(a + da) − f(a).
   ///   dz, d_added: what z and added changed by, or empty (0 × 0) where they did not
   ///   own_noise: whether this layer's own units or weights are perturbed
-  ///   squared_change (1 × b): ‖da‖² of each sample, or empty where nobody asks
+  ///   squared_change (1 × b): ‖da‖² of each sample, or empty where it is not needed
   virtual void forward_perturbed(LayerStep& step, Piece piece, ConstMatrixRef dz,
                                  ConstMatrixRef d_added, bool own_noise, MatrixRef dy,
                                  MatrixRef squared_change) = 0;
@@ -79,7 +79,7 @@ class Layer {
   /// The errors for the layers below, after receive() of the same kind and piece. For Signal::error
   /// through what the credit rule sends back through, for true and Fisher errors through W.
   ///   at_input: error at z (inputs × b), at_added: error at what is added, δ itself (units × b);
-  ///   empty (0 × 0) where nobody asks
+  ///   empty (0 × 0) where it is not needed
   virtual void send_back(LayerStep& step, Piece piece, Signal kind, MatrixRef at_input,
                          MatrixRef at_added) = 0;
   /// What a probe sees of the step before learn(): (name, value) of each measure that is defined.

@@ -11,17 +11,19 @@
 
 namespace lateral {
 
-/// A correlation over more samples costs more memory than it tells.
+/// More samples would cost memory and hardly change a correlation.
 inline constexpr Index measured_samples_max = 1024;
 /// Inputs and units of a layer whose covariances are decomposed for a probe: O(n³) in double.
 inline constexpr Index decomposed_units_max = 512;
 
-/// (· × batch); n inputs and m units.
+/// (· × batch); n inputs and m units. References to whole matrices, not Eigen::Ref: a norm of the
+/// latter is summed in another order.
 struct ProbedStep {
   const Matrix& before;                   ///< z − mean (n)
   const Matrix& after;                    ///< x (n)
   const Matrix& y;                        ///< activity (m)
-  const Matrix &weight, &feedback;        ///< W (m × n); B, or 0 × 0
+  const Matrix& weight;                   ///< W (m × n)
+  const Matrix& feedback;                 ///< B, or 0 × 0
   const Matrix& delta;                    ///< the credit rule's (m), or 0 × 0 where it has none
   const Matrix& true_delta;               ///< that of the true error (m), or 0 × 0
   std::optional<SpectrumBound> spectrum;  ///< tracked ends of M's

@@ -1,4 +1,4 @@
-// Loss: the price of a network's output for each sample, and its gradient.
+// Loss: the loss of a network's output for each sample, and its gradient.
 #pragma once
 
 #include <cmath>

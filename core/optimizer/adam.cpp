@@ -57,7 +57,7 @@ class Adam final : public Optimizer {
   OptimizerParams params_;
   Matrix m_, v_;
   Vector steps_;
-  Scalar rate_ = 0, inverse_root_ = 0;  // of the step at hand
+  Scalar rate_ = 0, inverse_root_ = 0;  // of the current step
 };
 
 }  // namespace

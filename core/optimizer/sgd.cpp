@@ -20,7 +20,7 @@ class Sgd final : public Optimizer {
       parameter -= learning_rate_ * gradient;
       return;
     }
-    for (Index j = 0; j < parameter.cols(); ++j) {  // by column: the second line finds v in cache
+    for (Index j = 0; j < parameter.cols(); ++j) {  // by column: v is still in cache when W reads it
       auto velocity = velocity_.col(first + j);
       velocity = momentum_ * velocity + gradient.col(j);
       parameter.col(j) -= learning_rate_ * velocity;

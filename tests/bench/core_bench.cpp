@@ -47,12 +47,14 @@ void online(Index n) {
   params.demean = Demean::running;
   params.compute = &compute;
   Decorrelator decorrelator{params, n, 1, 1};
-  Matrix samples(n, 64), x;
+  DecorrelationStep training;
+  Matrix samples(n, 64), x(n, 1);
   RandomStream(1, 1, 0, Purpose::generated_data).fill_normal(samples, 1.0);
   Index at = 0;
   const double step = seconds_of([&] {
-    decorrelator.forward_train(samples.col(at++ % samples.cols()), x);
-    decorrelator.learn();
+    decorrelator.begin(training, 1);
+    decorrelator.forward_train(training, 0, samples.col(at++ % samples.cols()), x);
+    decorrelator.learn(training);
   });
   // What bounds it: one read and one write of the matrix, at the rate at which memory streams, and
   // (small matrices stay in cache) as a loop over a matrix of this size does it.

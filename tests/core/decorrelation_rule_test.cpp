@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/decorrelation/decorrelator.hpp"
-#include "core/layer/dense.hpp"
+#include "tests/core/one_step.hpp"
 #include "tests/core/support.hpp"
 
 using namespace lateral;
@@ -39,7 +39,7 @@ DecorrelatorParams params_for(const Setup& setup) {
   return params;
 }
 
-Decorrelator make(const Setup& setup, Index n) { return {params_for(setup), n, 1, 2}; }
+OneStepDecorrelator make(const Setup& setup, Index n) { return {params_for(setup), n}; }
 
 /// Each rule in each of its modes.
 template <class Check>
@@ -55,10 +55,11 @@ void for_each_rule(Check&& check) {
   }
 }
 
-void train(Decorrelator& decorrelator, Index n, Index b, std::uint64_t first, std::uint64_t last) {
+void train(OneStepDecorrelator& decorrelator, Index n, Index b, std::uint64_t first,
+           std::uint64_t last) {
   Matrix x;
   for (std::uint64_t t = first; t < last; ++t) {
-    decorrelator.forward_train(correlated(n, b, 5, t), x);
+    x = decorrelator.forward_train(correlated(n, b, 5, t));
     decorrelator.learn();
   }
 }
@@ -72,13 +73,13 @@ bool same(const State& a, const State& b) {
 
 /// Trains on one set of samples (n × b, whitened data mixed) until the end; x of it.
 Matrix converge(const Setup& setup, const Matrix& z, int steps) {
-  Decorrelator decorrelator = make(setup, z.rows());
+  OneStepDecorrelator decorrelator = make(setup, z.rows());
   Matrix x;
   for (int t = 0; t < steps; ++t) {
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     decorrelator.learn();
   }
-  decorrelator.forward_train(z, x);
+  x = decorrelator.forward_train(z);
   return x;
 }
 
@@ -134,7 +135,7 @@ TEST_CASE("every rule repeats itself, and goes on from a saved state in the same
           doctest::test_suite("contract")) {
   for_each_rule([](const Setup& setup) {
     const Index n = 6, b = 12;
-    Decorrelator first = make(setup, n), second = make(setup, n), third = make(setup, n);
+    OneStepDecorrelator first = make(setup, n), second = make(setup, n), third = make(setup, n);
     const State start = save(first);
     train(first, n, b, 0, 20);
     train(second, n, b, 0, 20);
@@ -196,10 +197,10 @@ TEST_CASE("before the first update every rule's x is initial_scale times what ca
           doctest::test_suite("contract")) {
   for_each_rule([](Setup setup) {
     setup.scale = 3;
-    Decorrelator decorrelator = make(setup, 5);
+    OneStepDecorrelator decorrelator = make(setup, 5);
     if (params_for(setup).rule({})->whitens_batch()) return;
     Matrix x;
-    decorrelator.forward_train(correlated(5, 8, 1), x);
+    x = decorrelator.forward_train(correlated(5, 8, 1));
     if (setup.rule == "lipshutz2024") return;  // spread over random directions
     CHECK(max_abs(x - 3 * decorrelator.centred()) <= (is_double ? 1e-9 : 1e-4));
   });
@@ -209,15 +210,15 @@ TEST_CASE("evaluation, differences and probes leave no trace in any rule" *
           doctest::test_suite("contract")) {
   for_each_rule([](const Setup& setup) {
     const Index n = 6, b = 12;
-    Decorrelator decorrelator = make(setup, n);
+    OneStepDecorrelator decorrelator = make(setup, n);
     train(decorrelator, n, b, 0, 5);
     const State before = save(decorrelator);
     Matrix x, out;
-    decorrelator.forward_evaluate(correlated(n, 7, 9), out);
-    decorrelator.forward_train(correlated(n, b, 9, 1), x);
-    decorrelator.forward_difference(normal(n, b, 3), out);
-    decorrelator.backward(normal(n, b, 4), out);
-    decorrelator.backward_probe(normal(n, b, 4), out);
+    out = decorrelator.forward_evaluate(correlated(n, 7, 9));
+    x = decorrelator.forward_train(correlated(n, b, 9, 1));
+    out = decorrelator.forward_difference(normal(n, b, 3));
+    out = decorrelator.backward(normal(n, b, 4));
+    out = decorrelator.backward_probe(normal(n, b, 4));
     CHECK(same(save(decorrelator), before));
   });
 }
@@ -228,13 +229,13 @@ TEST_CASE("the way back is the transpose of the way forward in every rule" *
     if (params_for(setup).rule({})->whitens_batch()) return;  // see their own test
     setup.demean = Demean::none;
     const Index n = 6, b = 12;
-    Decorrelator decorrelator = make(setup, n);
+    OneStepDecorrelator decorrelator = make(setup, n);
     train(decorrelator, n, b, 0, 20);
     Matrix x, forward, back;
-    decorrelator.forward_train(correlated(n, b, 9), x);
+    x = decorrelator.forward_train(correlated(n, b, 9));
     const Matrix d = normal(n, b, 3), G = normal(n, b, 4);
-    decorrelator.forward_difference(d, forward);
-    decorrelator.backward(G, back);
+    forward = decorrelator.forward_difference(d);
+    back = decorrelator.backward(G);
     const double along = static_cast<double>(G.cwiseProduct(forward).sum());
     CHECK(static_cast<double>(back.cwiseProduct(d).sum()) ==
           doctest::Approx(along).epsilon(is_double ? 1e-8 : 1e-3));
@@ -305,11 +306,11 @@ TEST_CASE("in M the relative-gradient rules are the inverse of the implicit step
 
 TEST_CASE("foldiak1990 comes to rest at M D M' = C0 with unit leak and diagonal D") {
   const Matrix z = samples_of(mixed(), 64, 3);
-  Decorrelator decorrelator =
+  OneStepDecorrelator decorrelator =
       make({"foldiak1990", DecorrelationMode::settled, Demean::none, 0.05}, 4);
   Matrix x;
   for (int t = 0; t < 4000; ++t) {
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     decorrelator.learn();
   }
   const Matrix C = second_moment(x), M = decorrelator.state().M;
@@ -336,11 +337,11 @@ TEST_CASE("foldiak1990 comes to rest at M D M' = C0 with unit leak and diagonal 
 TEST_CASE("vogels2011 balances: <x_j (x_i - rho)> is 0 where a synapse is, not above 0 elsewhere") {
   Matrix C = mixed();
   Matrix z = samples_of(C, 64, 4).array() + 2;  // rates
-  Decorrelator decorrelator =
+  OneStepDecorrelator decorrelator =
       make({"vogels2011", DecorrelationMode::settled, Demean::none, 0.01, 1, {{"rate", 0.8}}}, 4);
   Matrix x;
   for (int t = 0; t < 6000; ++t) {
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     decorrelator.learn();
   }
   const Matrix& M = decorrelator.state().M;
@@ -361,10 +362,10 @@ TEST_CASE("vogels2011 balances: <x_j (x_i - rho)> is 0 where a synapse is, not a
 TEST_CASE(
     "oja1989 makes R orthogonal, and its gradient is the subspace rule's, one sample a time") {
   const Matrix z = samples_of(mixed(), 64, 5);
-  Decorrelator decorrelator =
+  OneStepDecorrelator decorrelator =
       make({"oja1989", DecorrelationMode::closed_form, Demean::none, 0.05, 0.5}, 4);
   Matrix x;
-  decorrelator.forward_train(z, x);
+  x = decorrelator.forward_train(z);
   const Matrix R0 = decorrelator.state().R;
   decorrelator.learn();
   Matrix expected = R0;  // y (x − W'y)' summed sample by sample
@@ -374,7 +375,7 @@ TEST_CASE(
   }
   CHECK(max_abs(decorrelator.state().R - expected) <= 64 * epsilon);
   for (int t = 0; t < 4000; ++t) {
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     decorrelator.learn();
   }
   const Matrix& R = decorrelator.state().R;
@@ -384,16 +385,16 @@ TEST_CASE(
 TEST_CASE("pehlevan2015 keeps similarities: M^-1 R becomes orthogonal, from whatever scale") {
   const Matrix z = samples_of(mixed(), 16, 6);
   for (const double scale : {0.7, 1.5}) {
-    Decorrelator decorrelator = make({"pehlevan2015",
-                                      DecorrelationMode::settled,
-                                      Demean::none,
-                                      0,
-                                      scale,
-                                      {{"initial_activity", 1}}},
-                                     4);
+    OneStepDecorrelator decorrelator = make({"pehlevan2015",
+                                             DecorrelationMode::settled,
+                                             Demean::none,
+                                             0,
+                                             scale,
+                                             {{"initial_activity", 1}}},
+                                            4);
     Matrix x;
     for (int t = 0; t < 20000; ++t) {
-      decorrelator.forward_train(z, x);
+      x = decorrelator.forward_train(z);
       decorrelator.learn();
     }
     const Matrix F = decorrelator.state().M.inverse() * decorrelator.state().R;
@@ -467,11 +468,11 @@ TEST_CASE("bell_sejnowski1997 finds the axes of two heavy-tailed sources") {
     }
   Matrix mix(2, 2);
   mix << s(1), s(0.6), s(-0.4), s(1);
-  Decorrelator decorrelator =
+  OneStepDecorrelator decorrelator =
       make({"bell_sejnowski1997", DecorrelationMode::closed_form, Demean::none, 0.02}, 2);
   Matrix x;
   for (int t = 0; t < 1500; ++t) {
-    decorrelator.forward_train(mix * sources, x);
+    x = decorrelator.forward_train(mix * sources);
     decorrelator.learn();
   }
   // R mix is a permutation with scales: in each row one entry stands out (Amari's index near 0).
@@ -489,16 +490,16 @@ TEST_CASE(
   Matrix C(3, 3);
   C << s(1), s(0.4), s(0.3), s(0.4), s(1), s(0.2), s(0.3), s(0.2), s(1);
   const Matrix z = samples_of(C, 64, 7);
-  Decorrelator decorrelator = make({"zylberberg2011",
-                                    DecorrelationMode::settled,
-                                    Demean::none,
-                                    0.02,
-                                    1,
-                                    {{"rate", 0.2}, {"homeostasis", 1}, {"forward", 0.01}}},
-                                   3);
+  OneStepDecorrelator decorrelator = make({"zylberberg2011",
+                                           DecorrelationMode::settled,
+                                           Demean::none,
+                                           0.02,
+                                           1,
+                                           {{"rate", 0.2}, {"homeostasis", 1}, {"forward", 0.01}}},
+                                          3);
   Matrix x;
   for (int t = 0; t < 8000; ++t) {
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     decorrelator.learn();
   }
   const Vector mean = x.rowwise().mean();
@@ -526,17 +527,17 @@ TEST_CASE("the direct rules whiten at once, zca in the axes of the data and pca 
   const double close = 2000 * epsilon;
   for (const char* rule : {"zca", "pca", "prong"}) {
     CAPTURE(rule);
-    Decorrelator decorrelator = make({rule,
-                                      DecorrelationMode::closed_form,
-                                      Demean::none,
-                                      0,
-                                      1,
-                                      {{"interval", 1}, {"ridge", 1e-9}}},
-                                     4);
+    OneStepDecorrelator decorrelator = make({rule,
+                                             DecorrelationMode::closed_form,
+                                             Demean::none,
+                                             0,
+                                             1,
+                                             {{"interval", 1}, {"ridge", 1e-9}}},
+                                            4);
     Matrix x;
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     decorrelator.learn();
-    decorrelator.forward_train(z, x);
+    x = decorrelator.forward_train(z);
     CHECK(max_abs(second_moment(x) - Matrix::Identity(4, 4)) <= close);
     if (rule == std::string("zca"))
       CHECK(max_abs(decorrelator.state().R - solver.operatorInverseSqrt()) <= close);
@@ -546,7 +547,7 @@ TEST_CASE("the direct rules whiten at once, zca in the axes of the data and pca 
               doctest::Approx(1 / std::sqrt(double(solver.eigenvalues()[3 - i]))).epsilon(1e-3));
   }
   // Frozen, it stays.
-  Decorrelator frozen =
+  OneStepDecorrelator frozen =
       make({"zca", DecorrelationMode::closed_form, Demean::none, 0, 1, {{"freeze_after", 2}}}, 4);
   train(frozen, 4, 16, 0, 2);
   const Matrix R = frozen.state().R;
@@ -557,8 +558,8 @@ TEST_CASE("the direct rules whiten at once, zca in the axes of the data and pca 
 TEST_CASE("prong and gwnn change R and leave what the layer computes") {
   for (const char* rule : {"prong", "gwnn"}) {
     CAPTURE(rule);
-    DenseLayerParams params;
-    params.inputs = 6;
+    LayerParams params;
+    params.input = {6, 1, 1};
     params.units = 5;
     params.classes = 5;
     params.is_output = true;
@@ -569,16 +570,16 @@ TEST_CASE("prong and gwnn change R and leave what the layer computes") {
     params.optimizer_params.learning_rate = 0;
     params.decorrelator =
         params_for({rule, DecorrelationMode::closed_form, Demean::none, 0, 1, {{"interval", 3}}});
-    DenseLayer layer{params, 1, 1};
+    OneStepLayer layer{params};
     const Matrix probe = correlated(6, 9, 3);
-    const Matrix before = layer.respond_evaluate(probe);
+    const Matrix before = layer.evaluate(probe);
     Matrix first_R;
     for (std::uint64_t step = 1; step <= 7; ++step) {
-      layer.respond_train(correlated(6, 32, 4, step), step);
-      layer.receive_credit(normal(5, 32, 5, step));
+      layer.forward(correlated(6, 32, 4, step), step);
+      layer.receive(normal(5, 32, 5, step));
       layer.learn();
     }
-    CHECK(max_abs(layer.respond_evaluate(probe) - before) <= 2000 * epsilon);
+    CHECK(max_abs(layer.evaluate(probe) - before) <= 2000 * epsilon);
     State state = save(layer);
     double moved = 0;
     for (const auto& [name, value] : state)
@@ -594,13 +595,13 @@ TEST_CASE("the batch whiteners whiten, and their error is that of finite differe
       CAPTURE(rule);
       CAPTURE(group);
       std::map<std::string, double> own{{"group_size", group}, {"ridge", 1e-3}};
-      Decorrelator decorrelator =
+      OneStepDecorrelator decorrelator =
           make({rule, DecorrelationMode::closed_form, Demean::batch, 0, 1, own}, n);
       const Matrix z = correlated(n, b, 3);
       const Matrix G = normal(n, b, 4);
       Matrix x, back;
-      decorrelator.forward_train(z, x);
-      decorrelator.backward(G, back);
+      x = decorrelator.forward_train(z);
+      back = decorrelator.backward(G);
       const Matrix C = second_moment(x);
       const Index whole = group == 0 ? n : 4;
       const Matrix first = C.topLeftCorner(whole, whole);
@@ -612,7 +613,7 @@ TEST_CASE("the batch whiteners whiten, and their error is that of finite differe
         const auto loss = [&](double shift) {
           Matrix moved = z, out;
           moved(i, j) += s(shift);
-          decorrelator.forward_train(moved, out);
+          out = decorrelator.forward_train(moved);
           return double(out.cwiseProduct(G).sum());
         };
         CHECK(double(back(i, j)) == doctest::Approx((loss(h) - loss(-h)) / (2 * h)).epsilon(1e-5));
@@ -634,11 +635,11 @@ TEST_CASE(
   // rules of the paper's figure 3: updates until the largest correlation has halved.
   const Matrix z = samples_of(mixed(), 64, 11);
   const auto updates = [&](const char* rule, DecorrelationMode mode, double scale) {
-    Decorrelator decorrelator = make({rule, mode, Demean::none, 0.01, scale}, 4);
+    OneStepDecorrelator decorrelator = make({rule, mode, Demean::none, 0.01, scale}, 4);
     Matrix x;
     double start = 0;
     for (int t = 0; t < 3000; ++t) {
-      decorrelator.forward_train(z, x);
+      x = decorrelator.forward_train(z);
       const Matrix C = second_moment(x);
       const Vector sd = C.diagonal().cwiseSqrt().cwiseInverse();
       const double left = max_abs(off_diagonal(sd.asDiagonal() * C * sd.asDiagonal()));

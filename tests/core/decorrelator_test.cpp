@@ -1,6 +1,7 @@
 // A layer's decorrelation: demeaning, both modes, what evaluation leaves alone.
 #include "core/decorrelation/decorrelator.hpp"
 
+#include "tests/core/one_step.hpp"
 #include "tests/core/support.hpp"
 
 using namespace lateral;
@@ -19,15 +20,16 @@ DecorrelatorParams params_for(const char* rule, DecorrelationMode mode, Demean d
   return params;
 }
 
-Decorrelator make(const DecorrelatorParams& params, Index inputs) {
-  return Decorrelator(params, inputs, 1, 2);
+OneStepDecorrelator make(const DecorrelatorParams& params, Index inputs) {
+  return OneStepDecorrelator(params, inputs);
 }
 
-void train(Decorrelator& decorrelator, Index n, Index b, int steps, std::uint64_t first = 0) {
+void train(OneStepDecorrelator& decorrelator, Index n, Index b, int steps,
+           std::uint64_t first = 0) {
   Matrix x, back;
   for (int t = 0; t < steps; ++t) {
-    decorrelator.forward_train(correlated(n, b, 5, first + static_cast<std::uint64_t>(t)), x);
-    decorrelator.backward(normal(n, b, 6, first + static_cast<std::uint64_t>(t)), back);
+    x = decorrelator.forward_train(correlated(n, b, 5, first + static_cast<std::uint64_t>(t)));
+    back = decorrelator.backward(normal(n, b, 6, first + static_cast<std::uint64_t>(t)));
     decorrelator.learn();
   }
 }
@@ -43,13 +45,13 @@ TEST_CASE("demeaning by the batch, by the running mean and not at all") {
          {DecorrelationMode::closed_form, DecorrelationMode::settled})
       for (const Demean demean : {Demean::batch, Demean::running, Demean::none}) {
         CAPTURE(rule);
-        Decorrelator decorrelator = make(params_for(rule, mode, demean), n);
+        OneStepDecorrelator decorrelator = make(params_for(rule, mode, demean), n);
         Vector running = Vector::Zero(n);
         Matrix x;
         for (std::uint64_t t = 0; t < 4; ++t) {
           const Matrix z = correlated(n, b, 3, t);
           const Vector mean = z.rowwise().mean();
-          decorrelator.forward_train(z, x);
+          x = decorrelator.forward_train(z);
           Matrix expected = z;
           if (demean == Demean::batch) expected.colwise() -= mean;
           if (demean == Demean::running) expected.colwise() -= running;
@@ -58,7 +60,7 @@ TEST_CASE("demeaning by the batch, by the running mean and not at all") {
             CHECK(close(x, expected) <= 64 * epsilon + 8 * (is_double ? 1e-11 : 3e-6));
           // Evaluation between forward and learn still sees the mean from before the step.
           Matrix evaluated;
-          decorrelator.forward_evaluate(z, evaluated);
+          evaluated = decorrelator.forward_evaluate(z);
           if (rule == std::string("none")) {
             expected = z;
             if (demean != Demean::none) expected.colwise() -= running;
@@ -81,7 +83,7 @@ TEST_CASE(
   for (const Demean demean : {Demean::batch, Demean::running, Demean::none})
     for (const DecorrelationMode mode :
          {DecorrelationMode::closed_form, DecorrelationMode::settled}) {
-      Decorrelator decorrelator = make(params_for("ahmad2024", mode, demean), n);
+      OneStepDecorrelator decorrelator = make(params_for("ahmad2024", mode, demean), n);
       train(decorrelator, n, b, 30);
       const State state = save(decorrelator);
       const Matrix R =
@@ -91,16 +93,16 @@ TEST_CASE(
       REQUIRE(close(R, Matrix::Identity(n, n)) > 0.05);
       const double tolerance = 1000 * (is_double ? 1e-11 : 3e-6);
       Matrix x, back, probe, dx;
-      decorrelator.forward_train(correlated(n, b, 8), x);
+      x = decorrelator.forward_train(correlated(n, b, 8));
       CHECK(close(x, R * decorrelator.centred()) <= tolerance);
       const Matrix d = normal(n, b, 9), G = normal(n, b, 10);
-      decorrelator.forward_difference(d, dx);
+      dx = decorrelator.forward_difference(d);
       CHECK(close(dx, R * d) <= tolerance);
       Matrix expected = R.transpose() * G;
       if (demean == Demean::batch) expected.colwise() -= Vector(expected.rowwise().mean());
-      decorrelator.backward(G, back);
+      back = decorrelator.backward(G);
       CHECK(close(back, expected) <= tolerance);
-      decorrelator.backward_probe(G, probe);
+      probe = decorrelator.backward_probe(G);
       CHECK(close(probe, expected) <= tolerance);
       CHECK(decorrelator.forward_settled().has_value() == (mode == DecorrelationMode::settled));
       CHECK(decorrelator.backward_settled().has_value() == (mode == DecorrelationMode::settled));
@@ -109,12 +111,12 @@ TEST_CASE(
 
 TEST_CASE(
     "with rule none the error at z still loses its batch mean where demeaning is by the batch") {
-  Decorrelator decorrelator =
+  OneStepDecorrelator decorrelator =
       make(params_for("none", DecorrelationMode::closed_form, Demean::batch), 4);
   Matrix x, back;
-  decorrelator.forward_train(normal(4, 6, 1), x);
+  x = decorrelator.forward_train(normal(4, 6, 1));
   const Matrix G = normal(4, 6, 2).array() + 1;
-  decorrelator.backward(G, back);
+  back = decorrelator.backward(G);
   CHECK(close(back, G.colwise() - Vector(G.rowwise().mean())) <= 8 * epsilon);
 }
 
@@ -132,9 +134,9 @@ TEST_CASE("settled and closed form learn the same") {
         CAPTURE(static_cast<int>(update));
         CAPTURE(static_cast<int>(gain));
         CAPTURE(b);
-        Decorrelator closed = make(params, n);
+        OneStepDecorrelator closed = make(params, n);
         params.rule_params.mode = DecorrelationMode::settled;
-        Decorrelator settled = make(params, n);
+        OneStepDecorrelator settled = make(params, n);
         train(closed, n, b, 60);
         train(settled, n, b, 60);
         const Matrix product =
@@ -143,8 +145,8 @@ TEST_CASE("settled and closed form learn the same") {
         CHECK(settled.forward_settled()->converged);
         Matrix x, y;
         const Matrix z = correlated(n, b, 99);
-        closed.forward_evaluate(z, x);
-        settled.forward_evaluate(z, y);
+        x = closed.forward_evaluate(z);
+        y = settled.forward_evaluate(z);
         CHECK(close(x, y) <= (is_double ? 1e-8 : 1e-2));
         CHECK(settled.evaluate_settled()->converged);
       }
@@ -154,22 +156,22 @@ TEST_CASE("the samples learned from are the first tenth and one more") {
   for (const Index b : {1, 9, 10, 30, 256}) {
     CAPTURE(b);
     const Index samples = std::min(b, Index(std::floor(0.1 * double(b))) + 1);
-    Decorrelator all =
+    OneStepDecorrelator all =
         make(params_for("ahmad2024", DecorrelationMode::closed_form, Demean::none), 3);
-    Decorrelator few =
+    OneStepDecorrelator few =
         make(params_for("ahmad2024", DecorrelationMode::closed_form, Demean::none), 3);
     Matrix z = correlated(3, b, 1), x;
-    all.forward_train(z, x);
+    x = all.forward_train(z);
     all.learn();
     z.rightCols(b - samples).setConstant(9);  // not seen
-    few.forward_train(z, x);
+    x = few.forward_train(z);
     few.learn();
     CHECK(close(tensor(save(all), "decorrelation/R"), tensor(save(few), "decorrelation/R")) <=
           4 * epsilon);
     z.col(samples - 1).setConstant(9);  // seen
-    Decorrelator other =
+    OneStepDecorrelator other =
         make(params_for("ahmad2024", DecorrelationMode::closed_form, Demean::none), 3);
-    other.forward_train(z, x);
+    x = other.forward_train(z);
     other.learn();
     CHECK(close(tensor(save(all), "decorrelation/R"), tensor(save(other), "decorrelation/R")) >
           1e-4);
@@ -182,13 +184,13 @@ TEST_CASE("a unit that never varies grows by the gain a step, or stays when froz
       for (const Demean demean : {Demean::none, Demean::batch}) {
         DecorrelatorParams params = params_for("ahmad2024", mode, demean);
         params.null_directions = null;
-        Decorrelator decorrelator = make(params, 4);
+        OneStepDecorrelator decorrelator = make(params, 4);
         double grown = 1;
         Matrix x;
         for (std::uint64_t t = 0; t < 50; ++t) {
           Matrix z = correlated(4, 12, 5, t);
           z.row(2).setConstant(demean == Demean::none ? 0 : 1);
-          decorrelator.forward_train(z, x);
+          x = decorrelator.forward_train(z);
           grown *= decorrelator.learn().gain;
         }
         CHECK(std::abs(grown - 1) > 1e-3);
@@ -207,21 +209,21 @@ TEST_CASE("evaluation and probes leave no trace") {
     DecorrelatorParams params = params_for("ahmad2024", mode, Demean::batch);
     params.warm_start = true;
     params.batch = 10;
-    Decorrelator quiet = make(params, 5), watched = make(params, 5);
+    OneStepDecorrelator quiet = make(params, 5), watched = make(params, 5);
     Matrix x, back, other;
     for (std::uint64_t t = 0; t < 6; ++t) {
       const Matrix z = correlated(5, 10, 2, t), G = normal(5, 10, 3, t);
-      for (Decorrelator* d : {&quiet, &watched}) {
+      for (OneStepDecorrelator* d : {&quiet, &watched}) {
         const bool probe = d == &watched;
-        d->forward_train(z, x);
+        x = d->forward_train(z);
         if (probe) {
-          d->forward_evaluate(correlated(5, 33, 7), other);
-          d->backward_probe(G, other);
+          other = d->forward_evaluate(correlated(5, 33, 7));
+          other = d->backward_probe(G);
         }
-        d->backward(G, back);
+        back = d->backward(G);
         if (probe) {
-          d->backward_probe(G, other);
-          d->forward_evaluate(correlated(5, 10, 7), other);
+          other = d->backward_probe(G);
+          other = d->forward_evaluate(correlated(5, 10, 7));
         }
         d->learn();
       }
@@ -246,10 +248,10 @@ TEST_CASE("training goes on from a saved state with the same bits") {
         params.null_directions = NullDirections::freeze;
         params.warm_start = warm;
         params.batch = 10;
-        Decorrelator straight = make(params, 6);
+        OneStepDecorrelator straight = make(params, 6);
         train(straight, 6, 10, 7);
         train(straight, 6, 4, 1, 7);  // the last, smaller batch of an epoch
-        Decorrelator resumed(params, 6, 99, 9);
+        OneStepDecorrelator resumed(params, 6, 99, 9);
         load(resumed, save(straight));
         train(straight, 6, 10, 5, 8);
         train(resumed, 6, 10, 5, 8);
@@ -267,11 +269,11 @@ TEST_CASE("a warm start settles in fewer steps on the same samples") {
   for (const bool warm : {false, true}) {
     params.warm_start = warm;
     params.batch = 10;
-    Decorrelator decorrelator = make(params, 6);
+    OneStepDecorrelator decorrelator = make(params, 6);
     train(decorrelator, 6, 10, 200);
     Matrix x;
     for (int t = 0; t < 60; ++t) {
-      decorrelator.forward_train(correlated(6, 10, 5), x);
+      x = decorrelator.forward_train(correlated(6, 10, 5));
       decorrelator.learn();
     }
     steps[warm ? 1 : 0] = decorrelator.forward_settled()->steps;
@@ -281,24 +283,24 @@ TEST_CASE("a warm start settles in fewer steps on the same samples") {
 }
 
 TEST_CASE("a matrix loaded without its spectrum still settles") {
-  Decorrelator trained =
+  OneStepDecorrelator trained =
       make(params_for("ahmad2024", DecorrelationMode::settled, Demean::batch), 6);
   State state = save(trained);
   for (auto& [name, value] : state)
     if (name == "decorrelation/M") value = symmetric(6, 0.3, 12, 8);
   load(trained, state);
   Matrix x;
-  trained.forward_evaluate(normal(6, 5, 1), x);
+  x = trained.forward_evaluate(normal(6, 5, 1));
   CHECK(trained.evaluate_settled()->converged);
 }
 
 TEST_CASE("decorrelation lowers the correlations of its own output") {
   const Index n = 6, b = 64;
-  Decorrelator decorrelator =
+  OneStepDecorrelator decorrelator =
       make(params_for("ahmad2024", DecorrelationMode::closed_form, Demean::batch), n);
   train(decorrelator, n, b, 1500);
   Matrix x;
-  decorrelator.forward_train(correlated(n, 4000, 5, 9999), x);
+  x = decorrelator.forward_train(correlated(n, 4000, 5, 9999));
   const auto off = [](const Matrix& v) {
     const Matrix c = v * v.transpose();
     return double((c - Matrix(c.diagonal().asDiagonal())).norm() / c.norm());
@@ -310,12 +312,12 @@ TEST_CASE("looking at the state between samples changes no bit of what is learne
   DecorrelatorParams params =
       params_for("ahmad2024", DecorrelationMode::closed_form, Demean::running);
   params.rule_params.learning_rate = s(1e-2);
-  Decorrelator quiet = make(params, 7), watched = make(params, 7);
+  OneStepDecorrelator quiet = make(params, 7), watched = make(params, 7);
   for (std::uint64_t step = 0; step < 20; ++step) {
     const Matrix z = correlated(7, 1, 5, step);
     Matrix x_quiet, x_watched;
-    quiet.forward_train(z, x_quiet);
-    watched.forward_train(z, x_watched);
+    x_quiet = quiet.forward_train(z);
+    x_watched = watched.forward_train(z);
     CHECK(same_bits(x_quiet, x_watched));
     quiet.learn();
     watched.learn();

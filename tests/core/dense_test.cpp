@@ -1,8 +1,7 @@
 // The dense layer: gradients through decorrelation, credit rules, and its state.
-#include "core/layer/dense.hpp"
-
 #include "core/loss/loss.hpp"
 #include "core/probe/measures.hpp"
+#include "tests/core/one_step.hpp"
 #include "tests/core/support.hpp"
 
 using namespace lateral;
@@ -25,9 +24,9 @@ struct Setup {
   bool warm_start = false;
 };
 
-DenseLayerParams layer_params(const Setup& setup, Index inputs, Index units, Index classes) {
-  DenseLayerParams p;
-  p.inputs = inputs;
+LayerParams layer_params(const Setup& setup, Index inputs, Index units, Index classes) {
+  LayerParams p;
+  p.input = {inputs, 1, 1};
   p.units = units;
   p.classes = classes;
   p.is_output = setup.is_output;
@@ -60,7 +59,7 @@ std::vector<std::uint32_t> labels_for(Index b, Index classes, std::uint64_t step
 
 /// A chain of layers with its loss: what the nodes do, without them.
 struct Network {
-  std::vector<std::unique_ptr<DenseLayer>> layers;
+  std::vector<OneStepLayer> layers;
   std::unique_ptr<Loss> loss = find_entry(loss_table(), "cross_entropy")();
   Index classes = 0;
 
@@ -69,15 +68,14 @@ struct Network {
     for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
       setup.is_output = i + 2 == sizes.size();
       if (setup.is_output) setup.activation = "identity";
-      layers.push_back(
-          std::make_unique<DenseLayer>(layer_params(setup, sizes[i], sizes[i + 1], classes), seed,
-                                       static_cast<std::uint32_t>(i + 1)));
+      layers.emplace_back(layer_params(setup, sizes[i], sizes[i + 1], classes), seed,
+                          static_cast<std::uint32_t>(i + 1));
     }
   }
 
   Matrix forward(const Matrix& z, std::uint64_t step) {
     Matrix y = z;
-    for (auto& layer : layers) y = layer->respond_train(y, step);
+    for (auto& layer : layers) y = layer.forward(y, step);
     return y;
   }
   double total_loss(const Matrix& z, const std::vector<std::uint32_t>& labels) {
@@ -96,28 +94,30 @@ struct Network {
     std::vector<double> losses(labels.size());
     Matrix error(classes, z.cols());
     loss->evaluate(y, onehot(labels, y.rows()), losses, error);
-    switch (layers.front()->credit().signal()) {
+    switch (layers.front().credit().signal()) {
       case Signal::error:
         for (std::size_t i = layers.size(); i-- > 0;) {
-          layers[i]->receive_credit(error);
-          error = layers[i]->pass_back();
+          layers[i].receive(error);
+          error = layers[i].send_back();
         }
         return error;
       case Signal::output_error:
-        for (auto& layer : layers) layer->receive_credit(error);
+        for (auto& layer : layers) layer.receive(error);
         break;
       case Signal::reward: {
-        const CreditRule& rule = layers.front()->credit();
+        const CreditRule& rule = layers.front().credit();
         const bool one_at_a_time = rule.perturbed_pass() == PerturbedPass::units_of_one_layer;
-        for (std::size_t shaken = 0; shaken < (one_at_a_time ? layers.size() : 1); ++shaken) {
+        for (std::size_t perturbed = 0; perturbed < (one_at_a_time ? layers.size() : 1);
+             ++perturbed) {
           Matrix d, change = Matrix::Zero(1, z.cols());
           double units = 0;
           for (std::size_t i = 0; i < layers.size(); ++i) {
-            if (one_at_a_time && i < shaken) continue;
-            d = Matrix(one_at_a_time && i > shaken ? layers[i]->relay_perturbed(d)
-                                                   : layers[i]->respond_perturbed(d));
-            change += layers[i]->squared_change();
-            units += double(layers[i]->params().units);
+            if (one_at_a_time && i < perturbed) continue;
+            const bool own_noise = !one_at_a_time || i == perturbed;
+            const OneStepLayer::Perturbed found = layers[i].forward_perturbed(d, own_noise);
+            d = found.dy;
+            change += found.squared_change;
+            units += double(layers[i].params().units);
           }
           std::vector<double> reward(labels.size());
           loss->difference(y, d, onehot(labels, y.rows()), reward);
@@ -126,7 +126,7 @@ struct Network {
             signal(0, n) = s(reward[static_cast<std::size_t>(n)] *
                              (rule.sees_whole_change() ? units / double(change(0, n)) : 1));
           for (std::size_t i = 0; i < layers.size(); ++i)
-            if (!one_at_a_time || i == shaken) layers[i]->receive_credit(signal);
+            if (!one_at_a_time || i == perturbed) layers[i].receive(signal);
         }
         break;
       }
@@ -148,17 +148,17 @@ struct Network {
         labels.push_back(static_cast<std::uint32_t>(best));
       }
       assign_credit(z, labels, step);
-      for (auto& layer : layers) layer->learn();
+      for (auto& layer : layers) layer.learn();
       last = total_loss(z, labels) / static_cast<double>(b);
     }
     return last;
   }
   template <class Visitor>
   void visit_state(const Visitor& visit) {
-    for (auto& layer : layers) layer->visit_state(visit);
+    for (auto& layer : layers) layer.visit_state(visit);
   }
   void state_loaded() {
-    for (auto& layer : layers) layer->state_loaded();
+    for (auto& layer : layers) layer.state_loaded();
   }
 };
 
@@ -202,7 +202,7 @@ TEST_CASE("backpropagation is the exact gradient through decorrelation and demea
             if (name.find("velocity") != std::string::npos) value.setZero();
           load(one, zeroed);
           one.assign_credit(z, labels, 0);
-          for (auto& layer : one.layers) layer->learn();
+          for (auto& layer : one.layers) layer.learn();
           const State after = save(one);
           for (std::size_t i = 0; i < state.size(); ++i) {
             if (state[i].first != "weight" && state[i].first != "bias") continue;
@@ -223,45 +223,45 @@ TEST_CASE("backpropagation is the exact gradient through decorrelation and demea
 
 TEST_CASE("feedback that skips decorrelation is the error at x itself") {
   Setup setup;
-  DenseLayerParams p = layer_params(setup, 5, 4, 4);
+  LayerParams p = layer_params(setup, 5, 4, 4);
   p.feedback_through_decorrelation = false;
-  DenseLayer layer(p, 1, 1);
-  layer.respond_train(correlated(5, 8, 1), 0);
+  OneStepLayer layer(p);
+  layer.forward(correlated(5, 8, 1), 0);
   const Matrix error = normal(4, 8, 2);
-  layer.receive_credit(error);
+  layer.receive(error);
   layer.learn();
   const Matrix z = correlated(5, 8, 3);
-  const Matrix y = layer.respond_train(z, 1);
-  layer.receive_credit(error);
+  const Matrix y = layer.forward(z, 1);
+  layer.receive(error);
   const Matrix delta = (error.array() * (1 - y.array().square())).matrix();
   const Matrix weight = tensor(save(layer), "weight");
-  CHECK(max_abs(layer.pass_back() - weight.transpose() * delta) <= 64 * epsilon);
+  CHECK(max_abs(layer.send_back() - weight.transpose() * delta) <= 64 * epsilon);
   // The true error goes through R all the same.
-  layer.receive_true_error(error);
-  layer.gradient_angle();
+  layer.receive(Signal::true_error, error);
+  layer.measure();
   const Matrix R = tensor(save(layer), "decorrelation/R");
   Matrix expected = R.transpose() * weight.transpose() * delta;
   expected.colwise() -= Vector(expected.rowwise().mean());
-  CHECK(max_abs(layer.pass_back_true() - expected) <= 256 * epsilon);
+  CHECK(max_abs(layer.send_back(Signal::true_error) - expected) <= 256 * epsilon);
 }
 
 TEST_CASE("feedback alignment sends the error through B, and B never changes") {
   Setup setup;
   setup.credit = "feedback_alignment";
-  DenseLayer layer(layer_params(setup, 6, 4, 4), 1, 1);
+  OneStepLayer layer(layer_params(setup, 6, 4, 4));
   const Matrix B = tensor(save(layer), "feedback");
   CHECK(B.rows() == 4);
   CHECK(B.cols() == 6);
   CHECK(double(B.cwiseAbs().maxCoeff()) <= 1.0);  // √(6/6)
   CHECK(double(B.cwiseAbs().maxCoeff()) > 0.8);
   for (std::uint64_t t = 0; t < 5; ++t) {
-    const Matrix y = layer.respond_train(correlated(6, 8, 1, t), t);
+    const Matrix y = layer.forward(correlated(6, 8, 1, t), t);
     const Matrix error = normal(4, 8, 2, t);
-    layer.receive_credit(error);
+    layer.receive(error);
     const Matrix delta = (error.array() * (1 - y.array().square())).matrix();
     Matrix expected = tensor(save(layer), "decorrelation/R").transpose() * B.transpose() * delta;
     expected.colwise() -= Vector(expected.rowwise().mean());
-    CHECK(max_abs(layer.pass_back() - expected) <= 256 * epsilon);
+    CHECK(max_abs(layer.send_back() - expected) <= 256 * epsilon);
     layer.learn();
   }
   CHECK(same_bits(tensor(save(layer), "feedback"), B));
@@ -273,14 +273,14 @@ TEST_CASE("direct feedback alignment reads the output error through B") {
     setup.credit = "direct_feedback_alignment";
     setup.is_output = is_output;
     const Index units = is_output ? 3 : 5;
-    DenseLayerParams p = layer_params(setup, 6, units, 3);
+    LayerParams p = layer_params(setup, 6, units, 3);
     p.optimizer_params.momentum = 0;
-    DenseLayer layer(p, 1, 1);
+    OneStepLayer layer(p);
     const State before = save(layer);
     const Matrix z = correlated(6, 8, 1);
-    const Matrix y = layer.respond_train(z, 0);
+    const Matrix y = layer.forward(z, 0);
     const Matrix e = normal(3, 8, 2);
-    layer.receive_credit(e);
+    layer.receive(e);
     layer.learn();
     Matrix at_units = e;
     if (!is_output) {
@@ -297,7 +297,7 @@ TEST_CASE("direct feedback alignment reads the output error through B") {
                   s(0.05 / 8) * delta * x.transpose()) <= 32 * epsilon);
     CHECK(max_abs(tensor(before, "bias") - tensor(after, "bias") -
                   s(0.05) * delta.rowwise().mean()) <= 32 * epsilon);
-    CHECK_THROWS(layer.pass_back());
+    CHECK_THROWS(layer.send_back());
   }
 }
 
@@ -309,13 +309,13 @@ TEST_CASE("the perturbed pass is the clean one with noise on every pre-activatio
   const Matrix z = correlated(5, 8, 1);
   Matrix y = z, noisy = z, d;
   for (std::size_t i = 0; i < 2; ++i) {
-    DenseLayer& layer = *network.layers[i];
+    OneStepLayer& layer = network.layers[i];
     const State state = save(layer);
     const Matrix R = tensor(state, "decorrelation/R"), W = tensor(state, "weight");
     const Matrix b = tensor(state, "bias");
     const Vector mean = y.rowwise().mean();  // the clean pass's, for both
-    const Matrix clean = layer.respond_train(y, 77);
-    d = Matrix(layer.respond_perturbed(d));
+    const Matrix clean = layer.forward(y, 77);
+    d = layer.forward_perturbed(d).dy;
     Matrix noise(clean.rows(), 8);
     RandomStream(1, static_cast<std::uint32_t>(i + 1), 77, Purpose::node_noise)
         .fill_normal(noise, layer.params().sigma);
@@ -332,27 +332,27 @@ TEST_CASE("node perturbation approaches the true gradient as the noises add up")
   setup.credit = "node_perturbation";
   setup.learning_rate = 1e-6;
   setup.decorrelation_rate = 0;
-  DenseLayerParams p = layer_params(setup, 4, 3, 3);
+  LayerParams p = layer_params(setup, 4, 3, 3);
   p.optimizer_params.momentum = 0;
   p.decorrelator.rule_params.gain = Gain::none;
-  DenseLayer layer(p, 1, 1);
+  OneStepLayer layer(p);
   const auto loss = find_entry(loss_table(), "cross_entropy")();
   const Matrix z = correlated(4, 2, 1);
   const std::vector<std::uint32_t> labels = {0, 2};
   std::vector<double> losses(2), reward(2);
   Matrix error(3, 2), signal(1, 2);
   const State before = save(layer);
-  const Matrix y0 = layer.respond_train(z, 0);
+  const Matrix y0 = layer.forward(z, 0);
   loss->evaluate(y0, onehot(labels, y0.rows()), losses, error);
   const Matrix delta = (error.array() * (1 - y0.array().square())).matrix();
   const Matrix expected = delta * (z.colwise() - Vector(z.rowwise().mean())).transpose() / 2;
   const int noises = 4000;
   for (int t = 0; t < noises; ++t) {
-    const Matrix y = layer.respond_train(z, static_cast<std::uint64_t>(t));
-    const Matrix dy = layer.respond_perturbed(Matrix());
+    const Matrix y = layer.forward(z, static_cast<std::uint64_t>(t));
+    const Matrix dy = layer.forward_perturbed(Matrix()).dy;
     loss->difference(y, dy, onehot(labels, y.rows()), reward);
     signal << s(reward[0]), s(reward[1]);
-    layer.receive_credit(signal);
+    layer.receive(signal);
     layer.learn();
   }
   const Matrix found =
@@ -452,7 +452,7 @@ TEST_CASE("over the noise, every rule that perturbs follows the gradient of back
     for (int t = 0; t < draws; ++t) {
       load(network, start);
       network.assign_credit(z, labels, static_cast<std::uint64_t>(t));
-      for (auto& layer : network.layers) layer->learn();
+      for (auto& layer : network.layers) layer.learn();
       const State now = save(network);
       for (std::size_t i = 0; i < start.size(); ++i) {
         const Eigen::MatrixXd step = (now[i].second - start[i].second).cast<double>() / draws;
@@ -495,11 +495,11 @@ TEST_CASE("the rule's own gradient has angle 0 for backpropagation, and less tha
   network.loss->evaluate(y, onehot(labels, y.rows()), losses, error);
   Matrix true_error = error;
   for (std::size_t i = 2; i-- > 0;) {
-    network.layers[i]->receive_credit(error);
-    error = network.layers[i]->pass_back();
-    network.layers[i]->receive_true_error(true_error);
-    CHECK(network.layers[i]->gradient_angle() < 1e-3);
-    true_error = network.layers[i]->pass_back_true();
+    network.layers[i].receive(error);
+    error = network.layers[i].send_back();
+    network.layers[i].receive(Signal::true_error, true_error);
+    CHECK(network.layers[i].measure("gradient_angle_degrees") < 1e-3);
+    true_error = network.layers[i].send_back(Signal::true_error);
     CHECK(max_abs(error - true_error) <= 64 * epsilon);
   }
 }
@@ -537,28 +537,27 @@ TEST_CASE("evaluation and probes leave no trace in a layer") {
     Setup setup;
     setup.mode = mode;
     setup.warm_start = true;
-    DenseLayer quiet(layer_params(setup, 5, 4, 4), 1, 1),
-        watched(layer_params(setup, 5, 4, 4), 1, 1);
+    OneStepLayer quiet(layer_params(setup, 5, 4, 4)), watched(layer_params(setup, 5, 4, 4));
     for (std::uint64_t t = 0; t < 5; ++t) {
       const Matrix z = correlated(5, 8, 1, t), error = normal(4, 8, 2, t);
-      for (DenseLayer* layer : {&quiet, &watched}) {
+      for (OneStepLayer* layer : {&quiet, &watched}) {
         const bool watch = layer == &watched;
-        layer->measure_update(watch);
-        layer->respond_train(z, t);
-        if (watch) layer->respond_evaluate(correlated(5, 21, 9));
-        layer->receive_credit(error);
+        layer->forward(z, t);
+        if (watch) layer->evaluate(correlated(5, 21, 9));
+        layer->receive(error);
         if (watch) {
-          layer->receive_true_error(error);
-          layer->gradient_angle();
-          layer->pass_back_true();
+          layer->receive(Signal::true_error, error);
+          layer->send_back(Signal::true_error);
         }
-        layer->pass_back();
-        if (watch) layer->pass_back_true();
-        layer->learn();
+        layer->send_back();
+        if (watch) {
+          layer->send_back(Signal::true_error);
+          CHECK(layer->measure().size() > 7);  // the angle to the true gradient among them
+        }
+        layer->learn(watch);
         if (watch) {
           CHECK(layer->report().weight_update_norm > 0);
-          CHECK(layer->measures().size() > 6);
-          layer->respond_evaluate(z);
+          layer->evaluate(z);
         }
       }
       CHECK(same_bits(save(quiet), save(watched)));
@@ -573,8 +572,8 @@ TEST_CASE("evaluation and probes leave no trace in a layer") {
 TEST_CASE("the initial state is a pure function of seed and node, within its bounds") {
   Setup setup;
   setup.credit = "feedback_alignment";
-  const DenseLayerParams p = layer_params(setup, 24, 10, 10);
-  DenseLayer a(p, 1, 2), b(p, 1, 2), c(p, 2, 2), d(p, 1, 3);
+  const LayerParams p = layer_params(setup, 24, 10, 10);
+  OneStepLayer a(p, 1, 2), b(p, 1, 2), c(p, 2, 2), d(p, 1, 3);
   const State state = save(a);
   CHECK(same_bits(state, save(b)));
   CHECK_FALSE(same_bits(state, save(c)));
@@ -602,13 +601,13 @@ TEST_CASE("a batch of another size, one sample too, is taken as it comes") {
   Setup setup;
   setup.demean = Demean::running;
   setup.mode = DecorrelationMode::settled;
-  DenseLayer layer(layer_params(setup, 5, 4, 4), 1, 1);
+  OneStepLayer layer(layer_params(setup, 5, 4, 4));
   std::uint64_t step = 0;
   for (const Index b : {8, 3, 1, 8, 17, 1}) {
     CAPTURE(b);
-    CHECK(layer.respond_train(correlated(5, b, 1, step), step).cols() == b);
-    layer.receive_credit(normal(4, b, 2, step));
-    CHECK(layer.pass_back().cols() == b);
+    CHECK(layer.forward(correlated(5, b, 1, step), step).allFinite());
+    layer.receive(normal(4, b, 2, step));
+    CHECK(layer.send_back().allFinite());
     layer.learn();
     CHECK(layer.report().forward_settled->converged);
     ++step;
@@ -617,10 +616,10 @@ TEST_CASE("a batch of another size, one sample too, is taken as it comes") {
 }
 
 TEST_CASE("the initial gain scales the weights of the start and nothing else") {
-  DenseLayerParams params = layer_params(Setup{}, 6, 4, 4);
-  DenseLayer plain(params, 3, 1);
+  LayerParams params = layer_params(Setup{}, 6, 4, 4);
+  OneStepLayer plain(params, 3);
   params.initial_gain = 2;
-  DenseLayer wide(params, 3, 1);
+  OneStepLayer wide(params, 3);
   const State a = save(plain), b = save(wide);
   CHECK(max_abs(tensor(b, "weight") - 2 * tensor(a, "weight")) <= 2 * epsilon);
   CHECK(same_bits(tensor(b, "bias"), tensor(a, "bias")));
@@ -648,16 +647,17 @@ TEST_CASE("Fisher errors reach a layer as its own errors do") {
         if (fisher && !sampled) break;
         error = output_error;
         for (std::size_t i = network.layers.size(); i-- > 0;) {
-          DenseLayer& layer = *network.layers[i];
-          fisher ? layer.receive_fisher_error(error) : layer.receive_credit(error);
-          error = fisher ? Matrix(layer.pass_back_fisher()) : Matrix(layer.pass_back());
+          OneStepLayer& layer = network.layers[i];
+          const Signal kind = fisher ? Signal::fisher_error : Signal::error;
+          layer.receive(kind, error);
+          error = layer.send_back(kind);
         }
       }
-      for (auto& layer : network.layers) layer->learn();
+      for (auto& layer : network.layers) layer.learn();
     }
     State state;
     for (auto& layer : network.layers)
-      for (auto& tensor : save(*layer)) state.push_back(std::move(tensor));
+      for (auto& tensor : save(layer)) state.push_back(std::move(tensor));
     if (sampled)
       first = state;
     else
@@ -665,4 +665,86 @@ TEST_CASE("Fisher errors reach a layer as its own errors do") {
         CHECK(max_abs(state[i].second - first[i].second) <=
               1000 * epsilon * (1 + max_abs(first[i].second)));
   }
+}
+
+TEST_CASE(
+    "pieces of a batch, and calls of two steps that alternate, give the bits of whole steps") {
+  constexpr Index inputs = 5, units = 4, samples = 8;
+  const Compute compute{{find_entry(product_table(), "eigen"), Precision::float32, 1, 4}};
+  for (const auto& entry : credit_table())
+    for (const DecorrelationMode mode :
+         {DecorrelationMode::closed_form, DecorrelationMode::settled}) {
+      CAPTURE(entry.name);
+      CAPTURE(static_cast<int>(mode));
+      const std::string credit_name(entry.name);
+      Setup setup;
+      setup.credit = credit_name.c_str();
+      setup.mode = mode;
+      setup.demean = Demean::running;
+      LayerParams params = layer_params(setup, inputs, units, units);
+      params.decorrelator.compute = &compute;
+      const auto credit = entry.make({});
+      const Index signal_rows = credit->signal() == Signal::reward ? 1 : units;
+      /// All that two steps give, and the state after them.
+      const auto run = [&](Index width, bool alternates) {
+        const std::unique_ptr<Layer> layer = dense_kind().make(params, 1, 1);
+        struct Given {
+          std::unique_ptr<LayerStep> step;
+          Matrix y = unwritten(units, samples), dy = y, change = unwritten(1, samples),
+                 back = unwritten(inputs, samples);
+        };
+        std::vector<Given> steps(2);
+        const auto for_pieces = [&](bool in_turn, const auto& call) {
+          const auto of_step = [&](std::size_t t, Index first) { call(steps[t], t + 1, first); };
+          if (in_turn)
+            for (std::size_t t = 0; t < 2; ++t)
+              for (Index first = 0; first < samples; first += width) of_step(t, first);
+          else
+            for (Index first = 0; first < samples; first += width)
+              for (std::size_t t = 0; t < 2; ++t) of_step(t, first);
+        };
+        for (std::size_t t = 0; t < 2; ++t) {
+          steps[t].step = layer->make_step();
+          layer->begin(*steps[t].step, t + 1, samples);
+        }
+        for_pieces(!alternates, [&](Given& given, std::uint64_t number, Index first) {
+          const Matrix z = correlated(inputs, samples, 1, number);
+          layer->forward(*given.step, first, z.middleCols(first, width), Matrix(),
+                         given.y.middleCols(first, width));
+        });
+        if (credit->perturbs())
+          for_pieces(true, [&](Given& given, std::uint64_t number, Index first) {
+            const Matrix dz = s(0.1) * normal(inputs, samples, 2, number);
+            layer->forward_perturbed(*given.step, {first, width}, dz.middleCols(first, width),
+                                     Matrix(), true, given.dy.middleCols(first, width),
+                                     given.change.middleCols(first, width));
+          });
+        for_pieces(!alternates, [&](Given& given, std::uint64_t number, Index first) {
+          // Of few bits, so that its sum is exact in any order.
+          const Matrix signal =
+              (8 * normal(signal_rows, samples, 3, number)).array().round() / s(8);
+          layer->receive(*given.step, first, credit->signal(), signal.middleCols(first, width));
+          if (credit->signal() != Signal::error) return;
+          Matrix at_added;
+          layer->send_back(*given.step, {first, width}, Signal::error,
+                           given.back.middleCols(first, width), at_added);
+        });
+        State all;
+        for (Given& given : steps) {
+          layer->learn(*given.step, false);
+          for (const Matrix& matrix : {given.y, given.dy, given.change, given.back})
+            all.emplace_back("given", matrix);
+        }
+        for (auto& tensor : save(*layer)) all.push_back(std::move(tensor));
+        return all;
+      };
+      const State whole = run(samples, false);
+      CHECK(tensor(whole, "weight").allFinite());
+      for (const auto& [width, alternates] :
+           {std::pair<Index, bool>{samples, true}, {4, false}, {4, true}}) {
+        CAPTURE(width);
+        CAPTURE(alternates);
+        CHECK(same_bits(run(width, alternates), whole));
+      }
+    }
 }

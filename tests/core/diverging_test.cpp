@@ -1,5 +1,5 @@
 // A layer whose step is not finite: caught, named, and undone where it is said to be.
-#include "core/layer/dense.hpp"
+#include "tests/core/one_step.hpp"
 #include "tests/core/support.hpp"
 
 using namespace lateral;
@@ -23,12 +23,11 @@ struct Setup {
   double learning_rate = 0.05;
   double momentum = 0;
   double decorrelation_rate = 0.01;
-  Index steps_in_flight = 1;
 };
 
-DenseLayer layer_of(const Setup& setup, Diverging diverging, double change_max = 1) {
-  DenseLayerParams p;
-  p.inputs = inputs;
+LayerParams params_of(const Setup& setup, Diverging diverging, double change_max = 1) {
+  LayerParams p;
+  p.input = {inputs, 1, 1};
   p.units = p.classes = units;
   p.is_output = true;
   p.activation = find_entry(activation_table(), "relu");  // hides what is not a number
@@ -46,22 +45,27 @@ DenseLayer layer_of(const Setup& setup, Diverging diverging, double change_max =
   p.decorrelator.integrator = find_entry(integrator_table(), "chebyshev");
   p.decorrelator.settle.tolerance = s(is_double ? 1e-12 : 1e-5);
   p.decorrelator.batch = samples;
-  p.decorrelator.steps_in_flight = setup.steps_in_flight;
-  return DenseLayer(p, 1, 1);
+  return p;
+}
+
+OneStepLayer layer_of(const Setup& setup, Diverging diverging, double change_max = 1) {
+  return OneStepLayer(params_of(setup, diverging, change_max));
 }
 
 Matrix input(std::uint64_t step) { return correlated(inputs, samples, 3, step); }
 Matrix error(std::uint64_t step) { return normal(units, samples, 7, step); }
 
-void train(DenseLayer& layer, std::uint64_t step, const Matrix& z, const Matrix& e) {
-  layer.respond_train(z, step);
-  layer.receive_credit(e);
+void train(OneStepLayer& layer, std::uint64_t step, const Matrix& z, const Matrix& e) {
+  layer.forward(z, step);
+  layer.receive(e);
   layer.learn();
 }
-void train(DenseLayer& layer, std::uint64_t step) { train(layer, step, input(step), error(step)); }
+void train(OneStepLayer& layer, std::uint64_t step) {
+  train(layer, step, input(step), error(step));
+}
 
 /// Every tensor of this name becomes value · I, or value where it is a vector.
-void set(DenseLayer& layer, const std::string& name, Scalar value) {
+void set(OneStepLayer& layer, const std::string& name, Scalar value) {
   layer.visit_state([&](const TensorView& view) {
     Eigen::Map<Matrix> values(view.data, view.rows, view.cols);
     if (view.name != name) return;
@@ -144,7 +148,7 @@ TEST_CASE(
   for (const Case& c : cases()) {
     CAPTURE(c.quantity);
     CAPTURE(c.setup.optimizer);
-    DenseLayer layer = layer_of(c.setup, Diverging::stop);
+    OneStepLayer layer = layer_of(c.setup, Diverging::stop);
     train(layer, 1);
     train(layer, 2);
     CHECK(!layer.diverged());
@@ -152,7 +156,7 @@ TEST_CASE(
     train(layer, 3, c.z, c.e);
     if (c.shows_in_next_response) {
       CHECK(!layer.diverged());
-      layer.respond_train(input(4), 4);
+      layer.forward(input(4), 4);
     }
     REQUIRE(layer.diverged());
     CHECK(layer.diverged()->quantity == c.quantity);
@@ -167,7 +171,7 @@ TEST_CASE("skip, and shorten too: the state stays as it was, bit for bit, and th
       CAPTURE(c.quantity);
       CAPTURE(c.setup.optimizer);
       CAPTURE((diverging == Diverging::skip));
-      DenseLayer layer = layer_of(c.setup, diverging, 1e6);
+      OneStepLayer layer = layer_of(c.setup, diverging, 1e6);
       train(layer, 1);
       train(layer, 2);
       CHECK(!layer.report().skipped);
@@ -180,9 +184,9 @@ TEST_CASE("skip, and shorten too: the state stays as it was, bit for bit, and th
       CHECK(!layer.diverged());
       CHECK(same_bits(save(layer), before));
       // As if the step had never been.
-      DenseLayer other = layer_of(c.setup, diverging, 1e6);
+      OneStepLayer other = layer_of(c.setup, diverging, 1e6);
       load(other, before);
-      CHECK(same_bits(layer.respond_train(input(4), 4), other.respond_train(input(4), 4)));
+      CHECK(same_bits(layer.forward(input(4), 4), other.forward(input(4), 4)));
       load(layer, usual);
       load(other, usual);
       for (std::uint64_t step = 4; step < 7; ++step) train(layer, step), train(other, step);
@@ -207,7 +211,7 @@ TEST_CASE("where nothing diverges all policies learn in the same bits") {
         if (rule == std::string("lipshutz2024")) setup.mode = DecorrelationMode::settled;
         State reference;
         for (const Diverging diverging : {Diverging::stop, Diverging::skip, Diverging::shorten}) {
-          DenseLayer layer = layer_of(setup, diverging, 1e6);
+          OneStepLayer layer = layer_of(setup, diverging, 1e6);
           for (std::uint64_t step = 1; step < 8; ++step) {
             train(layer, step, input(step).leftCols(batch), error(step).leftCols(batch));
             CHECK(!layer.report().skipped);
@@ -230,8 +234,8 @@ TEST_CASE(
     const char* matrix = mode == DecorrelationMode::settled ? "decorrelation/M" : "decorrelation/R";
     if (mode == DecorrelationMode::settled) fast.rule = "foldiak1990";
     constexpr double change_max = 0.25;
-    DenseLayer whole = layer_of(fast, Diverging::stop),
-               layer = layer_of(fast, Diverging::shorten, change_max);
+    OneStepLayer whole = layer_of(fast, Diverging::stop),
+                 layer = layer_of(fast, Diverging::shorten, change_max);
     const State before = save(layer);
     train(whole, 1);
     train(layer, 1);
@@ -267,7 +271,7 @@ TEST_CASE("shorten: what ten halvings do not bring down is skipped") {
     Setup fast;
     fast.learning_rate = 20;  // so that W is shortened before R is given up
     (of_weight ? fast.learning_rate : fast.decorrelation_rate) = 1e9;
-    DenseLayer layer = layer_of(fast, Diverging::shorten, 0.25);
+    OneStepLayer layer = layer_of(fast, Diverging::shorten, 0.25);
     const State before = save(layer);
     train(layer, 1);
     CHECK(layer.report().skipped);
@@ -278,7 +282,7 @@ TEST_CASE("shorten: what ten halvings do not bring down is skipped") {
 
 TEST_CASE("shorten: weights of nothing but zeros may become anything") {
   Setup setup;
-  DenseLayer layer = layer_of(setup, Diverging::shorten);
+  OneStepLayer layer = layer_of(setup, Diverging::shorten);
   set(layer, "weight", 0);
   set(layer, "bias", 1);  // relu lets the error through
   train(layer, 1);
@@ -287,36 +291,39 @@ TEST_CASE("shorten: weights of nothing but zeros may become anything") {
 }
 
 TEST_CASE("with steps in flight decorrelation is a step of its own") {
-  Setup setup;
-  setup.steps_in_flight = 2;
-  DenseLayer layer = layer_of(setup, Diverging::skip);
-  const State before = save(layer);
-  layer.respond_train(input(1), 1);
-  layer.learn_decorrelation();
-  const State decorrelated = save(layer);
+  const std::unique_ptr<Layer> layer = dense_kind().make(params_of(Setup{}, Diverging::skip), 1, 1);
+  const std::unique_ptr<LayerStep> first = layer->make_step(), second = layer->make_step();
+  Matrix y(units, samples);
+  const auto forward = [&](LayerStep& step, std::uint64_t number) {
+    layer->begin(step, number, samples);
+    layer->forward(step, 0, input(number), Matrix(), y);
+    layer->learn_decorrelation(step);
+  };
+  const State before = save(*layer);
+  forward(*first, 1);
+  const State decorrelated = save(*layer);
   CHECK(!same_bits(decorrelated, before));
-  layer.respond_train(input(2), 2);
-  layer.learn_decorrelation();
-  const State twice = save(layer);
-  layer.about({1, 0, samples});
-  layer.receive_credit(Matrix::Constant(units, samples, not_a_number));
-  layer.learn();
-  CHECK(layer.report().skipped);
-  CHECK(same_bits(save(layer), twice));
+  forward(*second, 2);
+  const State twice = save(*layer);
+  layer->receive(*first, 0, Signal::error, Matrix::Constant(units, samples, not_a_number));
+  layer->learn(*first, false);
+  CHECK(first->report.skipped);
+  CHECK(!second->report.skipped);
+  CHECK(same_bits(save(*layer), twice));
 }
 
 TEST_CASE("a response that is not finite is named in evaluation, too, and whatever the policy") {
   for (const Diverging diverging : {Diverging::stop, Diverging::skip}) {
-    DenseLayer layer = layer_of({}, diverging);
+    OneStepLayer layer = layer_of({}, diverging);
     train(layer, 1);
     set(layer, "decorrelation/R", too_large_to_square);
-    layer.respond_evaluate(too_large_to_square * input(2));
+    layer.evaluate(too_large_to_square * input(2));
     REQUIRE(layer.diverged());
     CHECK(layer.diverged()->quantity == "activity in evaluation");
-    DenseLayer training = layer_of({}, diverging);
+    OneStepLayer training = layer_of({}, diverging);
     train(training, 1);
     set(training, "decorrelation/R", too_large_to_square);
-    training.respond_train(too_large_to_square * input(2), 2);
+    training.forward(too_large_to_square * input(2), 2);
     REQUIRE(training.diverged());
     CHECK(training.diverged()->quantity == "activity");
     CHECK(training.diverged()->step == 2);

@@ -4,9 +4,9 @@
 #include <Eigen/LU>
 
 #include "core/decorrelation/covariance.hpp"
-#include "core/layer/dense.hpp"
 #include "core/loss/loss.hpp"
 #include "core/preconditioner/kronecker_factor.hpp"
+#include "tests/core/one_step.hpp"
 #include "tests/core/support.hpp"
 
 using namespace lateral;
@@ -209,15 +209,15 @@ namespace {
 
 /// A deep linear network with a linear teacher, trained on one batch by exact natural gradients.
 struct LinearNetwork {
-  std::vector<std::unique_ptr<DenseLayer>> layers;
+  std::vector<OneStepLayer> layers;
   std::unique_ptr<Loss> loss = find_entry(loss_table(), "squared_error")();
   Matrix z, target;
 
   LinearNetwork(double rate, const std::string& decorrelation) {
     const std::vector<Index> sizes{4, 9, 7, 3};
     for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
-      DenseLayerParams p;
-      p.inputs = sizes[i];
+      LayerParams p;
+      p.input = {sizes[i], 1, 1};
       p.units = sizes[i + 1];
       p.classes = sizes.back();
       p.is_output = i + 2 == sizes.size();
@@ -233,7 +233,7 @@ struct LinearNetwork {
       p.decorrelator.rule_params.initial_scale = s(0.7);
       p.decorrelator.demean = Demean::none;
       p.decorrelator.batch = 40;
-      layers.push_back(std::make_unique<DenseLayer>(p, 1, static_cast<std::uint32_t>(i + 1)));
+      layers.emplace_back(p, 1, static_cast<std::uint32_t>(i + 1));
     }
     z = correlated(4, 40, 6);
     // What no network of these inputs can reach stays: the excess is what falls.
@@ -242,7 +242,7 @@ struct LinearNetwork {
 
   double mean_loss() {
     Matrix y = z;
-    for (auto& layer : layers) y = Matrix(layer->respond_evaluate(y));
+    for (auto& layer : layers) y = layer.evaluate(y);
     return (y - target).cast<double>().squaredNorm() / 40;
   }
   /// Of the least squares solution with a constant.
@@ -253,20 +253,20 @@ struct LinearNetwork {
   }
   void step(std::uint64_t number) {
     Matrix y = z;
-    for (auto& layer : layers) y = Matrix(layer->respond_train(y, number));
+    for (auto& layer : layers) y = layer.forward(y, number);
     std::vector<double> losses(40);
     Matrix error(3, 40);
     loss->evaluate(y, target, losses, error);
     for (std::size_t i = layers.size(); i-- > 0;) {
-      layers[i]->receive_credit(error);
-      if (i > 0) error = Matrix(layers[i]->pass_back());
+      layers[i].receive(error);
+      if (i > 0) error = layers[i].send_back();
     }
     Matrix basis = s(std::sqrt(loss->constant_fisher())) * Matrix::Identity(3, 3);
     for (std::size_t i = layers.size(); i-- > 0;) {
-      layers[i]->receive_fisher_error(basis);
-      if (i > 0) basis = Matrix(layers[i]->pass_back_fisher());
+      layers[i].receive(Signal::fisher_error, basis);
+      if (i > 0) basis = layers[i].send_back(Signal::fisher_error);
     }
-    for (auto& layer : layers) layer->learn();
+    for (auto& layer : layers) layer.learn();
   }
 };
 

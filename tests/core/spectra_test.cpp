@@ -50,7 +50,7 @@ TEST_CASE("singular values are those that the matrix was made of, whatever its o
   for (const Index n : {1, 3, 40}) {
     CAPTURE(n);
     Vector values(n);
-    for (Index i = 0; i < n; ++i) values[i] = s(2 * (n - i));
+    for (Index i = 0; i < n; ++i) values[i] = s(static_cast<double>(2 * (n - i)));
     const Matrix A = orthonormal(n + 2, n, 1) * values.asDiagonal() * orthonormal(n, n, 2);
     const double rounding = 100 * std::max(epsilon, 1e-10) * static_cast<double>(values[0]);
     for (const Matrix& matrix : {A, Matrix(A.transpose())}) {

@@ -1,4 +1,4 @@
-// Matrix products by oneDNN, whose kernels are written at run time for the processor at hand.
+// Matrix products by oneDNN, which generates its kernels at run time for the processor.
 #include <omp.h>
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -75,7 +75,7 @@ class OneDnn final : public MatrixProduct {
 
  private:
   struct Rounded {
-    void* data;  // as the library wants it; never written
+    void* data;  // not const, as the library requires; never written
     Index stride;
   };
   static Rounded rounded(const Operand& m, std::vector<std::uint16_t>& scratch) {

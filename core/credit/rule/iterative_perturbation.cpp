@@ -1,5 +1,5 @@
-// Iterative node perturbation: one layer is shaken at a time, so each hears of its own effect
-// alone.
+// Iterative node perturbation: noise on one layer at a time, so that its reward shows the effect of
+// this noise alone.
 #include "core/credit/credit.hpp"
 
 namespace lateral::credit {

@@ -1,4 +1,4 @@
-// Node perturbation: each layer shakes its own units and learns from one broadcast number a sample.
+// Node perturbation: noise on every unit, which learns from one broadcast number a sample.
 #include "core/credit/credit.hpp"
 
 namespace lateral::credit {

@@ -1,4 +1,4 @@
-// Weight perturbation: each synapse shakes itself and learns from one broadcast number.
+// Weight perturbation: noise on every weight, which learns from one broadcast number.
 #include "core/credit/credit.hpp"
 
 namespace lateral::credit {

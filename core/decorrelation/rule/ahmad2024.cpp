@@ -56,7 +56,7 @@ class Ahmad2024 final : public DecorrelationRule {
       update_lateral_implicit(M, view.zc, view.x, params_.learning_rate, gain_, view.compute);
       return {gain, false};
     }
-    // U from the x at hand: the drive zc differs from it by what settling left over, and M would
+    // U from the settled x: the drive zc differs from it by what settling left over, and M would
     // not stay an exact inverse.
     drive_.setZero(view.x.rows(), view.x.cols());
     view.compute.add_product(1, {M}, view.x, drive_);

@@ -10,7 +10,7 @@ namespace {
 ///   M_ij ← M_ij + ((1 + λ) Σ_s x_i x_j − M_ij Σ_s x_i²) / D_i,  i ≠ j.
 /// Fixed point for as many units as inputs and λ = 0: M⁻¹ R orthogonal, similarities are kept.
 /// λ > 0 decorrelates. It has no η; D starts at D0.
-/// M comes close to the correlation matrix itself, not to its root: strongly correlated input wants
+/// M comes close to the correlation matrix itself, not to its root: strongly correlated input needs
 /// integrator: chebyshev and many steps.
 /// Source: Pehlevan, Hu & Chklovskii 2015; the samples of a batch at once, R from s I in the place
 /// of a random start.

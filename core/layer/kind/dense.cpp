@@ -1,7 +1,9 @@
 // The dense layer: decorrelate, multiply by W, add b and what is added, apply f; learn all of it
 // locally.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 
 #include "core/check.hpp"
 #include "core/layer/divergence_guard.hpp"
@@ -16,21 +18,23 @@ namespace {
 
 /// Columns of a block of the weight gradient: with 1000 units half a megabyte.
 constexpr Index gradient_columns = 128;
-/// Columns of W that are looked at while they and their moments are still in cache.
+/// Columns of W that are checked while they and their moments are still in cache.
 constexpr Index checked_columns = 16;
-
-bool columns_finite(const TensorView& tensor, Index first, Index columns) {
-  return all_finite(
-      Eigen::Map<const Matrix>(tensor.data, tensor.rows, tensor.cols).middleCols(first, columns));
-}
 
 bool columns_finite(const std::vector<TensorView>& tensors, Index first, Index columns) {
   return std::all_of(tensors.begin(), tensors.end(), [&](const TensorView& tensor) {
-    return columns_finite(tensor, first, columns);
+    return all_finite(
+        Eigen::Map<const Matrix>(tensor.data, tensor.rows, tensor.cols).middleCols(first, columns));
   });
 }
 
-/// (· × batch)
+bool all_columns_finite(const std::vector<TensorView>& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const TensorView& tensor) {
+    return all_finite(Eigen::Map<const Matrix>(tensor.data, tensor.rows, tensor.cols));
+  });
+}
+
+/// Matrices of a step; a column a sample of the batch.
 struct DenseStep final : LayerStep {
   DecorrelationStep decorrelation;
   Matrix x, a, slope, noise, delta, true_delta, fisher_delta;
@@ -64,15 +68,19 @@ class DenseLayer final : public Layer {
   const std::optional<Settled>& evaluate_settled() const override {
     return decorrelator_.evaluate_settled();
   }
-  const Matrix& centred(const LayerStep& step) const override { return own(step).decorrelation.zc; }
-  const Matrix& decorrelated(const LayerStep& step) const override { return own(step).x; }
+  const Matrix& centred(const LayerStep& step) const override {
+    return as_dense(step).decorrelation.zc;
+  }
+  const Matrix& decorrelated(const LayerStep& step) const override { return as_dense(step).x; }
   void watch_settling(SettleObserver observer) override {
     decorrelator_.watch_settling(std::move(observer));
   }
 
  private:
-  static DenseStep& own(LayerStep& step) { return static_cast<DenseStep&>(step); }
-  static const DenseStep& own(const LayerStep& step) { return static_cast<const DenseStep&>(step); }
+  static DenseStep& as_dense(LayerStep& step) { return static_cast<DenseStep&>(step); }
+  static const DenseStep& as_dense(const LayerStep& step) {
+    return static_cast<const DenseStep&>(step);
+  }
   const Compute& compute() const { return *params_.decorrelator.compute; }
   bool perturbs_weights() const { return credit_->perturbed_pass() == PerturbedPass::all_weights; }
   VisitTensors whole_state() {
@@ -85,9 +93,16 @@ class DenseLayer final : public Layer {
     };
   }
 
-  /// Names what is not finite in a response: state that was last changed in step `before`, or a.
+  /// Names what is not finite in a response of step `step`: state that was last changed in step
+  /// `changed`, or a, which is then called `quantity`.
   void check_response(bool a_is_finite, const std::optional<Settled>& settled, ConstMatrixRef a,
-                      std::uint64_t before, const std::string& quantity);
+                      const std::string& quantity, std::uint64_t step, std::uint64_t changed);
+  /// dx_ ← R dz and da_ ← W dx_; where dz is empty, dx_ is too and da_ ← 0.
+  void propagate_difference(DenseStep& step, Piece piece, ConstMatrixRef dz);
+  /// da_ ← da_ + ξ_W (x + dx_) + ξ_b
+  void add_weight_noise(const DenseStep& step, Piece piece);
+  /// da_ ← da_ + ξ
+  void add_unit_noise(DenseStep& step, Piece piece);
   /// δ of the credit rule's signal.
   void assign_credit(DenseStep& step, Index first, ConstMatrixRef signal);
   /// δ ← f'(a) ⊙ error, for the samples from `first` on of delta (units × batch).
@@ -95,6 +110,10 @@ class DenseLayer final : public Layer {
   /// Does `change` to the state, or what params_.diverging says instead.
   void change_state(DenseStep& step, const std::function<void()>& change);
   void change_weights(DenseStep& step, bool measure_update);
+  /// W and b with their moments; whether all of it is finite afterwards.
+  bool update_weight(const DenseStep& step, const Operand& scaled_delta);
+  bool update_bias();
+  /// Names what is not finite after change_weights().
   void find_diverged_weights(const DenseStep& step, const Operand& scaled_delta);
   /// R or M and the means, once a step.
   void change_decorrelation(DenseStep& step);
@@ -172,7 +191,7 @@ DenseLayer::DenseLayer(const LayerParams& params, std::uint64_t seed, std::uint3
 // ---- Forward
 
 void DenseLayer::begin(LayerStep& layer_step, std::uint64_t number, Index batch) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   LATERAL_CHECK(batch > 0);
   step.number = last_step_ = number;
   step.batch = batch;
@@ -185,7 +204,7 @@ void DenseLayer::begin(LayerStep& layer_step, std::uint64_t number, Index batch)
 
 void DenseLayer::forward(LayerStep& layer_step, Index first, ConstMatrixRef z, ConstMatrixRef added,
                          MatrixRef y) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   LATERAL_CHECK(z.rows() == params_.inputs());
   LATERAL_CHECK(z.cols() > 0);
   auto x = step.x.middleCols(first, z.cols());
@@ -201,7 +220,7 @@ void DenseLayer::forward(LayerStep& layer_step, Index first, ConstMatrixRef z, C
     if (!all_finite(here)) finite = false;
     activation_->apply(here, y.middleCols(column, columns));
   });
-  check_response(finite, step.report.forward_settled, a, step.number - 1, "activity");
+  check_response(finite, step.report.forward_settled, a, "activity", step.number, step.number - 1);
 }
 
 void DenseLayer::evaluate(ConstMatrixRef z, ConstMatrixRef added, MatrixRef y) {
@@ -210,65 +229,70 @@ void DenseLayer::evaluate(ConstMatrixRef z, ConstMatrixRef added, MatrixRef y) {
   compute().apply({weight_}, evaluate_x_, y);
   y.colwise() += bias_;
   if (added.size() > 0) y += added;
-  check_response(all_finite(y), decorrelator_.evaluate_settled(), y, last_step_,
-                 "activity in evaluation");
+  check_response(all_finite(y), decorrelator_.evaluate_settled(), y, "activity in evaluation",
+                 last_step_, last_step_);
   activation_->apply(y, y);
 }
 
 void DenseLayer::check_response(bool a_is_finite, const std::optional<Settled>& settled,
-                                ConstMatrixRef a, std::uint64_t before,
-                                const std::string& quantity) {
+                                ConstMatrixRef a, const std::string& quantity, std::uint64_t step,
+                                std::uint64_t changed) {
   if (a_is_finite && (!settled || std::isfinite(settled->residual))) return;
-  diverged_ = divergence_of(whole_state(), before);
-  if (!diverged_) diverged_ = divergence_of(a, quantity, last_step_);
+  diverged_ = divergence_of(whole_state(), changed);
+  if (!diverged_) diverged_ = divergence_of(a, quantity, step);
 }
 
 void DenseLayer::forward_perturbed(LayerStep& layer_step, Piece piece, ConstMatrixRef dz,
                                    ConstMatrixRef d_added, bool own_noise, MatrixRef dy,
                                    MatrixRef squared_change) {
-  DenseStep& step = own(layer_step);
-  const auto [first, b] = piece;
-  // da ← W R dz + what is added
-  da_.resize(params_.units, b);
-  if (dz.size() > 0) {
-    LATERAL_CHECK(dz.rows() == params_.inputs());
-    LATERAL_CHECK(dz.cols() == b);
-    dx_.resize(params_.inputs(), b);
-    decorrelator_.forward_difference(step.decorrelation, first, dz, dx_);
-    step.report.forward_settled = step.decorrelation.forward_settled;
-    compute().apply({weight_}, dx_, da_);
-  } else {
-    da_.setZero();
-  }
+  DenseStep& step = as_dense(layer_step);
+  propagate_difference(step, piece, dz);
   if (d_added.size() > 0) da_ += d_added;
-  if (own_noise && perturbs_weights()) {
-    // + ξ_W (x + R dz) + ξ_b, the same ξ for all pieces of the batch, which follow each other
-    if (first == 0) {
-      weight_noise_.resize(params_.units, params_.inputs());
-      perturbation_.draw_weight_noise(step.number, weight_noise_, compute());
-    }
-    if (dz.size() == 0) dx_.setZero(params_.inputs(), b);
-    dx_ += step.x.middleCols(first, b);
-    compute().add_product(1, {weight_noise_}, dx_, da_);
-    Matrix bias_noise(params_.units, 1);
-    perturbation_.draw_bias_noise(step.number, bias_noise);
-    da_.colwise() += bias_noise.col(0);
-  } else if (own_noise) {
-    // + ξ
-    step.noise.resize(params_.units, step.batch);
-    auto noise = step.noise.middleCols(first, b);
-    perturbation_.draw_unit_noise(step.number, first, noise, compute());
-    da_ += noise;
-    if (credit_->sees_whole_change()) noise = da_;
-  }
-  activation_->difference(step.a.middleCols(first, b), da_, dy);
+  if (own_noise) perturbs_weights() ? add_weight_noise(step, piece) : add_unit_noise(step, piece);
+  activation_->difference(step.a.middleCols(piece.first, piece.count), da_, dy);
   if (squared_change.size() > 0) squared_change = da_.colwise().squaredNorm();
+}
+
+void DenseLayer::propagate_difference(DenseStep& step, Piece piece, ConstMatrixRef dz) {
+  da_.resize(params_.units, piece.count);
+  if (dz.size() == 0) {
+    dx_.resize(0, 0);
+    da_.setZero();
+    return;
+  }
+  LATERAL_CHECK(dz.rows() == params_.inputs());
+  LATERAL_CHECK(dz.cols() == piece.count);
+  dx_.resize(params_.inputs(), piece.count);
+  decorrelator_.forward_difference(step.decorrelation, piece.first, dz, dx_);
+  step.report.forward_settled = step.decorrelation.forward_settled;
+  compute().apply({weight_}, dx_, da_);
+}
+
+void DenseLayer::add_weight_noise(const DenseStep& step, Piece piece) {
+  if (piece.first == 0) {  // the same noise for all pieces of the batch, which follow each other
+    weight_noise_.resize(params_.units, params_.inputs());
+    perturbation_.draw_weight_noise(step.number, weight_noise_, compute());
+  }
+  if (dx_.size() == 0) dx_.setZero(params_.inputs(), piece.count);
+  dx_ += step.x.middleCols(piece.first, piece.count);
+  compute().add_product(1, {weight_noise_}, dx_, da_);
+  Matrix bias_noise(params_.units, 1);
+  perturbation_.draw_bias_noise(step.number, bias_noise);
+  da_.colwise() += bias_noise.col(0);
+}
+
+void DenseLayer::add_unit_noise(DenseStep& step, Piece piece) {
+  step.noise.resize(params_.units, step.batch);
+  auto noise = step.noise.middleCols(piece.first, piece.count);
+  perturbation_.draw_unit_noise(step.number, piece.first, noise, compute());
+  da_ += noise;
+  if (credit_->sees_whole_change()) noise = da_;
 }
 
 // ---- Signals
 
 void DenseLayer::receive(LayerStep& layer_step, Index first, Signal kind, ConstMatrixRef signal) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   switch (kind) {
     case Signal::true_error:
       step.has_true_error = true;
@@ -321,7 +345,7 @@ void DenseLayer::error_at_a(const DenseStep& step, Index first, ConstMatrixRef e
 
 void DenseLayer::send_back(LayerStep& layer_step, Piece piece, Signal kind, MatrixRef at_input,
                            MatrixRef at_added) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   const auto [first, b] = piece;
   const Matrix& all = kind == Signal::true_error     ? step.true_delta
                       : kind == Signal::fisher_error ? step.fisher_delta
@@ -346,7 +370,7 @@ void DenseLayer::send_back(LayerStep& layer_step, Piece piece, Signal kind, Matr
 // ---- Learning
 
 void DenseLayer::learn(LayerStep& layer_step, bool measure_update) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   change_state(step, [&] {
     change_weights(step, measure_update);
     if (!diverged_) change_decorrelation(step);
@@ -354,7 +378,7 @@ void DenseLayer::learn(LayerStep& layer_step, bool measure_update) {
 }
 
 void DenseLayer::learn_decorrelation(LayerStep& layer_step) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   change_state(step, [&] { change_decorrelation(step); });
 }
 
@@ -370,7 +394,6 @@ void DenseLayer::change_state(DenseStep& step, const std::function<void()>& chan
 }
 
 void DenseLayer::change_weights(DenseStep& step, bool measure_update) {
-  const Index inputs = params_.inputs();
   if (perturbs_weights()) {
     bias_gradient_.resize(params_.units);
     perturbation_.bias_perturbation_gradient(step.number, mean_reward(step), bias_gradient_);
@@ -379,42 +402,52 @@ void DenseLayer::change_weights(DenseStep& step, bool measure_update) {
     scaled_delta_ = 1 / static_cast<Scalar>(step.batch) * step.delta;
     bias_gradient_ = scaled_delta_.rowwise().sum();
   }
-  const Operand delta = compute().prepared(scaled_delta_, rounded_delta_);
+  const Operand scaled_delta = compute().prepared(scaled_delta_, rounded_delta_);
   if (measure_update) weight_before_ = weight_;
-  std::vector<TensorView> wide, small;  // W and its moments; the rest
-  visit_matrix([&](const TensorView& tensor) { wide.push_back(tensor); }, "weight", weight_);
-  weight_optimizer_->visit_state("", [&](const TensorView& tensor) {
-    (tensor.cols == inputs ? wide : small).push_back(tensor);
-  });
-  std::atomic<bool> finite = true;
-  weight_optimizer_->begin_step();
-  if (preconditioner_->changes_gradient()) {
-    learn_preconditioned(step, delta);
-    finite = columns_finite(wide, 0, inputs) && !divergence_of(curvature(), step.number);
-  } else {
-    // Each block of the gradient is used up while it is still in cache.
-    compute().for_columns(inputs, gradient_columns, gradient_operations(step),
-                          [&](Index first, Index columns) {
-                            thread_local Matrix gradient;
-                            gradient.resize(params_.units, columns);
-                            gradient_block(step, delta, first, gradient);
-                            for (Index i = 0; i < columns; i += checked_columns) {
-                              const Index n = std::min(checked_columns, columns - i);
-                              weight_optimizer_->update(first + i, gradient.middleCols(i, n),
-                                                        weight_.middleCols(first + i, n));
-                              if (!columns_finite(wide, first + i, n)) finite = false;
-                            }
-                          });
-  }
-  bias_optimizer_->step(bias_gradient_, bias_);
-  bias_optimizer_->visit_state("", [&](const TensorView& tensor) { small.push_back(tensor); });
-  for (const TensorView& tensor : small)
-    if (!columns_finite(tensor, 0, tensor.cols)) finite = false;
-  if (!finite || !all_finite(bias_)) return find_diverged_weights(step, delta);
+  const bool weight_is_finite = update_weight(step, scaled_delta);
+  const bool bias_is_finite = update_bias();
+  if (!weight_is_finite || !bias_is_finite) return find_diverged_weights(step, scaled_delta);
   if (guard_.shorten(whole_state(), {TensorRole::weight}, TensorRole::bias, step.number, diverged_))
     step.report.shortened = true;
   if (measure_update)
     step.report.weight_update_norm = static_cast<double>((weight_ - weight_before_).norm());
+}
+
+bool DenseLayer::update_weight(const DenseStep& step, const Operand& scaled_delta) {
+  const Index inputs = params_.inputs();
+  std::vector<TensorView> wide, small;  // W and its moments; what else the optimizer keeps
+  visit_matrix([&](const TensorView& tensor) { wide.push_back(tensor); }, "weight", weight_);
+  weight_optimizer_->visit_state("", [&](const TensorView& tensor) {
+    (tensor.cols == inputs ? wide : small).push_back(tensor);
+  });
+  weight_optimizer_->begin_step();
+  if (preconditioner_->changes_gradient()) {
+    learn_preconditioned(step, scaled_delta);
+    return all_columns_finite(wide) && all_columns_finite(small) &&
+           !divergence_of(curvature(), step.number);
+  }
+  // Each block of the gradient is used while it is still in cache.
+  std::atomic<bool> finite = true;
+  compute().for_columns(inputs, gradient_columns, gradient_operations(step),
+                        [&](Index first, Index columns) {
+                          thread_local Matrix gradient;
+                          gradient.resize(params_.units, columns);
+                          gradient_block(step, scaled_delta, first, gradient);
+                          for (Index i = 0; i < columns; i += checked_columns) {
+                            const Index n = std::min(checked_columns, columns - i);
+                            weight_optimizer_->update(first + i, gradient.middleCols(i, n),
+                                                      weight_.middleCols(first + i, n));
+                            if (!columns_finite(wide, first + i, n)) finite = false;
+                          }
+                        });
+  return finite && all_columns_finite(small);
+}
+
+bool DenseLayer::update_bias() {
+  bias_optimizer_->step(bias_gradient_, bias_);
+  std::vector<TensorView> moments;
+  bias_optimizer_->visit_state("", [&](const TensorView& tensor) { moments.push_back(tensor); });
+  return all_columns_finite(moments) && all_finite(bias_);
 }
 
 void DenseLayer::find_diverged_weights(const DenseStep& step, const Operand& scaled_delta) {
@@ -501,7 +534,7 @@ double DenseLayer::gradient_angle(const DenseStep& step) {
 }
 
 std::vector<std::pair<std::string, double>> DenseLayer::measure(LayerStep& layer_step) {
-  DenseStep& step = own(layer_step);
+  DenseStep& step = as_dense(layer_step);
   std::vector<std::pair<std::string, double>> found;
   if (step.has_true_error) found.emplace_back("gradient_angle_degrees", gradient_angle(step));
   Matrix y = step.a.leftCols(std::min(step.a.cols(), measured_samples_max));

@@ -15,7 +15,7 @@ Eigen::MatrixXd pseudo_inverse(const Eigen::MatrixXd& moment, double floor) {
   return symmetric_power(basis, 1);
 }
 
-/// G ← (1/L) S⁺ G A⁺,  A = (1/b) Σ x̄ x̄ᵀ of the batch at hand, S = Jᵀ f J,
+/// G ← (1/L) S⁺ G A⁺,  A = (1/b) Σ x̄ x̄ᵀ of the batch, S = Jᵀ f J,
 /// J = ∂y/∂a = W_L R_L … W_{l+1} R_{l+1} and f the constant Fisher information of the loss.
 /// Where layers are wide enough (J and the map from the input to x have full rank) every one of the
 /// L layers changes the network's map by 1/L of lr · (least squares solution of the batch − map),

@@ -12,7 +12,7 @@ namespace {
 /// G ← ν (S + √λ/π I)⁻¹ G (A + π √λ I)⁻¹,  π² = (tr A / dim A) / (tr S / dim S),
 ///   ν = min(1, √(kl_clip / (lr² <ΔG, G>))),
 /// with running means A of x̄ x̄ᵀ and S of δ δᵀ, the latter of targets drawn from the model or
-/// (sampled = 0) of the errors at hand. Either factor can be left out, and then counts as I.
+/// (sampled = 0) of the credit rule's errors. Either factor can be left out, and then counts as I.
 /// Source: Martens & Grosse 2015 (sections 3, 5 and 6.3); the clip, in the place of their quadratic
 /// model: Ba, Grosse & Martens 2017. Departures: each layer clips by itself; no momentum of the
 /// update.
