@@ -83,37 +83,42 @@ class Layer {
   virtual void send_back(LayerStep& step, Piece piece, Signal kind, MatrixRef at_input,
                          MatrixRef at_added) = 0;
   /// What a probe sees of the step before learn(): (name, value) of each measure that is defined.
-  virtual std::vector<std::pair<std::string, double>> measure(LayerStep& step) = 0;
+  virtual std::vector<std::pair<std::string, double>> measure(LayerStep& /*step*/) { return {}; }
   /// Everything that has not yet been learned of the step.
   ///   measure_update: also ‖ΔW‖_F
   virtual void learn(LayerStep& step, bool measure_update) = 0;
   /// What needs no signal (decorrelation, means), right after the forward pass of all samples,
   /// where learn() comes steps later. The gain restores a norm; delayed, it would overshoot.
-  virtual void learn_decorrelation(LayerStep& step) = 0;
+  virtual void learn_decorrelation(LayerStep& /*step*/) {}
 
   /// Every tensor that it keeps, in the order of the state digest, as its kind's tensors() says.
   virtual void visit_state(const TensorVisitor& visit) = 0;
   /// After visit_state() has been used to load values: rebuilds what is derived from them.
-  virtual void state_loaded() = 0;
+  virtual void state_loaded() {}
 
   /// What was found not to be finite by forward, evaluate or a learn… call; the layer is of no use
   /// after that.
   virtual const std::optional<Divergence>& diverged() const = 0;
   /// Settling of the last evaluate(); empty in closed form or without decorrelation.
-  virtual const std::optional<Settled>& evaluate_settled() const = 0;
+  virtual std::optional<Settled> evaluate_settled() const { return std::nullopt; }
 
   // For recordings, of a step of which all samples have come in.
   /// z − mean and x (inputs × batch).
   virtual const Matrix& centred(const LayerStep& step) const = 0;
   virtual const Matrix& decorrelated(const LayerStep& step) const = 0;
   /// Lets `observer` see how forward() settles; an empty one ends it.
-  virtual void watch_settling(SettleObserver observer) = 0;
+  virtual void watch_settling(SettleObserver /*observer*/) {}
 };
 
 /// A kind of layer: what can be said of a layer before it is made, and how it is made.
 class LayerKind {
  public:
   virtual ~LayerKind() = default;
+  /// One line for listings.
+  virtual std::string summary() const = 0;
+  /// Why there is no layer of these parameters, as a message to the user ("…, expected …"); empty
+  /// if there is one. The other functions are called only then.
+  virtual std::string refusal(const LayerParams& /*params*/) const { return ""; }
   /// Shape of a sample of y.
   virtual Shape output_shape(const LayerParams& params) const = 0;
   /// The tensors that a layer of these parameters keeps, in the order of the state digest.

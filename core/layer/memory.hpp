@@ -8,13 +8,13 @@
 namespace lateral {
 
 struct LayerSizes {
-  Index inputs = 0;                ///< values of a sample that it takes
-  Index outputs = 0;               ///< and gives
-  Index batch = 0;                 ///< samples of a batch
-  Index steps_in_flight = 1;       ///< batches that it takes in before it learns from the first
-  std::uint64_t state_values = 0;  ///< of all tensors that it keeps
+  Index inputs = 0;                 ///< values of a sample that it takes
+  Index outputs = 0;                ///< and gives
+  Index batch = 0;                  ///< samples of a batch
+  Index steps_in_flight = 1;        ///< batches that it takes in before it learns from the first
+  std::uint64_t state_values = 0;   ///< of all tensors that it keeps
   std::uint64_t weight_values = 0;  ///< of its weights, and of their gradient
-  bool copies_state = false;       ///< to restore it after a step that diverges
+  bool copies_state = false;        ///< to restore it after a step that diverges
 };
 
 /// About so many values (of sizeof(Scalar) bytes) are held at a time: the state, its copy, the

@@ -1,4 +1,5 @@
-// lateral rules: every rule with its source, its parameters, and what a synapse reads.
+// lateral rules: every rule with its source, its parameters, and what a synapse reads; kinds of
+// layers.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -6,6 +7,7 @@
 
 #include "core/credit/credit.hpp"
 #include "core/decorrelation/rule.hpp"
+#include "core/layer/layer.hpp"
 #include "core/preconditioner/preconditioner.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/command/options.hpp"
@@ -68,10 +70,13 @@ std::string describe_rules(const std::string& name) {
                           return describe(entry.make({}, 1, 1)->info(), entry.name, "",
                                           "learning.preconditioner_parameter.");
                         }));
+  append(describe_table(layer_kind_table(), name, "layer.NAME.kind", [](const auto& entry) {
+    return fmt::format("\n  {}\n      {}\n", entry.name, entry.make().summary());
+  }));
   if (text.empty())
-    throw UserError(fmt::format("no rule is called '{}', expected one of {}, {}, {}", name,
+    throw UserError(fmt::format("no rule is called '{}', expected one of {}, {}, {}, {}", name,
                                 names_of(decorrelation_table()), names_of(credit_table()),
-                                names_of(preconditioner_table())));
+                                names_of(preconditioner_table()), names_of(layer_kind_table())));
   return text;
 }
 
@@ -82,7 +87,8 @@ RunCommand rules(CommandLine& line) {
     std::string name;
     std::vector<std::string> plugins;
   };
-  line.describe("List every rule: source, parameters, and what a synapse reads");
+  line.describe(
+      "List every rule (source, parameters, what a synapse reads) and every kind of layer");
   const auto options = std::make_shared<Options>();
   line.optional_argument("NAME", options->name, "Only this one");
   add_plugin_option(line, options->plugins);

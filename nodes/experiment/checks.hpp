@@ -18,5 +18,4 @@ void check_network(const Settings& settings, const ImageShape& image);
 /// Refuses a network whose curvature the preconditioner cannot see.
 void check_preconditioner(const Settings& settings);
 
-
 }  // namespace lateral

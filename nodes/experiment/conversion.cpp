@@ -1,9 +1,12 @@
 // Fields of experiment.proto as members of core's parameters.
 #include "nodes/experiment/conversion.hpp"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <memory>
 
+#include "nodes/base/failure.hpp"
 #include "nodes/base/name.hpp"
 #include "nodes/experiment/completion.hpp"
 
@@ -124,7 +127,8 @@ Shape concatenated(const std::vector<Shape>& shapes) {
 }
 
 /// The layers with their shapes, and the topology.
-void add_layers(const proto::Experiment& settings, Experiment& experiment) {
+void add_layers(const proto::Experiment& settings, const std::string& origin,
+                Experiment& experiment) {
   const ImageShape& image = experiment.image;
   std::map<std::string, Shape> shapes{{source_name, {image.channels, image.height, image.width}}};
   std::vector<LayerPlace> places;
@@ -138,6 +142,9 @@ void add_layers(const proto::Experiment& settings, Experiment& experiment) {
     spec.params.input = concatenated(inputs);
     spec.params.classes = experiment.outputs;
     spec.params.is_output = &layer == &settings.layer(settings.layer_size() - 1);
+    if (const std::string refusal = spec.kind().refusal(spec.params); !refusal.empty())
+      throw UserError(
+          fmt::format("{}: layer '{}' of kind {}: {}", origin, spec.name, layer.kind(), refusal));
     spec.output = spec.kind().output_shape(spec.params);
     shapes[spec.name] = spec.output;
     places.push_back({spec.name,
@@ -156,7 +163,7 @@ ImageShape image_of(const proto::Experiment& settings) {
       generated_params(settings));
 }
 
-Experiment to_experiment(const proto::Experiment& settings) {
+Experiment to_experiment(const proto::Experiment& settings, const std::string& origin) {
   const proto::Learning& learning = settings.learning();
   Experiment experiment;
   experiment.name = settings.name();
@@ -204,7 +211,7 @@ Experiment to_experiment(const proto::Experiment& settings) {
   experiment.micro_batches = static_cast<int>(execution.micro_batches());
   experiment.restarts_max = static_cast<int>(execution.restarts_max());
 
-  add_layers(settings, experiment);
+  add_layers(settings, origin, experiment);
   return experiment;
 }
 

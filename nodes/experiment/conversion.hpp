@@ -6,8 +6,9 @@
 
 namespace lateral {
 
-/// All but text, digest and records.
-Experiment to_experiment(const proto::Experiment& settings);
+/// All but text, digest and records.  Throws UserError naming `origin` for a layer that its kind
+/// refuses.
+Experiment to_experiment(const proto::Experiment& settings, const std::string& origin);
 /// Of the data that it names.
 ImageShape image_of(const proto::Experiment& settings);
 

@@ -117,11 +117,11 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
     settings.values().mutable_execution()->set_product(default_product());
   check_network(settings, image);
   if (!settings.values().recording().has_checkpoint_interval()) {
-    const Experiment sized = to_experiment(settings.values());
+    const Experiment sized = to_experiment(settings.values(), settings.origin());
     settings.values().mutable_recording()->set_checkpoint_interval(default_interval(sized));
   }
 
-  Experiment experiment = to_experiment(settings.values());
+  Experiment experiment = to_experiment(settings.values(), settings.origin());
   experiment.records = read_records(settings, experiment);
   experiment.recording_bytes_max = 1e6 * settings.values().recording().size_limit_mb();
   check_recording_size(experiment, train_steps_per_epoch_max(experiment), settings.origin());

@@ -65,7 +65,7 @@ class DenseLayer final : public Layer {
   void visit_state(const TensorVisitor& visit) override;
   void state_loaded() override { decorrelator_.state_loaded(); }
   const std::optional<Divergence>& diverged() const override { return diverged_; }
-  const std::optional<Settled>& evaluate_settled() const override {
+  std::optional<Settled> evaluate_settled() const override {
     return decorrelator_.evaluate_settled();
   }
   const Matrix& centred(const LayerStep& step) const override {
@@ -564,6 +564,9 @@ void DenseLayer::visit_state(const TensorVisitor& visit) {
 
 class Dense final : public LayerKind {
  public:
+  std::string summary() const override {
+    return "y = f(W x + b + added): every unit reads all inputs, decorrelated: x = R (z - mean)";
+  }
   Shape output_shape(const LayerParams& params) const override { return {params.units, 1, 1}; }
 
   std::vector<TensorSpec> tensors(const LayerParams& params) const override {
