@@ -14,6 +14,7 @@ lateral=$work/prefix/bin/lateral
 version=$($lateral --version | sed 's/lateral \([0-9.]*\).*/\1/')
 rule=$work/build/silva_almeida1991.so
 credit=$work/build/sign_direct_feedback_alignment.so
+kind=$work/build/random_projection.so
 
 $lateral rules silva_almeida1991 --plugin "$rule" >"$work/rules"; rc=$?
 check "rules: exit 0 (is $rc)" test $rc = 0
@@ -22,7 +23,7 @@ for text in "source: Silva & Almeida 1991" "decorrelation.parameter.variance = 1
 done
 check "rules: beside the built-in ones" \
   test "$($lateral rules --plugin "$rule" --plugin "$credit" | grep -c "^  silva_\|^  ahmad2024\|^  sign_direct_feedback")" = 3
-for plugin in "$rule" "$credit"; do
+for plugin in "$rule" "$credit" "$kind"; do
   "$work/prefix/bin/lateral-rule-test" --plugin "$plugin" >"$work/contract"; rc=$?
   check "the contract of rules holds for $(basename "$plugin"): exit 0 (is $rc)" test $rc = 0
 done
@@ -59,6 +60,24 @@ check "a rule that starts from elsewhere breaks the contract: exit 1 (is $rc)" t
 check "it is named" grep -q "name := other" "$work/contract"
 fresh; $lateral run $small --set learning.epochs=1 --plugin "$other" --set layer.hidden1.activation=square --out "$dir"; rc=$?
 check "an activation of one's own: exit 0 (is $rc)" test $rc = 0
+
+# A kind of layer.
+check "rules: the kind of layer" grep -q "it learns nothing" <($lateral rules random_projection --plugin "$kind")
+projected="--set learning.epochs=1 --set layer.hidden1.kind=random_projection --plugin $kind"
+fresh; $lateral run $small $projected --out "$dir"; rc=$?; digest=$(value "$dir" state_sha256)
+check "a kind of layer of one's own: exit 0 (is $rc)" test $rc = 0
+fresh; $lateral run $small $projected --set layer.hidden2.input=source,hidden1 \
+  --set execution.schedule=asynchronous --set learning.credit=direct_feedback_alignment --in-process --out "$dir"; rc=$?
+check "on a graph, asynchronously: exit 0 (is $rc)" test $rc = 0
+fresh; $lateral run $small $projected --in-process --out "$dir"
+check "in one process: the same bits" equal "$(value "$dir" state_sha256)" "$digest"
+$lateral check sims/quickstart.textproto $projected --set decorrelation.rule=ahmad2024 2>"$work/err"; rc=$?
+check "what its kind refuses: exit 2 (is $rc)" test $rc = 2
+check "and it says which layer, and why" has_line "$work/err" "layer 'hidden1' of kind random_projection: it does not decorrelate"
+sed -i 's/at_input.noalias() = weight_/at_input.noalias() = 2 * weight_/' "$work/source/random_projection.cpp"
+cmake --build "$work/build" >"$work/built" 2>&1 || cat "$work/built"
+"$work/prefix/bin/lateral-rule-test" --plugin "$kind" >"$work/contract"; rc=$?
+check "errors that are no gradient break the contract: exit 1 (is $rc)" test $rc = 1
 
 own="--plugin $rule --set decorrelation.rule=silva_almeida1991 --set decorrelation.learning_rate=1e-3 \
   --plugin $credit --set learning.credit=sign_direct_feedback_alignment"
