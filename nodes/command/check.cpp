@@ -31,7 +31,7 @@ void print_row(const std::string& node, const std::string& role, const std::stri
 double source_bytes(const Experiment& experiment) {
   const std::size_t samples = experiment.make_data_format()->samples(experiment.generated);
   return static_cast<double>(samples) * (experiment.image.pixels() + 1) +
-         static_cast<double>(message_bytes_max(experiment));
+         static_cast<double>(message_bytes_max(experiment, source_name));
 }
 
 /// Training steps whose messages a node keeps, to send them again to a node that is replaced.

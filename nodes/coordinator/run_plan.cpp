@@ -4,10 +4,12 @@
 namespace lateral {
 
 CheckpointLimits checkpoint_limits(const Experiment& experiment) {
-  // A layer keeps at most about twenty tensors.
-  constexpr std::size_t tensors_max = 32;
-  const std::size_t largest = experiment.tensor_bytes_max();
-  return {largest, tensors_max * experiment.layers.size() * largest};
+  // Tensors that this network lacks are refused by their names, so some of them may be read.
+  constexpr std::size_t times_own_size = 4;
+  std::uint64_t values = 0;
+  for (const LayerSpec& layer : experiment.layers)
+    for (const TensorSpec& tensor : experiment.tensors(layer)) values += values_of(tensor);
+  return {experiment.tensor_bytes_max(), times_own_size * values * sizeof(Scalar)};
 }
 
 }  // namespace lateral

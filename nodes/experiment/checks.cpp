@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "core/compute/product.hpp"
@@ -29,7 +28,7 @@ template <class... Arguments>
 /// Names that a layer gives for `input` or `add`, against the layers before it.
 void check_readers(const Settings& all, int layer, const char* field,
                    const google::protobuf::RepeatedPtrField<std::string>& names,
-                   const std::map<std::string, Index>& before) {
+                   const std::set<std::string>& before) {
   const proto::Experiment& settings = all.values();
   const std::string& reader = settings.layer(layer).name();
   const std::string where = all.where_is_layer(layer, field);
@@ -70,27 +69,20 @@ void check_names(const Settings& all, const ImageShape& image) {
              layer.name());
     if (!names.insert(layer.name()).second)
       refuse(where, "the layer name '{}' is taken, expected one of its own", layer.name());
-    if (!layer.has_units())
-      refuse(where, "layer '{}' has no units, expected units: N", layer.name());
   }
 }
 
-void check_graph(const Settings& all, const ImageShape& image) {
+void check_graph(const Settings& all) {
   const proto::Experiment& settings = all.values();
-  std::map<std::string, Index> units{{source_name, image.pixels()}};  // of the nodes so far
+  std::set<std::string> before{source_name};  // the nodes so far
   std::set<std::string> read;
   for (int i = 0; i < settings.layer_size(); ++i) {
     const proto::Layer& layer = settings.layer(i);
-    check_readers(all, i, "input", layer.input(), units);
-    check_readers(all, i, "add", layer.add(), units);
-    for (const std::string& added : layer.add())
-      if (units.at(added) != layer.units())
-        refuse(all.where_is_layer(i, "add"),
-               "layer '{}' of {} units adds '{}' of {}, expected the same number", layer.name(),
-               layer.units(), added, units.at(added));
+    check_readers(all, i, "input", layer.input(), before);
+    check_readers(all, i, "add", layer.add(), before);
     read.insert(layer.input().begin(), layer.input().end());
     read.insert(layer.add().begin(), layer.add().end());
-    units[layer.name()] = layer.units();
+    before.insert(layer.name());
   }
   for (int i = 0; i + 1 < settings.layer_size(); ++i)
     if (!read.contains(settings.layer(i).name()))
@@ -99,16 +91,32 @@ void check_graph(const Settings& all, const ImageShape& image) {
              settings.layer(i).name());
 }
 
+void check_shapes(const Settings& all, const Experiment& experiment) {
+  const auto units_of = [&](const std::string& node) {
+    return node == source_name ? Index{experiment.image.pixels()}
+                               : experiment.layer(node).output.size();
+  };
+  for (int i = 0; i < all.values().layer_size(); ++i) {
+    const proto::Layer& layer = all.values().layer(i);
+    for (const std::string& added : layer.add())
+      if (units_of(added) != units_of(layer.name()))
+        refuse(all.where_is_layer(i, "add"),
+               "layer '{}' of {} units adds '{}' of {}, expected the same number", layer.name(),
+               units_of(layer.name()), added, units_of(added));
+  }
+  if (experiment.target == Target::teacher) return;
+  const bool is_label = experiment.target == Target::label;
+  const Index values = is_label ? experiment.image.classes : experiment.image.pixels();
+  if (experiment.outputs != values)
+    refuse(all.where_is_layer(all.values().layer_size() - 1, "units"),
+           "the last layer '{}' has {} units, expected {}, the {} of {}",
+           experiment.layers.back().name, experiment.outputs, values,
+           is_label ? "classes" : "inputs", experiment.data_format);
+}
+
 void check_network(const Settings& all, const ImageShape& image) {
   const proto::Experiment& settings = all.values();
-  const proto::Layer& output = settings.layer(settings.layer_size() - 1);
   const proto::Target::Kind target = settings.data().target();
-  const int values = target == proto::Target::label ? image.classes : image.pixels();
-  if (target != proto::Target::teacher && output.units() != static_cast<std::uint32_t>(values))
-    refuse(all.where_is_layer(settings.layer_size() - 1, "units"),
-           "the last layer '{}' has {} units, expected {}, the {} of {}", output.name(),
-           output.units(), values, target == proto::Target::label ? "classes" : "inputs",
-           settings.data().format());
   const std::string& loss = settings.learning().loss();
   if (target != proto::Target::label && !find_entry(loss_table(), loss)()->takes_vectors())
     refuse(all.where_is("learning.loss"),

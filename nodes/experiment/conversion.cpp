@@ -126,13 +126,14 @@ Shape concatenated(const std::vector<Shape>& shapes) {
   return all;
 }
 
-/// The layers with their shapes, and the topology.
-void add_layers(const proto::Experiment& settings, const std::string& origin,
-                Experiment& experiment) {
+/// The layers with their shapes, the topology, and the size of the output.
+void add_layers(const Settings& all, Experiment& experiment) {
+  const proto::Experiment& settings = all.values();
   const ImageShape& image = experiment.image;
   std::map<std::string, Shape> shapes{{source_name, {image.channels, image.height, image.width}}};
   std::vector<LayerPlace> places;
-  for (const proto::Layer& layer : settings.layer()) {
+  for (int i = 0; i < settings.layer_size(); ++i) {
+    const proto::Layer& layer = settings.layer(i);
     LayerSpec spec{layer.name(),
                    find_entry(layer_kind_table(), layer.kind()),
                    to_layer_params(settings, layer),
@@ -140,11 +141,10 @@ void add_layers(const proto::Experiment& settings, const std::string& origin,
     std::vector<Shape> inputs;
     for (const std::string& input : layer.input()) inputs.push_back(shapes.at(input));
     spec.params.input = concatenated(inputs);
-    spec.params.classes = experiment.outputs;
-    spec.params.is_output = &layer == &settings.layer(settings.layer_size() - 1);
+    spec.params.is_output = i + 1 == settings.layer_size();
     if (const std::string refusal = spec.kind().refusal(spec.params); !refusal.empty())
-      throw UserError(
-          fmt::format("{}: layer '{}' of kind {}: {}", origin, spec.name, layer.kind(), refusal));
+      throw UserError(fmt::format("{}: layer '{}' of kind {}: {}", all.where_is_layer(i), spec.name,
+                                  layer.kind(), refusal));
     spec.output = spec.kind().output_shape(spec.params);
     shapes[spec.name] = spec.output;
     places.push_back({spec.name,
@@ -153,6 +153,8 @@ void add_layers(const proto::Experiment& settings, const std::string& origin,
                       {layer.add().begin(), layer.add().end()}});
     experiment.layers.push_back(std::move(spec));
   }
+  experiment.outputs = experiment.layers.back().output.size();
+  for (LayerSpec& spec : experiment.layers) spec.params.classes = experiment.outputs;
   experiment.topology = Topology(image.pixels(), places, experiment.signal);
 }
 
@@ -163,7 +165,8 @@ ImageShape image_of(const proto::Experiment& settings) {
       generated_params(settings));
 }
 
-Experiment to_experiment(const proto::Experiment& settings, const std::string& origin) {
+Experiment to_experiment(const Settings& all) {
+  const proto::Experiment& settings = all.values();
   const proto::Learning& learning = settings.learning();
   Experiment experiment;
   experiment.name = settings.name();
@@ -173,7 +176,6 @@ Experiment to_experiment(const proto::Experiment& settings, const std::string& o
   experiment.generated = generated_params(settings);
   experiment.image = image_of(settings);
   experiment.target = as<Target>(settings.data().target());
-  experiment.outputs = settings.layer(settings.layer_size() - 1).units();
   experiment.batches = {
       .batch_size = static_cast<int>(learning.batch_size()),
       .shuffle = learning.shuffle(),
@@ -211,7 +213,7 @@ Experiment to_experiment(const proto::Experiment& settings, const std::string& o
   experiment.micro_batches = static_cast<int>(execution.micro_batches());
   experiment.restarts_max = static_cast<int>(execution.restarts_max());
 
-  add_layers(settings, origin, experiment);
+  add_layers(all, experiment);
   return experiment;
 }
 

@@ -6,9 +6,8 @@
 
 namespace lateral {
 
-/// All but text, digest and records.  Throws UserError naming `origin` for a layer that its kind
-/// refuses.
-Experiment to_experiment(const proto::Experiment& settings, const std::string& origin);
+/// All but text, digest and records.  Throws UserError for a layer that its kind refuses.
+Experiment to_experiment(const Settings& settings);
 /// Of the data that it names.
 ImageShape image_of(const proto::Experiment& settings);
 

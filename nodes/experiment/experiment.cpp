@@ -109,19 +109,20 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   const ImageShape image = image_of(settings.values());
   check_names(settings, image);
   complete_graph(settings);
-  check_graph(settings, image);
+  check_graph(settings);
   complete_rules(settings);
   check_preconditioner(settings);
   // The default that depends on the build.
   if (!settings.values().execution().has_product())
     settings.values().mutable_execution()->set_product(default_product());
   check_network(settings, image);
+  Experiment experiment = to_experiment(settings);
+  check_shapes(settings, experiment);
   if (!settings.values().recording().has_checkpoint_interval()) {
-    const Experiment sized = to_experiment(settings.values(), settings.origin());
-    settings.values().mutable_recording()->set_checkpoint_interval(default_interval(sized));
+    experiment.checkpoint_interval = default_interval(experiment);
+    settings.values().mutable_recording()->set_checkpoint_interval(
+        static_cast<std::uint32_t>(experiment.checkpoint_interval));
   }
-
-  Experiment experiment = to_experiment(settings.values(), settings.origin());
   experiment.records = read_records(settings, experiment);
   experiment.recording_bytes_max = 1e6 * settings.values().recording().size_limit_mb();
   check_recording_size(experiment, train_steps_per_epoch_max(experiment), settings.origin());

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "core/check.hpp"
 #include "nodes/base/name.hpp"
@@ -144,14 +145,6 @@ Protocol readout_protocol(const Experiment& experiment) {
   return protocol;
 }
 
-/// Calls visit(stage, transfer) for all that a node sends in a training step.
-template <class Visit>
-void visit_sends(const Protocol& protocol, Visit visit) {
-  for (const Stage& stage : protocol.training)
-    for (const Exchange& exchange : stage.exchanges)
-      for (const Transfer& transfer : exchange.sends) visit(stage, transfer);
-}
-
 std::string name_of(const Exchange& exchange) {
   constexpr std::string_view signals[] = {"error", "output_error", "reward", "true_error",
                                           "fisher_error"};
@@ -205,35 +198,36 @@ Protocol protocol_of(const Experiment& experiment, const std::string& node) {
 }
 
 std::size_t messages_in_flight(const Experiment& experiment, const std::string& node) {
+  std::map<std::string, std::size_t> messages;
+  for (const Stage& stage : protocol_of(experiment, node).training)
+    for (const Exchange& exchange : stage.exchanges)
+      for (const Transfer& read : exchange.reads)
+        messages[read.peer] +=
+            stage.columns > 0 ? 1 : static_cast<std::size_t>(experiment.micro_batches);
   std::size_t most = 0;
-  for (const NodeSpec& peer : experiment.topology.nodes()) {
-    if (peer.name == node) continue;
-    std::size_t messages = 0;
-    visit_sends(protocol_of(experiment, peer.name), [&](const Stage& stage, const Transfer& sent) {
-      if (sent.peer == node)
-        messages += stage.columns > 0 ? 1 : static_cast<std::size_t>(experiment.micro_batches);
-    });
-    most = std::max(most, messages);
-  }
+  for (const auto& [peer, count] : messages) most = std::max(most, count);
   return most * static_cast<std::size_t>(experiment.steps_in_flight);
 }
 
 double bytes_sent(const Experiment& experiment, const std::string& node) {
   double values = 0;
-  visit_sends(protocol_of(experiment, node), [&](const Stage& stage, const Transfer& sent) {
-    const Index columns = stage.columns > 0 ? stage.columns : experiment.batches.batch_size;
-    values += static_cast<double>(sent.rows * columns) / static_cast<double>(stage.interval);
-  });
+  for (const Stage& stage : protocol_of(experiment, node).training)
+    for (const Exchange& exchange : stage.exchanges)
+      for (const Transfer& sent : exchange.sends) {
+        const Index columns = stage.columns > 0 ? stage.columns : experiment.batches.batch_size;
+        values += static_cast<double>(sent.rows * columns) / static_cast<double>(stage.interval);
+      }
   return values * sizeof(float);
 }
 
-std::size_t message_bytes_max(const Experiment& experiment) {
+std::size_t message_bytes_max(const Experiment& experiment, const std::string& node) {
   Index most = 0;
-  for (const NodeSpec& node : experiment.topology.nodes())
-    visit_sends(protocol_of(experiment, node.name), [&](const Stage& stage, const Transfer& sent) {
-      most =
-          std::max(most, sent.rows * std::max<Index>(stage.columns, experiment.batches.batch_size));
-    });
+  for (const Stage& stage : protocol_of(experiment, node).training)
+    for (const Exchange& exchange : stage.exchanges)
+      for (const std::vector<Transfer>* transfers : {&exchange.reads, &exchange.sends})
+        for (const Transfer& transfer : *transfers)
+          most = std::max(
+              most, transfer.rows * std::max<Index>(stage.columns, experiment.batches.batch_size));
   return static_cast<std::size_t>(most) * sizeof(float);
 }
 

@@ -52,12 +52,12 @@ struct Protocol {
 Protocol protocol_of(const Experiment& experiment, const std::string& node);
 
 /// Messages of one peer that may be on their way to a node before it reads the first of them, at
-/// most: all that the peer sends it in the training steps that may be in flight.
+/// most: all that it reads of the peer in the training steps that may be in flight.
 std::size_t messages_in_flight(const Experiment& experiment, const std::string& node);
 /// Bytes of message bodies that a node sends its peers in a training step, on average.
 double bytes_sent(const Experiment& experiment, const std::string& node);
-/// Largest body [bytes] of a message that passes between two nodes of the network.
-std::size_t message_bytes_max(const Experiment& experiment);
+/// Largest body [bytes] of a message that a node sends to its peers or reads of them.
+std::size_t message_bytes_max(const Experiment& experiment, const std::string& node);
 
 /// A table of all that the nodes of a network read and send, as text.
 std::string protocol_table(const Experiment& experiment);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <set>
 
 #include "nodes/base/failure.hpp"
@@ -13,24 +14,42 @@
 namespace lateral {
 namespace {
 
-bool keeps(const Experiment& experiment, const LayerSpec& layer, TensorRole role) {
-  const std::vector<TensorSpec> tensors = experiment.tensors(layer);
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [&](const TensorSpec& tensor) { return tensor.role == role; });
+/// The tensor of this role that a layer keeps, if there is one.
+std::optional<TensorSpec> tensor_of(const Experiment& experiment, const LayerSpec& layer,
+                                    TensorRole role) {
+  for (const TensorSpec& tensor : experiment.tensors(layer))
+    if (tensor.role == role) return tensor;
+  return std::nullopt;
 }
 
-bool can_give(const Experiment& experiment, const LayerSpec& layer, Recorded what) {
-  const bool has_lateral = keeps(experiment, layer, TensorRole::lateral);
-  if (what == Recorded::settling) return has_lateral;
-  if (what == Recorded::lateral)
-    return has_lateral || keeps(experiment, layer, TensorRole::feedforward);
-  return true;
+/// Whether a layer has what is recorded, and how many units can be selected of it.
+std::optional<Index> selectable_units(const Experiment& experiment, const LayerSpec& layer,
+                                      Recorded what) {
+  const auto find = [&](TensorRole role) { return tensor_of(experiment, layer, role); };
+  switch (what) {
+    case Recorded::input:
+    case Recorded::decorrelated:
+    case Recorded::correlation:
+      return layer.params.inputs();
+    case Recorded::activity:
+      return layer.output.size();
+    case Recorded::weight:
+      if (const auto weight = find(TensorRole::weight)) return weight->shape[0];
+      return std::nullopt;
+    case Recorded::lateral:
+      if (!find(TensorRole::lateral) && !find(TensorRole::feedforward)) return std::nullopt;
+      return layer.params.inputs();
+    case Recorded::settling:
+      if (!find(TensorRole::lateral)) return std::nullopt;
+      return layer.params.inputs();
+  }
+  throw std::logic_error("recorded");
 }
 
-std::vector<std::uint32_t> shape_of(const proto::Record& record, const LayerParams& layer,
-                                    std::size_t units, int batch_size) {
+std::vector<std::uint32_t> shape_of(const proto::Record& record, const Experiment& experiment,
+                                    const LayerSpec& layer, std::size_t units) {
   const auto u = static_cast<std::uint32_t>(units);
-  const auto b = static_cast<std::uint32_t>(batch_size);
+  const auto b = static_cast<std::uint32_t>(experiment.batches.batch_size);
   const std::uint32_t samples = record.samples() == 0 ? b : std::min(record.samples(), b);
   switch (record.what()) {
     case proto::Recorded::input:
@@ -38,7 +57,8 @@ std::vector<std::uint32_t> shape_of(const proto::Record& record, const LayerPara
     case proto::Recorded::activity:
       return {samples, u};
     case proto::Recorded::weight:
-      return {u, static_cast<std::uint32_t>(layer.inputs())};
+      return {u, static_cast<std::uint32_t>(
+                     tensor_of(experiment, layer, TensorRole::weight)->shape[1])};
     case proto::Recorded::lateral:
       return {u, u};
     case proto::Recorded::correlation:
@@ -84,20 +104,18 @@ Record read_record(const Settings& settings, const Experiment& experiment,
   record.what = to_recorded(from.what());
   record.kind = proto::Recorded::Kind_Name(from.what());
   record.interval = from.interval();
-  const bool of_units = record.what == Recorded::activity || record.what == Recorded::weight;
   std::string names;
   bool known = false;
   for (const LayerSpec& layer : experiment.layers) {
     names += (names.empty() ? "" : ", ") + layer.name;
     if (!from.layer().empty() && layer.name != from.layer()) continue;
     known = true;
-    if (!can_give(experiment, layer, record.what)) continue;
+    const std::optional<Index> selectable = selectable_units(experiment, layer, record.what);
+    if (!selectable) continue;
     const std::vector<Index> units = parse_units(
-        from.units(), of_units ? layer.output.size() : layer.params.inputs(),
+        from.units(), *selectable,
         settings.where_is(path + ".units") + ": " + path + ".units of layer '" + layer.name + "'");
-    record.layers.push_back(
-        {layer.name, units,
-         shape_of(from, layer.params, units.size(), experiment.batches.batch_size)});
+    record.layers.push_back({layer.name, units, shape_of(from, experiment, layer, units.size())});
     selected += units.size();
     if (selected > recorded_units_max)
       throw UserError(settings.where_is(path) + ": the records up to '" + from.name() +
@@ -110,8 +128,9 @@ Record read_record(const Settings& settings, const Experiment& experiment,
   if (record.layers.empty())
     throw UserError(settings.where_is(path + ".what") + ": " + path + ".what is " + record.kind +
                     ", which no layer that it is for has; expected " +
-                    (record.what == Recorded::settling ? "decorrelation.mode: settled"
-                                                       : "a decorrelation.rule that keeps R or M"));
+                    (record.what == Recorded::settling  ? "decorrelation.mode: settled"
+                     : record.what == Recorded::lateral ? "a decorrelation.rule that keeps R or M"
+                                                        : "a kind of layer that keeps weights"));
   return record;
 }
 

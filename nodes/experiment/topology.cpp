@@ -33,6 +33,7 @@ Topology::Topology(Index source_rows, const std::vector<LayerPlace>& layers, Sig
     layers_.push_back(layer.name);
   }
   LATERAL_CHECK(!layers_.empty());
+  find_reached_layers();
   connections_.push_back({output(), readout_name, rows.at(output()), 0, false});
   nodes_.push_back({readout_name, "readout"});
 
@@ -59,22 +60,21 @@ std::vector<Connection> Topology::out_of(std::string_view node) const {
 }
 
 bool Topology::reaches(std::string_view from, std::string_view to) const {
-  // Connections stand in the order of the file, so one pass finds all that `from` changes.
-  std::vector<std::string_view> changed{from};
-  const auto is_changed = [&](std::string_view node) {
-    return std::find(changed.begin(), changed.end(), node) != changed.end();
-  };
-  for (const Connection& connection : connections_)
-    if (is_changed(connection.from) && !is_changed(connection.to)) changed.push_back(connection.to);
-  return from != to && is_changed(to);
+  return reached_from_[position_.find(to)->second][position_.find(from)->second];
 }
 
-bool Topology::is_chain() const {
-  return connections_.size() == layers_.size() + 1 &&
-         std::none_of(connections_.begin(), connections_.end(),
-                      [](const Connection& connection) { return connection.is_added; }) &&
-         std::all_of(layers_.begin(), layers_.end(),
-                     [this](const std::string& layer) { return out_of(layer).size() == 1; });
+void Topology::find_reached_layers() {
+  for (std::size_t i = 0; i < layers_.size(); ++i) position_[layers_[i]] = i;
+  reached_from_.assign(layers_.size(), std::vector<bool>(layers_.size()));
+  // Connections stand in the order of `to`, so what reaches `from` is complete.
+  for (const Connection& connection : connections_) {
+    const auto from = position_.find(connection.from), to = position_.find(connection.to);
+    if (from == position_.end() || to == position_.end()) continue;
+    std::vector<bool>& reached = reached_from_[to->second];
+    for (std::size_t i = 0; i < from->second; ++i)
+      if (reached_from_[from->second][i]) reached[i] = true;
+    reached[from->second] = true;
+  }
 }
 
 }  // namespace lateral

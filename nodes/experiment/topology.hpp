@@ -1,6 +1,8 @@
 // Topology: the nodes of a network, what goes from which to which, and the links that this takes.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,16 +55,18 @@ class Topology {
   std::vector<Connection> out_of(std::string_view node) const;
   /// Pairs (a, b) of nodes that exchange messages, a before b in nodes(). b dials a.
   const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
-  /// Whether what changes in layer `from` changes what reaches layer `to` (not for from == to).
+  /// Whether what changes in layer `from` changes what layer `to` reads (never for from == to).
   bool reaches(std::string_view from, std::string_view to) const;
-  /// Whether every layer reads the one before it and nothing else.
-  bool is_chain() const;
 
  private:
+  void find_reached_layers();
+
   std::vector<NodeSpec> nodes_;
   std::vector<std::string> layers_;
   std::vector<Connection> connections_;  // in the order of `to`, then as it reads them
   std::vector<std::pair<std::string, std::string>> links_;
+  std::map<std::string, std::size_t, std::less<>> position_;  // of a layer in layers_
+  std::vector<std::vector<bool>> reached_from_;               // [to][from], by position
 };
 
 }  // namespace lateral

@@ -226,6 +226,7 @@ void LayerProcess::end_stage(Outbox& out) {
   if (stage_ == 0) {
     recorder_.send(*layer_, step(), out);
     if (plan_.batches.steps_in_flight > 1) {
+      snapshot_.clear();
       layer_->learn_decorrelation(step());
       check_finite();
     }
@@ -259,9 +260,10 @@ void LayerProcess::pass_marker(Outbox& out) {
     choose_next();
   }
   if (!header.has_snapshot()) return;
-  // The visit also brings the state up to date; from now on it rests.
-  snapshot_.clear();
-  layer_->visit_state([this](const TensorView& tensor) { snapshot_.push_back(tensor); });
+  // The visit also brings the state up to date. Another snapshot of the same state may still be
+  // read by a thread that copies it.
+  if (snapshot_.empty())
+    layer_->visit_state([this](const TensorView& tensor) { snapshot_.push_back(tensor); });
   out.send(coordinator_name, snapshot_part(header.snapshot(), snapshot_.size()));
 }
 
@@ -322,17 +324,15 @@ void LayerProcess::perturb(Outbox& out) {
                                       Eigen::OuterStride<>(message.header.shape(1)))
                                 .bottomRows(1);
   check_settled(step().report.forward_settled, "perturbation");
-  bool is_first = true;
-  for (const Transfer& to : exchange().sends) {
-    Message copy = up;
-    if (change_rows > 0 && !is_first) {  // the change counts once
-      copy.body = Block(up.body.size());
-      body_of(copy) = body;
-      body_of(copy).bottomRows(1).setZero();
-    }
-    is_first = false;
-    out.send(to.peer, std::move(copy));
+  // The squared change counts once: all readers but the first share a body without it.
+  Message without_change = up;
+  if (change_rows > 0 && exchange().sends.size() > 1) {
+    without_change.body = Block(up.body.size());
+    body_of(without_change) = body;
+    body_of(without_change).bottomRows(1).setZero();
   }
+  for (const Transfer& to : exchange().sends)
+    out.send(to.peer, &to == &exchange().sends.front() ? up : without_change);
 }
 
 void LayerProcess::receive_signal(Outbox& out) {
@@ -410,6 +410,7 @@ void LayerProcess::produce(bool, Outbox& out) {
   const bool is_probed = plan_.probes(at.state->number);
   if (is_probed)
     for (const auto& [probe, value] : layer_->measure(*at.state)) send_probe(probe, value, out);
+  snapshot_.clear();
   layer_->learn(*at.state, is_probed);
   check_finite();
   for (auto& [peer, message] : late_) out.send(peer, std::move(message));
@@ -457,7 +458,7 @@ void LayerProcess::send_probe(const std::string& probe, double value, Outbox& ou
 
 Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapshot) {
   Message message;
-  if (position >= snapshot_.size()) return message;
+  LATERAL_CHECK(position < snapshot_.size());
   const TensorView& tensor = snapshot_[position];
   const Eigen::Map<const Matrix> values(tensor.data, tensor.rows, tensor.cols);
   if (!all_finite(values))
@@ -506,6 +507,7 @@ void LayerProcess::restore(const std::string& name, Message message) {
 
 void LayerProcess::restored() {
   to_restore_.clear();
+  snapshot_.clear();
   layer_->state_loaded();
 }
 

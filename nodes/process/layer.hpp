@@ -100,7 +100,7 @@ class LayerProcess final : public Process {
   std::vector<std::pair<std::string, Message>> late_;  // errors that lockstep holds back
   // Scratch, where there are several predecessors or successors.
   Matrix inputs_, added_, signal_, error_at_input_;
-  std::vector<TensorView> snapshot_;              // as the last one found the state
+  std::vector<TensorView> snapshot_;              // of the state since it last changed; or empty
   std::map<std::string, TensorView> to_restore_;  // by name, while the state is restored
 };
 

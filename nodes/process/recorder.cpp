@@ -110,7 +110,7 @@ void Recorder::fill(Row& row, Layer& layer, const LayerStep& step) {
       const bool weight = row.record->what == Recorded::weight;
       std::optional<TensorView> tensor =
           find_tensor(layer, weight ? TensorRole::weight : TensorRole::lateral);
-      if (!tensor) tensor = find_tensor(layer, TensorRole::feedforward);
+      if (!weight && !tensor) tensor = find_tensor(layer, TensorRole::feedforward);
       LATERAL_CHECK(tensor.has_value());
       const Eigen::Map<const Matrix> matrix(tensor->data, tensor->rows, tensor->cols);
       Eigen::Map<RowMajor> values(row.values.data(), n, static_cast<Index>(row.shape[1]));

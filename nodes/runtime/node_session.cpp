@@ -102,7 +102,7 @@ void NodeSession::become_prepared() {
   process_->restored();
   NetworkPlan plan;
   plan.in_flight = messages_in_flight(*experiment_, node_.name);
-  plan.body_bytes_max = message_bytes_max(*experiment_);
+  plan.body_bytes_max = message_bytes_max(*experiment_, node_.name);
   plan.recoverable = assignment_.recoverable();
   std::map<std::string, wire::Count> counts;
   for (const wire::Count& count : assignment_.counts()) counts[count.peer()] = count;

@@ -108,8 +108,10 @@ class RandomProjectionKind final : public LayerKind {
     return "y = f(W x + b + added) with fixed random W and b; it learns nothing";
   }
   std::string refusal(const LayerParams& params) const override {
-    if (params.decorrelator.rule == find_entry(decorrelation_table(), "none")) return "";
-    return "it does not decorrelate its input, expected decorrelation: none";
+    if (params.units < 1) return "no units, expected units: N";
+    if (params.decorrelator.rule != find_entry(decorrelation_table(), "none"))
+      return "it does not decorrelate its input, expected decorrelation: none";
+    return "";
   }
   Shape output_shape(const LayerParams& params) const override { return {params.units, 1, 1}; }
   std::vector<TensorSpec> tensors(const LayerParams& params) const override {

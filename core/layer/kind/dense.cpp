@@ -567,6 +567,9 @@ class Dense final : public LayerKind {
   std::string summary() const override {
     return "y = f(W x + b + added): every unit reads all inputs, decorrelated: x = R (z - mean)";
   }
+  std::string refusal(const LayerParams& params) const override {
+    return params.units > 0 ? "" : "no units, expected units: N";
+  }
   Shape output_shape(const LayerParams& params) const override { return {params.units, 1, 1}; }
 
   std::vector<TensorSpec> tensors(const LayerParams& params) const override {

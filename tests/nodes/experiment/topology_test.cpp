@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "nodes/base/failure.hpp"
 #include "nodes/base/name.hpp"
@@ -39,7 +41,6 @@ bool says(const std::string& message, const Names& words) {
 
 TEST_CASE("a file without input and add means the chain") {
   const Experiment chain = small_experiment();
-  CHECK(chain.topology.is_chain());
   const Experiment named = small_experiment(
       {"layer.hidden1.input=source", "layer.hidden2.input=hidden1", "layer.output.input=hidden2"});
   CHECK(named.text == chain.text);
@@ -54,7 +55,6 @@ TEST_CASE("a file without input and add means the chain") {
 TEST_CASE("connections of a graph: order, rows, and who reaches whom") {
   const Experiment graph = small_graph();
   const Topology& topology = graph.topology;
-  CHECK_FALSE(topology.is_chain());
   const std::vector<Connection> into = topology.into("hidden3");
   REQUIRE(into.size() == 3);
   CHECK(into[0].from == "source");
@@ -147,12 +147,41 @@ TEST_CASE("perturbed passes go only where they change something") {
   CHECK(forward.exchanges[3].reads.empty());
 }
 
+/// All that nodes send (or read) in a training step, per message: sender, reader, values, count.
+std::map<std::tuple<std::string, std::string, Index, std::string>, int> traffic(
+    const Experiment& experiment, bool is_sent) {
+  std::map<std::tuple<std::string, std::string, Index, std::string>, int> found;
+  for (const NodeSpec& node : experiment.topology.nodes())
+    for (const Stage& stage : protocol_of(experiment, node.name).training)
+      for (const Exchange& exchange : stage.exchanges)
+        for (const Transfer& transfer : is_sent ? exchange.sends : exchange.reads) {
+          const auto& from = is_sent ? node.name : transfer.peer;
+          const auto& to = is_sent ? transfer.peer : node.name;
+          ++found[{from, to, transfer.rows, exchange.perturbed}];
+        }
+  return found;
+}
+
+TEST_CASE("each message that a node sends is one that its peer reads") {
+  for (const auto& [name, make] : credit_table())
+    for (const char* preconditioner : {"none", "kfac"}) {
+      CAPTURE(name);
+      std::vector<std::string> sets{"learning.credit=" + std::string(name),
+                                    "learning.preconditioner=" + std::string(preconditioner),
+                                    "learning.optimizer=sgd"};
+      if (preconditioner != std::string("none") && make({})->signal() != Signal::error) continue;
+      const Experiment graph = small_graph(sets);
+      CHECK(traffic(graph, true) == traffic(graph, false));
+    }
+}
+
 TEST_CASE("bounds of queues and bytes follow from the protocol") {
   const Experiment chain = small_experiment();
   CHECK(messages_in_flight(chain, "hidden2") == 1);
   CHECK(bytes_sent(chain, "hidden2") == 4.0 * 32 * (8 + 12));
   CHECK(bytes_sent(chain, "hidden1") == 4.0 * 32 * 12);  // no error to the source
-  CHECK(message_bytes_max(chain) == 4 * 32 * 36);
+  CHECK(message_bytes_max(chain, "hidden1") == 4 * 32 * 36);
+  CHECK(message_bytes_max(chain, "readout") == 4 * 32 * 10);
   const Experiment pieces =
       small_experiment({"execution.micro_batches=4", "decorrelation.demean=running",
                         "learning.credit=node_perturbation"});
@@ -164,7 +193,7 @@ TEST_CASE("bounds of queues and bytes follow from the protocol") {
       {"learning.preconditioner=exact_natural_gradient", "learning.loss=squared_error",
        "decorrelation.demean=running", "learning.batch_size=4", "layer.hidden1.activation=identity",
        "layer.hidden2.activation=identity"});
-  CHECK(message_bytes_max(basis) == 4 * std::max(4 * 36, 10 * 12));
+  CHECK(message_bytes_max(basis, "hidden1") == 4 * std::max(4 * 36, 10 * 12));
 }
 
 }  // namespace
