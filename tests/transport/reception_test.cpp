@@ -480,7 +480,7 @@ TEST_CASE("strangers who hold every slot, or call without a pause, do not keep t
       // The slots, the one that waits for a slot, the peer's two ends, and the one that dials.
       CHECK(strangers.most_descriptors <= before + handshakes_max + 6);
       CHECK(node.log.size() <= 6 * (refusals_logged_max + 1));
-      CHECK(node.logged("gave way to another"));
+      CHECK(node.logged("aborted in favour of another caller"));
     }
   }
 }
