@@ -123,7 +123,7 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
 }  // namespace
 
 ExitCode run_node(const NodeCall& call) {
-  ExitCode code = ExitCode::our_bug;
+  ExitCode code = ExitCode::internal_error;
   constexpr std::size_t digest_bytes = 32;
   const Credentials credentials{read_secret(call.secret_file),
                                 from_hex(call.digest_hex, digest_bytes, "--digest"),

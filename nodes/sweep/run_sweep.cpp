@@ -186,7 +186,7 @@ class Runner {
       for (const Children::Ended& ended : children_.reap()) on_end(ended);
     }
     display_.clear();
-    if (!user_mistake_.empty()) throw UserError(user_mistake_);
+    if (!user_error_.empty()) throw UserError(user_error_);
     return stop_signal;
   }
 
@@ -250,8 +250,8 @@ class Runner {
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : -1;
     if (stop_signal != 0 && code > 128) return;  // stopped with the sweep, to be resumed
     SweepResult result = collect(folder_, i, code);
-    if (code == static_cast<int>(ExitCode::user_mistake)) {  // the other members have it as well
-      user_mistake_ = result.message;
+    if (code == static_cast<int>(ExitCode::user_error)) {  // the other members have it as well
+      user_error_ = result.message;
       stop_signal = SIGTERM;
       return;
     }
@@ -306,7 +306,7 @@ class Runner {
   std::size_t jobs_ = 1, done_at_start_ = 0;
   Clock::time_point began_ = Clock::now();
   Children children_;
-  std::string user_mistake_;  // as a run reported it
+  std::string user_error_;  // as a run reported it
 };
 
 }  // namespace

@@ -46,7 +46,7 @@ bool accepts(Parse&& parse) {
     crash("out of memory");
   } catch (...) {
     const Failure failure = describe_failure(std::current_exception());
-    if (failure.code != ExitCode::user_mistake && failure.code != ExitCode::network)
+    if (failure.code != ExitCode::user_error && failure.code != ExitCode::network)
       crash(failure.message);
     if (failure.message.empty()) crash("a refusal without a reason");
     return false;

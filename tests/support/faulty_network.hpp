@@ -268,7 +268,7 @@ class FaultyNetwork {
     state.linked = end.connection != nullptr;
     state.is_full = end.edge.is_full();
     state.has_unread = end.edge.has_unread();
-    state.bytes_heard = heard_.contains(name) ? heard_.at(name) : 0;
+    state.bytes_received = heard_.contains(name) ? heard_.at(name) : 0;
     return state;
   }
 

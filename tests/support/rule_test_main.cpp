@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     }
   } catch (const lateral::UserError& error) {
     std::cerr << "lateral-rule-test: " << error.what() << std::endl;
-    return static_cast<int>(lateral::ExitCode::user_mistake);
+    return static_cast<int>(lateral::ExitCode::user_error);
   }
   context.applyCommandLine(static_cast<int>(rest.size()), rest.data());
   return context.run();

@@ -193,13 +193,14 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
 
 TEST_CASE("a verdict names the cause, not its consequences") {
   using Kind = Evidence::Kind;
-  const Evidence died{Kind::died, "hidden1", ExitCode::network, "was killed by signal 9 (Killed)"};
+  const Evidence died{Kind::process_failed, "hidden1", ExitCode::network,
+                      "was killed by signal 9 (Killed)"};
   const Evidence lost{Kind::lost_another, "source", ExitCode::network,
                       "reports: lost the link to hidden1"};
   const Evidence closed{Kind::link_closed, "hidden1", ExitCode::network, "closed its link"};
   const Evidence numerics{Kind::reported, "output", ExitCode::numerics,
                           "output: activity is not finite"};
-  const Evidence ended{Kind::died, "output", ExitCode::network, "ended with exit code 4"};
+  const Evidence ended{Kind::process_failed, "output", ExitCode::network, "ended with exit code 4"};
   CHECK(verdict({lost, closed, died}).message == "node 'hidden1' was killed by signal 9 (Killed)");
   CHECK(verdict({lost, closed}).message.find("source") != std::string::npos);
   CHECK(verdict({ended, lost, numerics}).message == "output: activity is not finite");
