@@ -90,11 +90,11 @@ void Coordinator::assign(const std::string& node, Outbox& out) {
   out.send(node, std::move(message));
 
   for (const CheckpointTensor& tensor : state) {
-    Message piece;
-    piece.header.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-    piece.header.mutable_tensor()->set_name(tensor.name);
-    piece.body = tensor.values;
-    out.send(node, std::move(piece));
+    Message restored;
+    restored.header.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
+    restored.header.mutable_tensor()->set_name(tensor.name);
+    restored.body = tensor.values;
+    out.send(node, std::move(restored));
   }
 }
 

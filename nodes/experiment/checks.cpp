@@ -1,4 +1,4 @@
-// What is refused, each mistake with a line of its own.
+// One error message for each mistake.
 #include "nodes/experiment/checks.hpp"
 
 #include <fmt/format.h>
@@ -23,10 +23,11 @@ namespace {
 template <class... Arguments>
 [[noreturn]] void refuse(const std::string& where, fmt::format_string<Arguments...> text,
                          Arguments&&... arguments) {
-  throw UserError(where + ": " + fmt::format(text, std::forward<Arguments>(arguments)...));
+  throw UserError(
+      fmt::format("{}: {}", where, fmt::format(text, std::forward<Arguments>(arguments)...)));
 }
 
-/// Names that a layer gives for `input` or `add`, against the layers before it.
+/// Checks the names in `input` or `add` of a layer: each must be the name of a node before it.
 void check_readers(const Settings& all, int layer, const char* field,
                    const google::protobuf::RepeatedPtrField<std::string>& names,
                    const std::map<std::string, Index>& before) {
@@ -77,7 +78,7 @@ void check_names(const Settings& all, const ImageShape& image) {
 
 void check_graph(const Settings& all, const ImageShape& image) {
   const proto::Experiment& settings = all.values();
-  std::map<std::string, Index> units{{source_name, image.pixels()}};  // of the nodes so far
+  std::map<std::string, Index> units{{source_name, image.pixels()}};  // of the nodes before
   std::set<std::string> read;
   for (int i = 0; i < settings.layer_size(); ++i) {
     const proto::Layer& layer = settings.layer(i);

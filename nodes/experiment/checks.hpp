@@ -9,14 +9,14 @@ namespace lateral {
 // Each throws UserError with file and line, what was found and what was expected.
 
 /// The names of the experiment and of its layers.
-///   image: the data's, for an example of what was expected
+///   image: of the data, for the example in a message
 void check_names(const Settings& settings, const ImageShape& image);
-/// Who reads whom: a directed acyclic graph without loose ends.  REQUIRES: complete_graph()
+/// The inputs of all layers: they must form a directed acyclic graph, and every layer must be read.
+/// REQUIRES: complete_graph()
 void check_graph(const Settings& settings, const ImageShape& image);
-/// Sizes of the last layer, loss, data and execution together.
+/// Whether the last layer, the loss, the data and the execution fit together.
 void check_network(const Settings& settings, const ImageShape& image);
-/// Refuses a network whose curvature the preconditioner cannot see.
+/// Refuses a network for which the preconditioner is not defined.
 void check_preconditioner(const Settings& settings);
-
 
 }  // namespace lateral

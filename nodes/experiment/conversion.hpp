@@ -6,9 +6,9 @@
 
 namespace lateral {
 
-/// All but text, digest and records.
+/// Everything except text, digest and records.
 Experiment to_experiment(const proto::Experiment& settings);
-/// Of the data that it names.
+/// The shape of the images in the data of an experiment.
 ImageShape image_of(const proto::Experiment& settings);
 
 }  // namespace lateral

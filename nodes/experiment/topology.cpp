@@ -59,7 +59,7 @@ std::vector<Connection> Topology::out_of(std::string_view node) const {
 }
 
 bool Topology::reaches(std::string_view from, std::string_view to) const {
-  // Connections stand in the order of the file, so one pass finds all that `from` changes.
+  // Connections are in the order of the file, so one pass finds all nodes that depend on `from`.
   std::vector<std::string_view> changed{from};
   const auto is_changed = [&](std::string_view node) {
     return std::find(changed.begin(), changed.end(), node) != changed.end();

@@ -1,4 +1,4 @@
-// Topology: the nodes of a network, what goes from which to which, and the links that this takes.
+// Topology: the nodes of a network, the connections between them, and the links that these need.
 #pragma once
 
 #include <optional>
@@ -16,16 +16,16 @@ struct NodeSpec {
   std::string role;  // "source", "layer", "readout"
 };
 
-/// The activity of one node as another one uses it: as part of what its W multiplies, added to its
-/// pre-activation, or both.
+/// The use of the activity of one node by another: as part of its input (which W multiplies), added
+/// to its pre-activation, or both.
 struct Connection {
   std::string from, to;
   Index rows = 0;                  ///< values a sample: the units of `from`
-  std::optional<Index> input_row;  ///< where they begin in the concatenated input of `to`
+  std::optional<Index> input_row;  ///< their first row in the concatenated input of `to`
   bool is_added = false;
 };
 
-/// What an experiment says about one layer's place in the network.
+/// The position of one layer in the network, as an experiment defines it.
 struct LayerPlace {
   std::string name;
   Index units = 0;
@@ -39,7 +39,7 @@ class Topology {
  public:
   Topology() = default;
   /// `layers` in the order of the file.  REQUIRES: checked names (see check_graph())
-  ///   signal: what reaches the layers; anything but Signal::error links each with the readout
+  ///   signal: of the credit rule; any other than Signal::error links each layer with the readout
   Topology(Index source_rows, const std::vector<LayerPlace>& layers, Signal signal);
 
   /// Source, layers in the order of the file, readout: the order used everywhere.
@@ -47,21 +47,21 @@ class Topology {
   /// Names of the layers alone.
   const std::vector<std::string>& layers() const { return layers_; }
   const std::string& output() const { return layers_.back(); }
-  /// What a node reads: inputs in their order, then what is only added.
+  /// The connections to a node: inputs in their order, then those that are only added.
   std::vector<Connection> into(std::string_view node) const;
-  /// Who reads a node, in the order of the file.
+  /// The connections from a node, in the order of the file.
   std::vector<Connection> out_of(std::string_view node) const;
   /// Pairs (a, b) of nodes that exchange messages, a before b in nodes(). b dials a.
   const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
-  /// Whether what changes in layer `from` changes what reaches layer `to` (not for from == to).
+  /// Whether the input of layer `to` depends on layer `from` (false for from == to).
   bool reaches(std::string_view from, std::string_view to) const;
-  /// Whether every layer reads the one before it and nothing else.
+  /// Whether every layer reads only the one before it.
   bool is_chain() const;
 
  private:
   std::vector<NodeSpec> nodes_;
   std::vector<std::string> layers_;
-  std::vector<Connection> connections_;  // in the order of `to`, then as it reads them
+  std::vector<Connection> connections_;  // ordered by `to`, then in its order of reading
   std::vector<std::pair<std::string, std::string>> links_;
 };
 

@@ -52,7 +52,7 @@ void RunWatch::tick(const std::string& node) {
   const std::uint32_t work_max =
       std::max(limits_->work_ms, limits_->work_factor * link.heartbeat.longest_ms());
   if (link.heartbeat.busy_ms() > work_max)
-    add(silent(node, fmt::format("has been at one piece of work for {} ms, expected at most {}",
+    add(silent(node, fmt::format("has worked on one task for {} ms, expected at most {}",
                                  link.heartbeat.busy_ms(), work_max)));
 }
 

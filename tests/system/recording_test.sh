@@ -144,7 +144,7 @@ refuses "units out of range" "expected ascending numbers from 0 to 63" $(record 
 refuses "units that do not ascend" "expected ascending" $(record a weight layer=hidden2 units=4,3)
 refuses "settling in closed form" "decorrelation.mode: settled" $(record a settling)
 refuses "a layer that is not there" "expected one of hidden1" $(record a weight layer=hidden9)
-refuses "a record without what" "does not say what" --set recording.record.a.interval=3
+refuses "a record without what" "has no \`what\`" --set recording.record.a.interval=3
 refuses "a record of something else" "one of input, decorrelated" --set recording.record.a.what=everything
 refuses "R where there is none" "a decorrelation.rule" --set decorrelation.rule=none $(record a lateral)
 refuses "more than the limit" "recording.size_limit_mb, 1.0 MB" $records --set recording.size_limit_mb=1

@@ -85,13 +85,13 @@ TEST_CASE("a missing MNIST file is named with what to do") {
   std::filesystem::remove(file);
   CHECK(small.refusal() == file +
                                ": not found, expected MNIST images in IDX format (or the same as "
-                               ".gz); name the folder that holds it with --data DIR or "
+                               ".gz); name the folder that contains it with --data DIR or "
                                "LATERAL_DATA");
 }
 
 TEST_CASE("no data folder at all is said so") {
   CHECK(refusal([] { data_format::mnist()->load("", {}); }) ==
-        "no data folder given, expected one that holds mnist; name it with --data DIR or "
+        "no data folder given, expected one that contains mnist; name it with --data DIR or "
         "LATERAL_DATA");
 }
 

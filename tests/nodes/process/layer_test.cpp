@@ -311,7 +311,7 @@ std::pair<bool, bool> rests(std::vector<std::string> sets, Index batch = 32) {
   REQUIRE(later.layer.next().kind == Next::Kind::produce);
   later.layer.produce(false, out);
   CHECK(state_of(later.layer) != state);
-  return {now.layer.state_rests(), same};
+  return {now.layer.handle_keeps_state(), same};
 }
 
 TEST_CASE("after a snapshot the state of a layer rests until it learns, or the layer says so") {
@@ -329,7 +329,7 @@ TEST_CASE("after a snapshot the state of a layer rests until it learns, or the l
   CHECK(rests({"decorrelation.mode=settled", "decorrelation.warm_start=true"}) ==
         std::pair(false, false));
   CHECK(!Conversation({"execution.schedule=asynchronous", "execution.staleness=1"})
-             .layer.state_rests());
+             .layer.handle_keeps_state());
 }
 
 TEST_CASE("state that is unknown, misshapen or not finite is refused by name") {

@@ -27,18 +27,18 @@ TEST_CASE("a first attempt is repeated only if it was cut off") {
   for (const error_code code :
        {make_error_code(asio::error::eof), make_error_code(asio::error::connection_reset),
         make_error_code(asio::error::broken_pipe), make_error_code(TransportError::wrong_tls)})
-    CHECK(was_cut_off(code));
+    CHECK(was_interrupted(code));
   for (const error_code code :
        {make_error_code(asio::error::connection_refused), make_error_code(asio::error::timed_out),
         make_error_code(TransportError::wrong_secret), make_error_code(TransportError::refused)})
-    CHECK_FALSE(was_cut_off(code));
+    CHECK_FALSE(was_interrupted(code));
 }
 
 TEST_CASE("the coordinator is not dialled again once it refuses, or is gone with the last link") {
-  CHECK(is_hopeless(make_error_code(TransportError::refused), true));
-  CHECK(is_hopeless(make_error_code(asio::error::connection_refused), false));
-  CHECK_FALSE(is_hopeless(make_error_code(asio::error::connection_refused), true));
-  CHECK_FALSE(is_hopeless(make_error_code(asio::error::timed_out), false));
+  CHECK(is_permanent_failure(make_error_code(TransportError::refused), true));
+  CHECK(is_permanent_failure(make_error_code(asio::error::connection_refused), false));
+  CHECK_FALSE(is_permanent_failure(make_error_code(asio::error::connection_refused), true));
+  CHECK_FALSE(is_permanent_failure(make_error_code(asio::error::timed_out), false));
 }
 
 }  // namespace

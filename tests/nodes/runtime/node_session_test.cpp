@@ -75,7 +75,7 @@ struct ScriptedProcess final : Process {
     calls.push_back("tensor " + std::to_string(position));
     return {};
   }
-  bool state_rests() const override { return rests; }
+  bool handle_keeps_state() const override { return rests; }
 };
 
 /// A session of a node between "below" and "above", and everything that it does.
