@@ -1,5 +1,5 @@
-// The entry point of core_float_test, installed as lateral-rule-test: with --plugin FILE the
-// contract that all rules keep is tested with those of a plug-in among them.
+// The entry point of core_float_test, installed as lateral-rule-test: with --plugin FILE the tests
+// of the contract of all rules include those of a plug-in.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
