@@ -30,7 +30,7 @@ class Edge {
   // ---- The link
   /// There is a new link. Messages in flight on an older one are lost.
   void linked();
-  /// The link is gone.
+  /// The link has closed.
   void unlinked() { resumed_ = false; }
   /// The peer's Resume has been received: messages of the stream can be sent.
   bool resumed() const { return resumed_; }

@@ -24,7 +24,7 @@ struct BatchParams {
 
 /// Cuts a data set into normalised batches. A batch is (inputs × samples): a sample a column,
 /// its values in the order of the bytes. Only training batches are augmented.
-/// One thread at a time: the order of the current epoch is kept between calls.
+/// One thread at a time: the order of the current epoch is stored between calls.
 class Batches {
  public:
   /// Throws UserError if validation would leave no training samples.

@@ -44,7 +44,7 @@ void check_readers(const Settings& all, int layer, const char* field,
         std::any_of(settings.layer().begin() + layer, settings.layer().end(),
                     [&](const proto::Layer& later) { return later.name() == name; });
     if (is_later)
-      refuse(where, "layer '{}' has {} '{}', which stands after it; expected a layer before it",
+      refuse(where, "layer '{}' has {} '{}', which is a later layer; expected a layer before it",
              reader, field, name);
     refuse(where, "layer '{}' has {} '{}', expected {} or the name of a layer before it", reader,
            field, name, source_name);

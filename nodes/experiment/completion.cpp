@@ -96,12 +96,13 @@ void check_rule(const Settings& all, const std::string& name, const Decorrelatio
         fmt::format("{}: rule {} whitens each batch by its own covariance, expected demean: batch",
                     all.where_is("decorrelation.demean"), name));
   if (delayed && (rule.reparametrises() || rule.whitens_batch()))
-    throw UserError(
-        fmt::format("{}: rule {} {}; expected schedule: overlapped or lockstep",
-                    all.where_is("execution.schedule"), name,
-                    rule.reparametrises()
-                        ? "turns the weights along with R, which steps in flight would not see"
-                        : "whitens each batch by its own covariance and keeps one at a time"));
+    throw UserError(fmt::format(
+        "{}: rule {} {}; expected schedule: overlapped or lockstep",
+        all.where_is("execution.schedule"), name,
+        rule.reparametrises()
+            ? "transforms the weights together with R, which is not possible with steps in flight"
+            : "whitens each batch by its own covariance, which is not possible with steps in "
+              "flight"));
   const bool settled = decorrelation.mode() == proto::Mode::settled;
   const char* chosen = settled ? "settled" : "closed_form";
   const char* other = settled ? "closed_form" : "settled";

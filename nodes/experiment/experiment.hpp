@@ -82,7 +82,7 @@ struct Experiment {
 /// Samples of each micro-batch except the last, of a batch of `batch` samples.
 Index micro_batch(Index batch, int micro_batches);
 
-/// Values that a tensor holds.
+/// Number of values of a tensor.
 std::uint64_t values_of(const TensorSpec& tensor);
 
 /// Loads the plug-ins that the file names, applies each "PATH=VALUE", and checks the result. The

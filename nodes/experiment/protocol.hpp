@@ -11,7 +11,7 @@ namespace lateral {
 
 struct Experiment;
 
-/// What a message between two nodes of the network holds.
+/// The content of a message between two nodes of the network.
 enum class Content { target, activity, perturbation, signal, marker };
 
 /// One message that a node reads or sends.

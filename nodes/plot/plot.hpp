@@ -16,7 +16,7 @@ namespace lateral {
 ///   settling_RECORD      recorded settling trajectories
 /// All pictures except the learning curves show one run, the first that has the data.
 /// Returns the files written.
-/// Throws UserError if a folder holds neither a run nor a sweep, if a file in it is damaged, if
+/// Throws UserError if a folder contains neither a run nor a sweep, if a file in it is damaged, if
 /// there is nothing to draw, or if gnuplot is not installed.
 std::vector<std::filesystem::path> plot(const std::vector<std::filesystem::path>& folders,
                                         const std::filesystem::path& out);

@@ -29,7 +29,7 @@ BatchView batch_view(const Message& message, const std::string& peer, Index n, I
 
 /// "(256, 1000)"
 std::string shape_text(const wire::Header& header);
-/// "activity at step 7", "Fisher error at step 3": what a message of the network holds.
+/// "activity at step 7", "Fisher error at step 3": the content of a message of the network.
 std::string content_text(const wire::Header& header);
 
 }  // namespace lateral

@@ -12,8 +12,8 @@ namespace lateral {
 
 /// Follows its Protocol: reads, for each micro-batch, the Target from the source, the Activity
 /// of the last layer and, under a rule that perturbs, its Perturbations; answers with the credit
-/// signal, and after the last micro-batch with the other signals. Markers come from the source
-/// alone.
+/// signal, and after the last micro-batch with the other signals. Markers are sent by the source
+/// only.
 class ReadoutProcess final : public Process {
  public:
   /// `train`: the sums of an epoch that an earlier session began.

@@ -23,7 +23,7 @@ inline constexpr int first_attempts_max = 20;
 class DialTimeout {
  public:
   Duration time() const { return time_; }
-  /// `state`: of the connection over which the answer came, where it is TCP.
+  /// `state`: of the connection, if it is TCP.
   void answered(const std::optional<TcpState>& state);
   void timed_out();
 

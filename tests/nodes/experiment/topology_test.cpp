@@ -91,8 +91,8 @@ TEST_CASE("each mistake in a graph has an error message of its own") {
     Names words;
   } cases[] = {
       {"layer { name: \"b\" units: 12 input: \"z\" }",
-       {"'b' has input 'z', which stands after it"}},
-      {"layer { name: \"b\" units: 12 add: \"z\" }", {"'b' has add 'z', which stands after it"}},
+       {"'b' has input 'z', which is a later layer"}},
+      {"layer { name: \"b\" units: 12 add: \"z\" }", {"'b' has add 'z', which is a later layer"}},
       {"layer { name: \"b\" units: 12 input: \"unknown\" }",
        {"'b' has input 'unknown'", "expected source or the name of a layer before it"}},
       {"layer { name: \"b\" units: 12 input: \"b\" }", {"'b' has itself as input"}},
