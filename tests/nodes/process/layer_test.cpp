@@ -238,9 +238,9 @@ TEST_CASE(
   CHECK_THROWS_AS(stop.deliver("hidden1", activity(12, 32, 2)), NumericsError);
   auto more = sets;
   more.push_back("decorrelation.unsettled=continue");
-  LayerFixture go_on{more};
-  CHECK(receivers(go_on.deliver("hidden1", activity(12, 32, 2))) == Names{"output"});
-  const auto sent = go_on.deliver("output", error(8, 32, 2));
+  LayerFixture continues{more};
+  CHECK(receivers(continues.deliver("hidden1", activity(12, 32, 2))) == Names{"output"});
+  const auto sent = continues.deliver("output", error(8, 32, 2));
   CHECK(std::any_of(sent.begin(), sent.end(), [](const Sent& s) {
     return s.message.header.probe().probe() == "unsettled_residual";
   }));
