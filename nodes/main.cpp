@@ -10,12 +10,12 @@
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  google::protobuf::SetLogHandler(nullptr);  // a message that cannot be parsed is reported by us
+  google::protobuf::SetLogHandler(nullptr);  // parse errors are reported by the caller
   // Message bodies are allocated and freed in every step: keep their memory instead of returning it
   // to the system.
   mallopt(M_MMAP_THRESHOLD, 256 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
-  mallopt(M_ARENA_MAX, 1);  // further arenas would return freed memory to the system all the same
+  mallopt(M_ARENA_MAX, 1);  // further arenas would return freed memory to the system
   try {
     return lateral::run_command_line(argc, argv);
   } catch (...) {

@@ -12,7 +12,7 @@
 
 namespace lateral {
 
-/// Time for all of it.
+/// Deadline for TLS and the handshake together.
 inline constexpr std::chrono::milliseconds handshake_max{2000};
 
 /// The side that has dialled `peer`.  Throws what handshake_as_dialler() does, and
@@ -24,8 +24,8 @@ struct AuthenticatedPeer {
   Identity identity;
   std::unique_ptr<Link> link;
 };
-/// The side that was dialled. `caller` names the other side until its identity is known. Throws
-/// alike.
+/// The side that was dialled. `caller` names the other side until its identity is known. Throws the
+/// same errors.
 ///   tls: used where the connection leaves the machine; created when it is first needed
 awaitable<AuthenticatedPeer> authenticate_as_dialled(Socket socket, std::string caller,
                                                      Credentials credentials,

@@ -1,4 +1,4 @@
-// The messages about a stream, and the order in which a link is given messages.
+// The control messages of a stream, and the order in which messages are sent.
 #include "transport/edge.hpp"
 
 #include <utility>
@@ -54,7 +54,7 @@ bool Edge::take(Message message) {
     return false;
   }
   if (header.sequence() == 0)
-    throw_transport(TransportError::unexpected_message, "from a peer, without a number");
+    throw_transport(TransportError::unexpected_message, "from a peer, without a sequence number");
   if (!stream_.accept(header.sequence())) return false;
   unacknowledged_bytes_ += message.body.bytes();
   if (params_.acknowledges && (unacknowledged_bytes_ >= unacknowledged_bytes_max ||

@@ -1,4 +1,4 @@
-// Edge: one node's end of all that passes between it and a peer, over one link after another.
+// Edge: one node's end of the exchange of messages with a peer, over successive links.
 #pragma once
 
 #include <deque>
@@ -8,31 +8,31 @@
 
 namespace lateral {
 
-/// An acknowledgement is sent at the latest after so many messages, or so many bytes.
+/// An acknowledgement is sent at the latest after this number of messages, or of bytes.
 inline constexpr std::uint64_t unacknowledged_max = 64;
 inline constexpr std::size_t unacknowledged_bytes_max = std::size_t{1} << 20;
 /// Messages of a peer that may wait to be read besides those that it may have in flight.
 inline constexpr std::size_t incoming_spare = 2;
 
 struct EdgeParams {
-  bool acknowledges = false;  ///< tells the peer what was received, so that it can forget it
+  bool acknowledges = false;  ///< received messages are acknowledged, so that the peer can discard them
   std::size_t in_flight = 0;  ///< messages that the peer may send before the first of them is read
 };
 
 /// A stream, the bounded queue of what was received on it, and the messages about it, without any
-/// input or output. On every link both sides first send how far they are (Resume), and continue
-/// from there.
+/// input or output. On every new link both sides first send the number of the last message that
+/// they have received (Resume), and continue from there.
 class Edge {
  public:
   explicit Edge(Stream stream = Stream(), const EdgeParams& params = {})
       : stream_{std::move(stream)}, params_{params} {}
 
   // ---- The link
-  /// There is a new link. What was on its way over an older one is lost.
+  /// There is a new link. Messages in flight on an older one are lost.
   void linked();
-  /// The link is gone.
+  /// The link has closed.
   void unlinked() { resumed_ = false; }
-  /// Both sides know how far the other is.
+  /// The peer's Resume has been received: messages of the stream can be sent.
   bool resumed() const { return resumed_; }
 
   // ---- Sending
@@ -41,16 +41,16 @@ class Edge {
   /// Queues a message outside the stream: it is sent at most once, on the present link, ahead of
   /// the stream. It replaces one that still waits.
   void push_unsequenced(Message message);
-  /// What the link is to be given next, if there is anything.
+  /// The next message to send on the link, if there is one.
   std::optional<Message> next();
-  /// Messages pushed that no link has been given yet.
+  /// Messages pushed that have not been sent on any link yet.
   std::size_t unsent() const { return stream_.unsent(); }
   /// See Stream.
   bool is_replaying() const { return stream_.is_replaying(); }
   void forget(std::uint64_t through) { stream_.forget(through); }
 
   // ---- Receiving
-  /// Whether the queue has room for this message from the link. The others are taken in any case.
+  /// Whether take() can be called for this message: the queue has room for it, or it is not queued.
   bool has_room_for(const Message& message) const {
     return message.header.sequence() != stream_.received() + 1 || !is_full();
   }
@@ -63,7 +63,7 @@ class Edge {
   std::optional<Message> read();
   bool has_unread() const { return !incoming_.empty(); }
   bool is_full() const { return incoming_.size() >= incoming_spare + params_.in_flight; }
-  /// The peer's last one.
+  /// The last heartbeat of the peer.
   const wire::Heartbeat& heartbeat() const { return heartbeat_; }
 
  private:

@@ -44,7 +44,7 @@ Tcp::endpoint tcp_endpoint(const std::string& address) {
                   fmt::format("'{}', expected unix:PATH or tcp:NUMERIC_HOST:PORT", address));
 }
 
-// A process that is started later must neither hold our connections open nor accept them.
+// Processes that are started later must not inherit sockets: they would keep connections open.
 template <class AnySocket>
 AnySocket not_inherited(AnySocket socket) {
   ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
@@ -67,11 +67,11 @@ std::variant<Unix::acceptor, Tcp::acceptor> open_acceptor(const asio::any_io_exe
     if (failure.code() != boost::system::errc::address_not_available) throw;
     throw_transport(
         TransportError::bad_address,
-        fmt::format("'{}' is not of this machine, expected one of its own addresses", address));
+        fmt::format("'{}' is not an address of this machine, expected one of its addresses", address));
   }
 }
 
-/// The address of one end of a TCP connection; an IPv4 address that IPv6 carries as IPv4.
+/// The address of one end of a TCP connection; an IPv4-mapped IPv6 address is returned as IPv4.
 asio::ip::address host_at(const Socket::endpoint_type& end) {
   Tcp::endpoint endpoint;
   std::memcpy(endpoint.data(), end.data(), std::min(end.size(), endpoint.capacity()));

@@ -1,4 +1,4 @@
-// The errors between two nodes, as codes and as the exception that carries them.
+// The errors of the transport, as codes and as the exception that carries them.
 #pragma once
 
 #include <boost/system/error_category.hpp>
@@ -9,17 +9,17 @@
 namespace lateral {
 
 enum class TransportError {
-  bad_magic = 1,        ///< not a frame of ours
+  bad_magic = 1,        ///< not a frame of this protocol
   header_too_large,     ///< header longer than the link allows
   body_too_large,       ///< body longer than the link allows
   malformed_header,     ///< not a wire.Header
-  shape_mismatch,       ///< the body is not as long as its shape says
-  wrong_version,        ///< the peer speaks another version of the protocol
+  shape_mismatch,       ///< the length of the body does not match its shape
+  wrong_version,        ///< the peer uses another version of the protocol
   wrong_configuration,  ///< the peer runs another experiment
   wrong_peer,           ///< not a node that was expected here
   wrong_secret,         ///< the peer does not know the secret of the run
-  refused,              ///< the peer refused us
-  unexpected_message,   ///< a message that does not belong here
+  refused,              ///< the peer refused the connection
+  unexpected_message,   ///< a message of a kind that is not expected now
   bad_address,          ///< an address that cannot be parsed
   out_of_sequence,      ///< a message is missing
   wrong_user,           ///< a process of another user of this machine

@@ -10,12 +10,12 @@
 
 namespace lateral {
 
-// Bodies and prefixes are copied as they lie in memory.
+// Bodies and prefixes are copied without a change of byte order.
 static_assert(std::endian::native == std::endian::little, "the wire format is little-endian");
 
 namespace {
 
-/// Fields that the messages of a handshake may have in total: twice as many as ours have.
+/// Fields that the messages of a handshake may have in total: twice as many as valid ones have.
 constexpr int handshake_fields_max = 16;
 
 // Whether these are messages of the handshake, before they are parsed: repeated and unknown fields
@@ -31,14 +31,14 @@ bool is_of_handshake(std::span<const std::uint8_t> bytes) {
         WireFormatLite::GetTagWireType(message_tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
         !fields.ReadVarint32(&length) || length > bytes.size())
       return false;
-    const auto rest = fields.PushLimit(static_cast<int>(length));
+    const auto outer_limit = fields.PushLimit(static_cast<int>(length));
     while (const std::uint32_t tag = fields.ReadTag()) {
       if (++n_fields > handshake_fields_max ||
           WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_START_GROUP ||
           !WireFormatLite::SkipField(&fields, tag))
         return false;
     }
-    fields.PopLimit(rest);
+    fields.PopLimit(outer_limit);
   }
   return true;
 }
@@ -83,7 +83,7 @@ wire::Header decode_header(std::span<const std::uint8_t> bytes, std::size_t body
   wire::Header header;
   if (!header.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     throw_transport(TransportError::malformed_header, peer);
-  // Each factor is checked against what is left of the body, so the product cannot overflow.
+  // Each factor is checked against the length of the body, so the product cannot overflow.
   std::size_t values = header.shape_size() == 0 ? 0 : 1;
   for (const std::uint32_t extent : header.shape()) {
     if (extent != 0 && values > body_bytes / extent)

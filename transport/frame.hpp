@@ -1,4 +1,4 @@
-// Frames: messages to bytes and back, without any input or output; safe on hostile bytes.
+// Frames: messages to bytes and back, without any input or output; safe for arbitrary bytes.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ struct FrameLimits {
   bool handshake_only = false;  ///< only messages of the handshake
 };
 /// Before a peer is authenticated: a Hello with the longest names has 212 bytes. Together with what
-/// parsing allocates, a stranger can make us allocate less than 4 KiB.
+/// parsing allocates, an unauthenticated caller causes an allocation of less than 4 KiB.
 inline constexpr FrameLimits handshake_limits{256, 0, true};
 /// Headers of authenticated peers: the largest holds an experiment file and the peers' addresses.
 inline constexpr std::size_t header_bytes_max = std::size_t{1} << 20;
@@ -40,7 +40,7 @@ std::string encode_head(const Message& message);
 FramePrefix decode_prefix(std::span<const std::uint8_t, frame_prefix_bytes> bytes,
                           const FrameLimits& limits, const std::string& peer);
 /// Throws TransportError::malformed_header, shape_mismatch unless prod(shape)·4 == body_bytes, or
-/// unexpected_message for what is not of the handshake where the limits allow nothing else.
+/// unexpected_message for a message that is not of the handshake where the limits allow no other.
 wire::Header decode_header(std::span<const std::uint8_t> bytes, std::size_t body_bytes,
                            const FrameLimits& limits, const std::string& peer);
 

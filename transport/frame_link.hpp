@@ -43,12 +43,12 @@ class FrameLink : public Link {
 
     if (prefix.body_bytes > 0) {
       message.body = Block(prefix.body_bytes / sizeof(float));
-      asio::mutable_buffer rest = asio::buffer(message.body.data(), prefix.body_bytes);
-      while (rest.size() > 0) {
-        const asio::mutable_buffer piece = asio::buffer(rest, read_bytes_max);
+      asio::mutable_buffer remaining = asio::buffer(message.body.data(), prefix.body_bytes);
+      while (remaining.size() > 0) {
+        const asio::mutable_buffer piece = asio::buffer(remaining, read_bytes_max);
         co_await asio::async_read(stream_, piece, use_awaitable);
         count_received(piece.size());
-        rest += piece.size();
+        remaining += piece.size();
       }
     }
     co_return message;

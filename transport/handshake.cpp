@@ -50,7 +50,7 @@ bool equal_in_constant_time(const std::string& a, const std::string& b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// Sends the refusal, unless the peer is gone already, and throws the reason.
+// Sends the refusal, unless the connection is closed already, and throws the reason.
 awaitable<void> refuse(Link& link, TransportError error, std::string detail) {
   Message refusal;
   refusal.header.mutable_refusal()->set_reason(make_error_code(error).message());
@@ -65,7 +65,7 @@ awaitable<Message> expect_answer(Link& link) {
   Message answer = co_await link.receive();
   if (answer.header.has_refusal())
     throw_transport(TransportError::refused,
-                    fmt::format("{} says: {}", link.peer(), answer.header.refusal().reason()));
+                    fmt::format("{} answered: {}", link.peer(), answer.header.refusal().reason()));
   co_return answer;
 }
 

@@ -20,7 +20,7 @@ Secret make_secret();
 /// HMAC-SHA256 under the secret, 32 bytes.
 std::string hmac_sha256(const Secret& secret, std::string_view bytes);
 
-/// What two nodes must have in common.
+/// What two nodes must have in common to connect.
 struct Credentials {
   Secret secret;
   std::string configuration_digest;  // 32 bytes
@@ -35,14 +35,13 @@ struct Identity {
 };
 
 /// The dialling side, `from` this node `to` the peer. Returns once both sides have proved that they
-/// know the secret, on this very connection. Throws system_error: TransportError::refused with the
+/// know the secret, on this connection. Throws system_error: TransportError::refused with the
 /// peer's reason, wrong_peer if it is of another generation, wrong_secret, or what the link throws.
 awaitable<void> handshake_as_dialler(Link& link, Credentials credentials, Identity from,
                                      Identity to);
 
-/// The dialled side. Returns the peer. `expects`: whether that one may connect now. A peer that is
-/// not admitted receives the reason (without any detail that it does not know already), and the
-/// reason is thrown.
+/// The dialled side. Returns the peer. `expects`: whether that peer may connect now. A peer that is
+/// not admitted receives the reason without its details, and the reason is thrown.
 awaitable<Identity> handshake_as_dialled(Link& link, Credentials credentials, Identity self,
                                          std::function<bool(const Identity&)> expects);
 

@@ -21,7 +21,7 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  /// Completes when the message has left this process or lies in the peer's bounded queue.
+  /// Completes when the message has left this process or is in the peer's bounded queue.
   virtual awaitable<void> send(Message message) = 0;
   /// The next message. Throws system_error: asio::error::eof when the peer has closed, or a
   /// TransportError when what it sent is not acceptable.
@@ -29,7 +29,7 @@ class Link {
   virtual void close() = 0;
   /// Limits of what receive() accepts from now on.
   virtual void set_limits(const FrameLimits& limits) = 0;
-  /// Of a connection that may fail without notice (TCP); nothing for others.
+  /// The state of a connection that may fail without notice (TCP); nothing for other kinds.
   virtual std::optional<TcpState> tcp_state() const { return std::nullopt; }
   /// Bytes that only the two ends of this TLS connection know; empty without TLS.
   virtual std::string channel_binding() const { return {}; }
@@ -38,7 +38,7 @@ class Link {
   void set_peer(std::string name) { peer_ = std::move(name); }
   std::uint64_t messages_sent() const { return messages_sent_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
-  /// Includes those of a message that has been received in part.
+  /// Includes the bytes of a message that has been received in part.
   std::uint64_t bytes_received() const { return bytes_received_; }
 
  protected:

@@ -38,7 +38,7 @@ class MemoryLink final : public Link {
     in_->messages.pop_front();
     in_->changed.notify();
     count_received(frame_prefix_bytes + message.body.bytes());
-    // The same checks as over a socket, so that both kinds of link behave alike.
+    // The same checks as over a socket, so that both kinds of link behave equally.
     std::size_t values = message.header.shape_size() == 0 ? 0 : 1;
     for (const std::uint32_t extent : message.header.shape()) values *= extent;
     if (message.header.ByteSizeLong() > limits_.header_bytes_max)

@@ -11,7 +11,7 @@
 namespace lateral {
 namespace {
 
-/// Until the next attempt to accept, after one has failed for want of descriptors.
+/// Until the next attempt to accept, after one has failed because no descriptor was free.
 constexpr std::chrono::milliseconds accept_retry_interval{50};
 
 }  // namespace
@@ -51,7 +51,7 @@ void Reception::start_handshake(Socket socket, int caller) {
   // Each handshake ends by itself within handshake_max. None outlives this object: the caller of
   // run() stops the io_context before the Reception is destroyed.
   const auto ended = [this, at](const std::exception_ptr& bug) {
-    // Later: the coroutine that is ending still refers to the signal.
+    // Posted: the coroutine that is ending still refers to the signal.
     asio::post(executor_, [this, at] {
       handshakes_.erase(at);
       changed_.notify();
@@ -89,12 +89,12 @@ awaitable<void> Reception::admit(Socket socket, Handshake& handshake) {
     };
     AuthenticatedPeer peer = co_await authenticate_as_dialled(std::move(socket), handshake.caller,
                                                               credentials_, tls_, self_, expected);
-    // It may have been replaced during the handshake.
+    // The peer may have been replaced during the handshake.
     if (expects(peer.identity)) on_admitted_(peer.identity, std::move(peer.link));
   } catch (const system_error& error) {
     const bool named = std::string_view(error.what()).starts_with("caller ");
     if (handshake.aborted)
-      log_refusal(fmt::format("{}: gave way to another", handshake.caller));
+      log_refusal(fmt::format("{}: aborted in favour of another caller", handshake.caller));
     else
       log_refusal(named ? describe(error)
                         : fmt::format("{}: {}", handshake.caller, describe(error)));

@@ -1,4 +1,4 @@
-// Reception: admits the peers that are expected, and refuses and logs all other callers.
+// Reception: accepts the peers that are expected, and refuses and logs all other callers.
 #pragma once
 
 #include <boost/asio/cancellation_signal.hpp>
@@ -16,8 +16,9 @@
 namespace lateral {
 
 /// Handshakes that may be under way at once. For one more caller one of them is aborted: at random,
-/// among those of the host that has the most. So strangers that occupy all of them cannot keep out
-/// a peer that tries again, and those at one host cannot affect callers from another.
+/// among those of the host that has the most. So unauthenticated callers that occupy all of them
+/// cannot keep out a peer that dials repeatedly, and callers at one host cannot affect callers at
+/// another.
 inline constexpr std::size_t handshakes_max = 16;
 /// Refused callers that are logged in one second; the others are counted.
 inline constexpr int refusals_logged_max = 20;

@@ -9,7 +9,8 @@ namespace lateral {
 
 using Socket = asio::generic::stream_protocol::socket;
 
-/// Starts with handshake_limits. `peer` is how messages name the other side until it is known.
+/// Starts with handshake_limits. `peer` names the other side in messages until its identity is
+/// known.
 std::unique_ptr<Link> make_socket_link(Socket socket, std::string peer);
 
 }  // namespace lateral

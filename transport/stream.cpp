@@ -20,7 +20,7 @@ void Stream::push(Message message) {
   retained_.push_back(std::move(message));
   while (retained_bytes_ > retained_bytes_max && forgotten_ < transmitted_ && retained_.size() > 1)
     drop_first();
-  // What the peer has received from our predecessor is retained only for the peer's successor.
+  // What the peer has received from a predecessor is retained only for a replacement of the peer.
   if (sent_ > transmitted_) return;
   if (!retains_)
     drop_first();
@@ -57,7 +57,7 @@ void Stream::resume(std::uint64_t received) {
 }
 
 void Stream::forget(std::uint64_t through) {
-  // Never what has not been transmitted, whatever a peer claims to have received.
+  // A message that has not been transmitted is kept, whatever the peer claims to have received.
   while (!retained_.empty() && forgotten_ < std::min(through, transmitted_)) drop_first();
 }
 

@@ -11,15 +11,15 @@
 namespace lateral {
 
 /// Bytes of sent messages, with their bodies, that one stream retains. Beyond that the oldest are
-/// dropped, and a peer that needs them can no longer be brought up to date.
+/// discarded, and a peer that needs them can no longer be replaced.
 inline constexpr std::size_t retained_bytes_max = std::size_t{1} << 30;
 
 /// Computes the body of a sent message again, from its header.
 using Refill = std::function<Block(const wire::Header&)>;
 
 /// One node's end of the stream, without any input or output. It retains what it has sent, if
-/// `retains`, until forget(): so a new connection, or a peer that restarts from an earlier point,
-/// is brought up to date.
+/// `retains`, until forget(): so they can be sent on a new connection, or to a peer that restarts
+/// from an earlier point.
 class Stream {
  public:
   /// `sent` and `received`: numbers of the last messages that a predecessor sent and received.
@@ -31,19 +31,19 @@ class Stream {
   void refill_by(Refill refill) { refill_ = std::move(refill); }
   /// Gives the message the next number.
   void push(Message message);
-  /// Messages that have not been given to any connection yet.
+  /// Messages that have not been sent on any connection yet.
   std::size_t unsent() const { return transmitted_ < sent_ ? sent_ - transmitted_ : 0; }
-  /// The next of them, for the connection.  REQUIRES: unsent() > 0
+  /// The next of them, to be sent on the connection.  REQUIRES: unsent() > 0
   Message next();
   /// There is a new connection, whose other side has received all messages up to `received`. That
   /// may be more than has been pushed here, if this node repeats what its predecessor has sent.
   /// Throws TransportError::out_of_sequence if the next message is not retained any more.
   void resume(std::uint64_t received);
-  /// Messages up to this number will not be asked for again.
+  /// Messages up to this number will not be needed again.
   void forget(std::uint64_t through);
 
   // ---- Receiving
-  /// Whether to take the message of this number: false if it has been received before.
+  /// Whether the message of this number is new: false if it has been received before.
   /// Throws TransportError::out_of_sequence if one is missing before it.
   bool accept(std::uint64_t sequence);
 
@@ -59,7 +59,7 @@ class Stream {
 
   bool retains_;
   std::uint64_t sent_;         // number of the last message pushed
-  std::uint64_t transmitted_;  // of the last given to a connection; may be ahead of sent_
+  std::uint64_t transmitted_;  // of the last sent on a connection; may be ahead of sent_
   std::uint64_t forgotten_;    // of the last that is not retained
   std::uint64_t received_;
   std::deque<Message> retained_;  // forgotten_ + 1 … sent_

@@ -14,9 +14,9 @@
 
 namespace lateral {
 
-/// The result of `operation`, or asio::error::timed_out; the loser is cancelled and waited for.
-/// (The `||` of awaitable_operators waits for the first success and so sits out the deadline when
-/// the operation fails.)
+/// The result of `operation`, or asio::error::timed_out; the one that ends later is cancelled and
+/// waited for. (The `||` of awaitable_operators waits for the first success, and so for the
+/// deadline when the operation fails.)
 template <class T>
 awaitable<T> with_deadline(Duration timeout, awaitable<T> operation) {
   auto executor = co_await asio::this_coro::executor;

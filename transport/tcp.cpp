@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds stall_min{250};
 constexpr int doublings_max = 6;
 
 void set(int socket, int level, int option, int value) {
-  // Where it cannot be set the socket is gone, and the next read fails.
+  // If it cannot be set, the socket is closed already, and the next read fails.
   ::setsockopt(socket, level, option, &value, sizeof value);
 }
 
@@ -23,8 +23,8 @@ void set(int socket, int level, int option, int value) {
 
 void set_tcp_options(int socket) {
   set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
-  set(socket, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);  // helps where links are not made again
-  // After about 20 s.
+  set(socket, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);  // for links that are not replaced
+  // Closes a dead connection after about 20 s.
   set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(socket, IPPROTO_TCP, TCP_KEEPIDLE, 10);
   set(socket, IPPROTO_TCP, TCP_KEEPINTVL, 3);
@@ -35,8 +35,8 @@ std::optional<TcpState> tcp_state(int socket) {
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return std::nullopt;
-  // After the first lost segment has arrived, the others wait as long again. A receiver whose
-  // window is full is probed again and again, and answers each time.
+  // After the first lost segment has arrived, the next one waits for another timeout. A receiver
+  // whose window is full is probed repeatedly, and answers each time.
   const bool lost = info.tcpi_retransmits > 0 || info.tcpi_ca_state == TCP_CA_Loss;
   TcpState state;
   state.retransmits = (info.tcpi_unacked > 0 && lost) || info.tcpi_probes > 1;

@@ -9,7 +9,7 @@ namespace lateral {
 /// Small messages leave at once, and a side that only reads notices a dead connection as well.
 void set_tcp_options(int socket);
 
-/// State of the data that was sent last.
+/// The state of the data that was sent last.
 struct TcpState {
   bool retransmits = false;                    ///< it was sent again, and is not acknowledged yet
   std::chrono::milliseconds unanswered_for{};  ///< time since the last acknowledgement
@@ -18,10 +18,10 @@ struct TcpState {
 /// Nothing where `socket`, a descriptor, is not TCP.
 std::optional<TcpState> tcp_state(int socket);
 
-/// Whether an acknowledgement takes longer than it should where the network works. TCP retransmits
-/// ever more seldom, also when the network works again; a new connection works at once. The limit
-/// doubles with each of `unproductive_reconnects`, new connections in a row that carried no
-/// message.
+/// Whether an acknowledgement takes longer than it should where the network works. TCP doubles the
+/// time between retransmissions, and so uses a network that works again only after some time; a new
+/// connection uses it at once. The limit doubles with each of `unproductive_reconnects`, new
+/// connections in a row that carried no message.
 bool has_stalled(const TcpState& state, int unproductive_reconnects);
 
 }  // namespace lateral

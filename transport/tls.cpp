@@ -24,7 +24,7 @@ constexpr std::size_t exporter_bytes = 32;
 constexpr unsigned char cipher_suite[] = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
 
 void check(bool succeeded, const char* what) {
-  if (!succeeded) throw std::runtime_error(std::string("OpenSSL: ") + what);
+  if (!succeeded) throw std::runtime_error(fmt::format("OpenSSL: {}", what));
 }
 
 /// The key is stored in the context and destroyed with it.
@@ -60,14 +60,14 @@ int offer_key(SSL* ssl, const EVP_MD*, const unsigned char** identity, std::size
 }
 
 int find_key(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SESSION** session) {
-  const bool ours =
+  const bool is_known =
       std::string_view(reinterpret_cast<const char*>(identity), length) == key_identity;
-  *session = ours ? session_of_key(ssl) : nullptr;
+  *session = is_known ? session_of_key(ssl) : nullptr;
   return 1;  // without a session there is no key and no certificate, and the handshake fails
 }
 
-/// Exactly one key share, of our group: otherwise OpenSSL would request another ClientHello, and
-/// accept one of any length.
+/// Accepts exactly one key share, of the one group: otherwise OpenSSL would request another
+/// ClientHello, and accept one of any length.
 int check_client_hello(SSL* ssl, int* alert, void*) {
   constexpr unsigned char head[] = {0, 36, 0, 0x1d, 0, 32};  // of a list of one X25519 share
   const unsigned char* shares = nullptr;
@@ -83,8 +83,8 @@ class TlsLink final : public FrameLink<TlsStream> {
  public:
   using FrameLink::FrameLink;
 
-  // A link is closed by closing its connection, and messages are numbered: an end that somebody has
-  // forged loses nothing, and is treated like any other.
+  // A link is closed by closing its connection, and messages are numbered: a forged end of the
+  // stream loses no message, and is treated like any other.
   awaitable<Message> receive() override {
     try {
       Message message = co_await FrameLink::receive();
@@ -172,9 +172,9 @@ awaitable<std::unique_ptr<Link>> Tls::answer(Socket socket, std::string peer) co
   co_await asio::async_read(socket, body, use_awaitable);
 
   TlsStream stream = open(context_.get(), std::move(socket));
-  const asio::const_buffer so_far = asio::buffer(hello.data(), head_bytes + body_bytes);
+  const asio::const_buffer received = asio::buffer(hello.data(), head_bytes + body_bytes);
   error_code failure;
-  co_await stream.async_handshake(asio::ssl::stream_base::server, so_far,
+  co_await stream.async_handshake(asio::ssl::stream_base::server, received,
                                   asio::redirect_error(use_awaitable, failure));
   co_return finish(std::move(stream), failure, std::move(peer));
 }

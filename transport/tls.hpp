@@ -11,7 +11,8 @@
 
 namespace lateral {
 
-/// Longest ClientHello that is read; OpenSSL gets no byte of a longer one. Ours has 251 bytes.
+/// Longest ClientHello that is read; OpenSSL gets no byte of a longer one. A valid one has 251
+/// bytes.
 inline constexpr std::size_t client_hello_bytes_max = 1024;
 
 /// One cipher suite (TLS_AES_128_GCM_SHA256), one group (X25519), an external pre-shared key with

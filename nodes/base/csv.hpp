@@ -18,21 +18,21 @@ std::string csv_line(const std::vector<std::string>& fields);
 ///   CsvReader table{file, {"epoch", "loss"}};
 ///   while (table.next_row()) use(table.integer(0), table.number(1));
 /// A last line without its line break, which a crash may leave, is not a row; nor are empty lines.
-/// Every refusal is a UserError that names the file, and the line, the column and the value where
-/// there are such.
+/// Every error is a UserError that names the file and, where they apply, the line, the column and
+/// the value.
 class CsvReader {
  public:
   /// `columns` are those that will be read, by their position in this list. The file may have them
-  /// in another order, and have others beside them.
-  /// Throws UserError if the file cannot be read or lacks a column.
+  /// in another order, and may have more columns. Throws UserError if the file cannot be read or
+  /// lacks a column.
   CsvReader(const std::filesystem::path& file, std::vector<std::string> columns);
 
   /// Goes to the next row. False after the last one.
-  /// Throws UserError if the row has not as many fields as the first line.
+  /// Throws UserError if the row does not have as many fields as the first line.
   bool next_row();
 
   const std::string& text(std::size_t column) const { return fields_[positions_[column]]; }
-  /// Throws UserError unless the field is a whole number from 0 on.
+  /// Throws UserError unless the field is a whole number of at least 0.
   std::uint64_t integer(std::size_t column) const;
   /// Throws UserError unless the field is a number, "nan" or "inf".
   double number(std::size_t column) const;

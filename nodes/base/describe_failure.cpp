@@ -1,5 +1,7 @@
-// Which exception means which exit code. Apart from failure.cpp, since only this file needs
+// The exit code of each exception. Separate from failure.cpp, since only this file needs
 // transport/.
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <new>
 
@@ -12,22 +14,22 @@ Failure describe_failure(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const UserError& error) {
-    return {ExitCode::user_mistake, one_line(error.what())};
+    return {ExitCode::user_error, one_line(error.what())};
   } catch (const NumericsError& error) {
     return {ExitCode::numerics, one_line(error.what())};
   } catch (const NetworkError& error) {
     return {ExitCode::network, one_line(error.what())};
   } catch (const boost::system::system_error& error) {
     if (error.code() == TransportError::bad_address)
-      return {ExitCode::user_mistake, one_line(describe(error))};
+      return {ExitCode::user_error, one_line(describe(error))};
     return {ExitCode::network, one_line(describe(error))};
   } catch (const std::filesystem::filesystem_error& error) {
-    return {ExitCode::user_mistake, one_line(error.what())};
+    return {ExitCode::user_error, one_line(error.what())};
   } catch (const std::bad_alloc&) {
-    return {ExitCode::user_mistake,
+    return {ExitCode::user_error,
             "out of memory: `lateral check` prints how much memory a network needs"};
   } catch (const std::exception& error) {
-    return {ExitCode::our_bug, "internal error: " + one_line(error.what())};
+    return {ExitCode::internal_error, fmt::format("internal error: {}", one_line(error.what()))};
   }
 }
 

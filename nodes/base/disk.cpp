@@ -40,7 +40,7 @@ void Disk::link(const fs::path& from, const fs::path& to) {
   std::error_code failure;
   fs::remove(to, failure);
   fs::create_hard_link(from, to, failure);
-  if (failure) rename(from, to);  // a file system without second names
+  if (failure) rename(from, to);  // a file system without hard links
 }
 
 void Disk::sync_folder(const fs::path& folder) { sync_path(folder, O_RDONLY | O_DIRECTORY); }

@@ -1,4 +1,4 @@
-// Disk: the calls that make a file survive a crash; a simulation replaces them by its own.
+// Disk: the system calls that make a file survive a crash; a simulation overrides them.
 #pragma once
 
 #include <filesystem>
@@ -9,14 +9,14 @@ namespace lateral {
 class Disk {
  public:
   virtual ~Disk() = default;
-  /// Returns once all that has been written to the file is on the disk.
+  /// Returns when all data written to the file are on the disk.
   virtual void sync(const std::filesystem::path& file);
-  /// Atomically replaces what had the new name.
+  /// Renames the file atomically; a file that had the new name is replaced.
   virtual void rename(const std::filesystem::path& from, const std::filesystem::path& to);
-  /// Gives the file a second name, in place of what had it. On a file system without second names
-  /// the file keeps the new name only.
+  /// Gives the file a second name (a hard link); a file that had this name is replaced. On a file
+  /// system without hard links the file is renamed instead.
   virtual void link(const std::filesystem::path& from, const std::filesystem::path& to);
-  /// Returns once the names in the folder are on the disk.
+  /// Returns when the names in the folder are on the disk.
   virtual void sync_folder(const std::filesystem::path& folder);
 };
 

@@ -1,13 +1,15 @@
-// Messages of failures: where to look, and as one line.
+// The messages of failures.
 #include "nodes/base/failure.hpp"
+
+#include <fmt/format.h>
 
 namespace lateral {
 
 void throw_diverged(const std::string& what) {
   throw NumericsError(
-      what +
-      ": the network has diverged; expected finite numbers (learning_rate, "
-      "decorrelation.learning_rate, decorrelation.gain and learning.sigma are where to look)");
+      fmt::format("{}: the network has diverged; expected finite numbers (settings to check: "
+                  "learning_rate, decorrelation.learning_rate, decorrelation.gain, learning.sigma)",
+                  what));
 }
 
 std::string one_line(std::string text) {

@@ -10,13 +10,13 @@ namespace lateral {
 /// What the program returns to the shell; listed in nodes/coordinator/FAILURES.md.
 enum class ExitCode : int {
   done = 0,
-  our_bug = 1,
-  user_mistake = 2,  ///< a flag, an experiment, data or a checkpoint
-  network = 3,       ///< a node was lost
-  numerics = 4,      ///< diverged, or did not settle where the experiment says stop
+  internal_error = 1,
+  user_error = 2,  ///< a flag, an experiment, data or a checkpoint
+  network = 3,     ///< a node was lost
+  numerics = 4,    ///< diverged, or did not settle under decorrelation.unsettled: stop
 };
 
-/// what() of each is one line: who, what, value, what was expected.
+/// what() of each is one line: what is wrong where, its value, and what was expected.
 struct UserError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -28,7 +28,7 @@ struct NetworkError : std::runtime_error {
 };
 
 /// Throws NumericsError for a quantity that is not finite. `what` names the quantity; the message
-/// adds which settings to look at.
+/// adds which settings to check.
 [[noreturn]] void throw_diverged(const std::string& what);
 
 struct Failure {

@@ -11,7 +11,7 @@
 
 namespace lateral {
 
-/// The content of a regular file. The limit is checked before memory is taken.
+/// The content of a regular file. The limit is checked before memory is allocated.
 ///   what: the file that is expected, for messages: "experiment file"
 /// Throws UserError:
 ///   FILE: no such WHAT
@@ -28,13 +28,13 @@ std::vector<std::uint8_t> read_bytes(const std::filesystem::path& file, std::siz
 /// Throws UserError naming the file and the system's reason.
 void write_atomically(const std::filesystem::path& file, std::string_view content);
 
-/// The folder in which `file` stands: "." for a bare name.
+/// The folder that contains `file`: "." for a bare name.
 std::filesystem::path folder_of(const std::filesystem::path& file);
 
 /// An exclusive lock (flock) on a file or a folder, held until the object is destroyed.
 class FileLock {
  public:
-  /// Nothing if somebody else holds the lock; does not wait.
+  /// Nothing if the lock is held elsewhere; does not wait.
   /// Throws UserError if `path` cannot be opened.
   static std::optional<FileLock> try_lock(const std::filesystem::path& path);
 

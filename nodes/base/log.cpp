@@ -1,6 +1,7 @@
 // spdlog behind Log; the only file that includes it.
 #include "nodes/base/log.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -29,7 +30,7 @@ Log Log::to_file(const std::filesystem::path& path) {
     return Log(
         std::make_shared<Sink>(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string())));
   } catch (const spdlog::spdlog_ex&) {
-    throw UserError(path.string() + ": cannot be written");
+    throw UserError(fmt::format("{}: cannot be written", path.string()));
   }
 }
 

@@ -1,4 +1,4 @@
-// Names: what may name a run, a sweep, a layer, a record or a rule, and those of the nodes that
+// Names: which are valid for runs, sweeps, layers, records and rules, and those of the nodes that
 // every network has.
 #pragma once
 

@@ -27,15 +27,15 @@ void print_row(const std::string& node, const std::string& role, const std::stri
                            parameters, bytes / 1e6);
 }
 
-/// The data stay bytes until their batch is sent.
+/// Bytes of the source: samples are stored as bytes until their batch is sent.
 double source_bytes(const Experiment& experiment) {
   const std::size_t samples = experiment.make_data_format()->samples(experiment.generated);
   return static_cast<double>(samples) * (experiment.image.pixels() + 1) +
          static_cast<double>(message_bytes_max(experiment, source_name));
 }
 
-/// Training steps whose messages a node keeps, to send them again to a node that is replaced.
-std::uint64_t kept_steps(const Experiment& experiment) {
+/// Training steps whose messages a node retains for a peer that is replaced.
+std::uint64_t retained_steps(const Experiment& experiment) {
   if (experiment.restarts_max == 0) return 0;
   const std::uint64_t interval = experiment.checkpoint_interval > 0
                                      ? experiment.checkpoint_interval
@@ -61,11 +61,11 @@ void print_layer(const Experiment& experiment, const LayerSpec& layer) {
     if (is_parameter(tensor.role)) parameters += values;
     if (tensor.role == TensorRole::weight) sizes.weight_values += values;
   }
-  const double kept_bytes =
-      static_cast<double>(kept_steps(experiment)) * bytes_sent(experiment, layer.name);
+  const double retained_bytes =
+      static_cast<double>(retained_steps(experiment)) * bytes_sent(experiment, layer.name);
   print_row(layer.name, "layer", fmt::format("{} -> {}", sizes.inputs, sizes.outputs),
             fmt::to_string(parameters),
-            static_cast<double>(layer_memory_values(sizes)) * sizeof(Scalar) + kept_bytes);
+            static_cast<double>(layer_memory_values(sizes)) * sizeof(Scalar) + retained_bytes);
 }
 
 int check_experiment(const Options& options) {
@@ -83,7 +83,7 @@ int check_experiment(const Options& options) {
       fmt::format("{} {}x{}x{}", experiment.data_format, image.channels, image.height, image.width),
       "", source_bytes(experiment));
   for (const LayerSpec& layer : experiment.layers) print_layer(experiment, layer);
-  // The output, the targets, the error, and one of them on its way.
+  // The output, the targets, the error, and one message in flight.
   const auto output_values =
       static_cast<double>(experiment.outputs * experiment.batches.batch_size);
   print_row(readout_name, "readout", fmt::format("{} values", experiment.outputs), "",

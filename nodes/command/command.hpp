@@ -1,4 +1,4 @@
-// Commands of the program: what a file of nodes/command/ declares on the command line, and runs.
+// Commands of the program: the options that a file of nodes/command/ declares, and what it runs.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@ class Option;
 
 namespace lateral {
 
-/// One command as it declares its options. Each call names a variable that receives the value; it
-/// must live until the command has run. Wraps CLI11, whose header takes seconds to compile.
+/// Declares the options of one command. Each call names a variable that receives the value; it must
+/// exist until the command has run. Wraps CLI11, whose header takes seconds to compile.
 class CommandLine {
  public:
   explicit CommandLine(CLI::App& app) : app_{app} {}
@@ -23,15 +23,15 @@ class CommandLine {
   /// The sentence that the help shows beside the name of the command.
   void describe(const std::string& text);
 
-  // Values without a flag. `name` is what the help calls them.
+  // Values without a flag. `name` names them in the help.
   void argument(const std::string& name, std::string& value, const std::string& help);
   void optional_argument(const std::string& name, std::string& value, const std::string& help);
   /// One or more.
   void arguments(const std::string& name, std::vector<std::string>& values,
                  const std::string& help);
 
-  // Flags such as "--out". `value_name` is what the help calls the value. An empty value is
-  // refused: an unset variable of the shell is no path.
+  // Flags such as "--out". `value_name` names the value in the help. An empty value is refused: it
+  // usually comes from an unset variable of the shell.
   void flag(const std::string& flag, bool& value, const std::string& help);
   void option(const std::string& flag, const std::string& value_name, std::string& value,
               const std::string& help);
@@ -61,7 +61,7 @@ using MakeCommand = RunCommand(CommandLine& line);
 std::span<const TableEntry<MakeCommand>> command_table();
 
 /// Parses the command line of the program and runs its command. Returns the exit code.
-/// Throws UserError for a command line that is not understood, or what the command throws.
+/// Throws UserError for an invalid command line, or what the command throws.
 int run_command_line(int argc, char** argv);
 
 }  // namespace lateral

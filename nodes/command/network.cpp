@@ -1,4 +1,4 @@
-// Running a network as the command line asks for it.
+// The options of a command line as a plan, and the result of its run as an exit code.
 #include "nodes/command/network.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// What the commands that run a network share: their options, the run, and its exit code.
+// Shared by the commands that run a network: their options, the run, and its exit code.
 #pragma once
 
 #include <string>
@@ -21,8 +21,8 @@ struct NetworkOptions {
 };
 void add_network_options(CommandLine& line, NetworkOptions& options);
 
-/// Runs the network of a plan, of which --data and --threads are filled in. Prints a warning where
-/// the options are not safe.  Throws UserError if the options contradict each other.
+/// Fills in --data and --threads in the plan and runs its network. Prints a warning for options
+/// that are not safe.  Throws UserError if the options contradict each other.
 Outcome run_network(const Experiment& experiment, RunPlan& plan, const NetworkOptions& options,
                     Progress& progress);
 

@@ -7,7 +7,7 @@ namespace lateral {
 
 void add_data_option(CommandLine& line, std::string& folder) {
   line.option("--data", "DIR", folder,
-              "Folder that holds mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
+              "Folder that contains mnist/, cifar-10-batches-bin/, … (default: $LATERAL_DATA)");
 }
 
 void add_set_option(CommandLine& line, std::vector<std::string>& sets) {

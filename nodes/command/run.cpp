@@ -33,7 +33,7 @@ std::string first_difference(const std::string& ours, const std::string& theirs)
   return "one has more settings than the other";
 }
 
-/// The experiment to continue and where it stopped.
+/// The experiment to continue, and the position at which it stopped.
 std::pair<Experiment, RunPlan> plan_resumed_run(const Options& options) {
   if (!options.out.empty() || !options.init.empty())
     throw UserError(

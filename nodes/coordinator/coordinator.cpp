@@ -1,5 +1,5 @@
-// Passes each message on to what keeps that part of the run: membership, recovery points,
-// statistics, observers.
+// Passes each message to the object that it concerns: membership, recovery points, statistics,
+// observers.
 #include "nodes/coordinator/coordinator.hpp"
 
 #include <fmt/format.h>
@@ -41,7 +41,7 @@ void Coordinator::dispatch(const std::string& node, Message message, Outbox& out
   }
   switch (header.content_case()) {
     case wire::Header::kListening:
-      membership_.called(node, header.listening().address());
+      membership_.registered(node, header.listening().address());
       for (const std::string& name : membership_.assignable()) assign(name, out);
       return;
     case wire::Header::kPrepared:
@@ -69,7 +69,8 @@ void Coordinator::dispatch(const std::string& node, Message message, Outbox& out
     case wire::Header::kFinished:
       return statistics_.finished(node, header.finished());
     default:
-      throw_transport(TransportError::unexpected_message, "coordinator, from " + node);
+      throw_transport(TransportError::unexpected_message,
+                      fmt::format("coordinator, from {}", node));
   }
 }
 
@@ -89,11 +90,11 @@ void Coordinator::assign(const std::string& node, Outbox& out) {
   out.send(node, std::move(message));
 
   for (const CheckpointTensor& tensor : state) {
-    Message piece;
-    piece.header.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-    piece.header.mutable_tensor()->set_name(tensor.name);
-    piece.body = tensor.values;
-    out.send(node, std::move(piece));
+    Message restored;
+    restored.header.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
+    restored.header.mutable_tensor()->set_name(tensor.name);
+    restored.body = tensor.values;
+    out.send(node, std::move(restored));
   }
 }
 
@@ -109,7 +110,7 @@ void Coordinator::on_ready(const std::string& node, const wire::Ready& ready, Ou
 
 void Coordinator::begin(const wire::Ready& data) {
   if (plan_.directory) {
-    // The data may hold more than their format promises.
+    // The data may have more samples than their format declares.
     check_recording_size(experiment_, data.train_steps_per_epoch(),
                          plan_.directory->path().string());
     write_atomically(plan_.directory->experiment(), experiment_.text);
@@ -130,7 +131,7 @@ void Coordinator::save_snapshots(Outbox& out) {
 bool Coordinator::commit_recovery_point(Outbox& out) {
   const wire::Snapshot* committed = recovery_points_.commit_recovery_point();
   if (committed == nullptr) return false;
-  membership_.forget_replacements();
+  membership_.reset_replacements();
   for (const NodeSpec& node : membership_.nodes()) {
     Message durable;
     *durable.header.mutable_durable()->mutable_snapshot() = *committed;
@@ -142,7 +143,9 @@ bool Coordinator::commit_recovery_point(Outbox& out) {
 Coordinator::Replacement Coordinator::replace(const std::string& node, const std::string& reason) {
   if (!recoverable_) return {};
   if (node == source_name && stop_sent_)
-    return {{}, ", and is not replaced: after the request to stop only it knew where the run ends"};
+    return {{},
+            ", and is not replaced: after the request to stop, the step at which the run ends is "
+            "lost with it"};
   if (membership_.replacements(node) >= experiment_.restarts_max)
     return {{},
             fmt::format(", and its replacements since the last checkpoint are used up "
@@ -169,7 +172,7 @@ Summary Coordinator::conclude(const NodeSummary& coordinator) {
   summary.step = recovery_points_.last_step();
   summary.state_sha256 = recovery_points_.state_sha256();
   if (!plan_.directory) return summary;
-  // Where nothing was left to do the summary of the run stays as it is.
+  // A resumed run that was already complete keeps its summary.
   const std::filesystem::path file = plan_.directory->summary();
   if (!plan_.resumed || statistics_.has_trained() || !std::filesystem::exists(file))
     write_atomically(file, to_json(summary));

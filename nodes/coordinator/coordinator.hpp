@@ -1,5 +1,5 @@
-// Coordinator: what each message of a node means to the run: it starts the network, saves its
-// state, replaces lost nodes and collects results.
+// Coordinator: handles the messages of all nodes: it starts the network, saves its state, replaces
+// lost nodes and collects results.
 #pragma once
 
 #include <optional>
@@ -13,8 +13,8 @@
 
 namespace lateral {
 
-/// Decides; neither waits nor knows how nodes are reached. Messages of different nodes may come in
-/// any order; nothing that is written depends on it but times.
+/// Never waits, and does not depend on how nodes are reached. Messages of different nodes may
+/// arrive in any order; of the results only times depend on it.
 class Coordinator {
  public:
   /// All must outlive it.  Throws UserError if a tensor is for a layer that the network lacks.
@@ -29,21 +29,22 @@ class Coordinator {
 
   struct Replacement {
     std::optional<std::uint32_t>
-        generation;       ///< of the process to start; none: the node stays lost
+        generation;       ///< of the process to start; none: the node is not replaced
     std::string refusal;  ///< why, to be added to the reason of the loss
   };
-  /// The node was lost for that reason.
+  /// To be called when a node has been lost. `reason`: of the loss.
   Replacement replace(const std::string& node, const std::string& reason);
-  /// Lets all nodes leave.
+  /// Sends Leave to all nodes.
   void dismiss(Outbox& out) const { membership_.dismiss(out); }
-  /// Makes the source end the run after the batch at hand, once no node is replaying. A source that
-  /// is lost after that cannot be replaced: only it knew where it stopped.
+  /// Sends Stop to the source, which ends the run after the current batch; waits until no node is
+  /// replaying. A source that is lost after that cannot be replaced: the step at which it stopped
+  /// is lost.
   void stop(Outbox& out);
 
   bool has_begun() const { return statistics_.has_begun(); }
   /// Once all have finished: writes summary.json (with a directory) and returns what is in it.
   Summary conclude(const NodeSummary& coordinator);
-  /// The run is over, finished or not: writes what has been measured and not yet written.
+  /// Ends the run, complete or not: writes all results that have not been written yet.
   void end() { observers_.notify(&RunObserver::end); }
 
  private:
@@ -51,7 +52,7 @@ class Coordinator {
   void assign(const std::string& node, Outbox& out);
   void on_ready(const std::string& node, const wire::Ready& ready, Outbox& out);
   void begin(const wire::Ready& data);
-  /// Saves the snapshots of which everything has come.
+  /// Saves the snapshots that are complete.
   void save_snapshots(Outbox& out);
   /// Returns whether there is a new recovery point.
   bool commit_recovery_point(Outbox& out);
@@ -63,7 +64,7 @@ class Coordinator {
   Membership membership_;
   RecoveryPoints recovery_points_;
   RunStatistics statistics_;
-  wire::Ready data_;  // as the source has it
+  wire::Ready data_;  // of the source
   bool stop_requested_ = false, stop_sent_ = false;
 };
 

@@ -1,4 +1,4 @@
-// The steps of joining, and the numbers of the reports.
+// The states of joining, and the numbers of the reports.
 #include "nodes/coordinator/membership.hpp"
 
 #include <fmt/format.h>
@@ -14,18 +14,18 @@ Membership::Membership(const Experiment& experiment)
   for (const NodeSpec& node : nodes_) members_[node.name];
 }
 
-void Membership::called(const std::string& node, const std::string& address) {
+void Membership::registered(const std::string& node, const std::string& address) {
   members_.at(node).address = address;
-  members_.at(node).called = true;
+  members_.at(node).registered = true;
 }
 
 std::vector<std::string> Membership::assignable() const {
-  const auto has_called = [&](const std::string& name) { return members_.at(name).called; };
+  const auto is_registered = [&](const std::string& name) { return members_.at(name).registered; };
   std::vector<std::string> names;
   for (const NodeSpec& node : nodes_) {
     const std::vector<std::string> peers = peer_names(node.name);
-    if (!is_assigned(node.name) && has_called(node.name) &&
-        std::all_of(peers.begin(), peers.end(), has_called))
+    if (!is_assigned(node.name) && is_registered(node.name) &&
+        std::all_of(peers.begin(), peers.end(), is_registered))
       names.push_back(node.name);
   }
   return names;
@@ -61,7 +61,7 @@ void Membership::prepared(const std::string& node, Outbox& out) {
   member.prepared = true;
   if (member.generation > 0)
     for (const std::string& peer : peer_names(node)) {
-      if (!is_assigned(peer)) continue;  // it finds this generation in its assignment
+      if (!is_assigned(peer)) continue;  // its assignment will name this generation
       Message replaced;
       *replaced.header.mutable_replaced()->mutable_peer() = peer_as_seen_by(peer, node);
       out.send(peer, std::move(replaced));
@@ -103,9 +103,9 @@ bool Membership::accept_report(const std::string& node, std::uint64_t number) {
   member.position = number;
   if (number <= member.reports) return false;
   if (number != member.reports + 1)
-    throw_transport(
-        TransportError::out_of_sequence,
-        fmt::format("report {} of {} came where {} was due", number, node, member.reports + 1));
+    throw_transport(TransportError::out_of_sequence,
+                    fmt::format("report {} of {} was received where {} was expected", number, node,
+                                member.reports + 1));
   member.reports = number;
   return true;
 }
@@ -126,7 +126,7 @@ void Membership::replace(const std::string& node, std::uint64_t position) {
   member = std::move(next);
 }
 
-void Membership::forget_replacements() {
+void Membership::reset_replacements() {
   for (auto& [node, member] : members_) member.replacements = 0;
 }
 

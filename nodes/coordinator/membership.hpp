@@ -1,4 +1,5 @@
-// Membership: how far each node has come in joining the run, and the control messages that follow.
+// Membership: the state of each node in joining the run, and the control messages that follow from
+// it.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,10 @@
 
 namespace lateral {
 
-/// Every node calls, is assigned its part once its peers have called too, says that it is prepared,
-/// connects to its peers once all nodes are prepared, says that it is ready, and begins once all
-/// are ready. A node that replaces a lost one goes through the same steps alone.
+/// Every node registers its address (Listening), is assigned its part once its peers have
+/// registered, reports that it is prepared, connects to its peers once all nodes are prepared,
+/// reports that it is ready, and begins once all are ready. A node that replaces a lost one goes
+/// through the same steps alone.
 ///
 /// What a node reports is numbered over all its generations. A replacement repeats the reports made
 /// since the recovery point from which it begins; until it has repeated all of them it is
@@ -26,20 +28,20 @@ class Membership {
   const std::vector<NodeSpec>& nodes() const { return nodes_; }
   /// Pairs of nodes that exchange messages; the second dials the first.
   const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
-  /// How many processes of this node came before the present one.
+  /// Number of processes of this node before the present one.
   std::uint32_t generation(const std::string& node) const { return members_.at(node).generation; }
   bool is_assigned(const std::string& node) const { return members_.at(node).assigned; }
   bool has_begun(const std::string& node) const { return members_.at(node).begun; }
 
   // ---- Joining
-  void called(const std::string& node, const std::string& address);
+  void registered(const std::string& node, const std::string& address);
   /// The nodes that can be assigned their part now and have not been.
   std::vector<std::string> assignable() const;
   void assigned(const std::string& node) { members_.at(node).assigned = true; }
-  /// The peers of a node: how it reaches them.
+  /// The peers of a node, with their addresses as the node uses them.
   std::vector<wire::Peer> peers(const std::string& node) const;
-  /// Sends Replaced to the peers of a replacement, which can be dialled from now on; and Connect to
-  /// all that may connect now.
+  /// Sends Replaced to the peers of a replacement, which can be dialled from now on, and Connect to
+  /// all nodes that may connect now.
   void prepared(const std::string& node, Outbox& out);
   void ready(const std::string& node) { members_.at(node).ready = true; }
   bool all_ready() const { return all(&Member::ready); }
@@ -53,17 +55,18 @@ class Membership {
   bool accept_report(const std::string& node, std::uint64_t number);
   /// The number of the last report of a node, of all its generations.
   std::uint64_t reports(const std::string& node) const { return members_.at(node).reports; }
-  /// The last that its present generation has made, or need not make.
+  /// The number of the last report that its present generation has repeated or made, or begins
+  /// after.
   std::uint64_t position(const std::string& node) const { return members_.at(node).position; }
   /// Every node has begun, and none is replaying.
   bool all_up_to_date() const;
 
   // ---- Replacement
-  /// How often the node has been replaced since the last recovery point.
+  /// Number of replacements of the node since the last recovery point.
   int replacements(const std::string& node) const { return members_.at(node).replacements; }
-  /// The node is lost: its next generation joins, and repeats what follows this report.
+  /// The node is lost: its next generation joins, and repeats the reports after this one.
   void replace(const std::string& node, std::uint64_t position);
-  void forget_replacements();
+  void reset_replacements();
 
  private:
   struct Member {
@@ -72,7 +75,7 @@ class Membership {
     int replacements = 0;
     std::uint64_t reports = 0;
     std::uint64_t position = 0;
-    bool called = false, assigned = false, prepared = false, connected = false, ready = false,
+    bool registered = false, assigned = false, prepared = false, connected = false, ready = false,
          begun = false;
   };
   bool all(bool Member::*flag) const;

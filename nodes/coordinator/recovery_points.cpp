@@ -1,4 +1,4 @@
-// From the parts of a snapshot to a checkpoint, and from a checkpoint to a replacement.
+// Assembles checkpoints from the parts of snapshots, and reads them for replacements.
 #include "nodes/coordinator/recovery_points.hpp"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 namespace lateral {
 namespace {
 
-/// One at the end of a run may be of the same step as the one before.
+/// Step and epoch alone do not suffice: the final snapshot may have those of the one before it.
 bool is_same(const wire::Snapshot& a, const wire::Snapshot& b) {
   return a.step() == b.step() && a.epoch() == b.epoch() && a.final() == b.final();
 }
@@ -163,10 +163,11 @@ std::optional<std::uint64_t> RecoveryPoints::committed_step() const {
 
 void RecoveryPoints::check_final_saved() const {
   if (state_sha256_.empty() || saved_step_ == last_step_) return;
-  throw UserError(fmt::format(
-      "{}: the state after step {} could not be written, {}",
-      plan_.directory->checkpoint().string(), last_step_,
-      saved_step_ ? fmt::format("only that after step {}", *saved_step_) : "nor any before it"));
+  throw UserError(fmt::format("{}: the state after step {} could not be written, {}",
+                              plan_.directory->checkpoint().string(), last_step_,
+                              saved_step_
+                                  ? fmt::format("only the state after step {}", *saved_step_)
+                                  : "and no earlier state has been written"));
 }
 
 }  // namespace lateral

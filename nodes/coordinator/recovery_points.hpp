@@ -1,4 +1,4 @@
-// RecoveryPoints: snapshots of the network, on disk, from which a run or a lost node begins again.
+// RecoveryPoints: snapshots of the network, on disk, from which a run or a lost node is restarted.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,17 @@
 
 namespace lateral {
 
-/// A snapshot is a consistent cut: its marker runs through the streams of messages, so what a node
-/// had sent to a peer when the marker passed, the peer had taken up. Each node reports its part,
-/// and then the tensors of its state; the parts of all nodes together are written as a checkpoint.
+/// A snapshot is a consistent cut: its marker runs through the streams of messages, so every
+/// message that a node had sent to a peer when it passed the marker, the peer had handled when it
+/// received the marker. Each node reports its part, and then the tensors of its state; the parts of
+/// all nodes together are written as a checkpoint.
 ///
 /// The checkpoint is then the pending recovery point. It is committed once no replacement is still
-/// repeating what comes before it: until then the peers of that replacement must keep what they
-/// have sent since the committed recovery point, or send it again from there if they are lost too.
-/// From the committed one a lost node begins again: alone, with the messages that its peers have
-/// kept since, repeating what its predecessor sent, which everybody who has it drops.
+/// repeating reports from before it: until then the peers of that replacement must retain what they
+/// have sent since the committed recovery point, or repeat it from there if they are lost too. A
+/// lost node alone is restarted from the committed recovery point, with the messages that its peers
+/// have retained since; it repeats what its predecessor sent, and peers drop what they have
+/// received before.
 class RecoveryPoints {
  public:
   /// All must outlive it.  `recoverable`: lost nodes are replaced; otherwise only checkpoints are
@@ -33,17 +35,18 @@ class RecoveryPoints {
   // another.
   void add_part(const std::string& node, const wire::SnapshotPart& part);
   void add_tensor(const std::string& node, Message message);
-  /// The next snapshot of which everything has come; none while a recovery point is pending, of
-  /// which the file is not to be overwritten.
+  /// The next snapshot that is complete; none while a recovery point is pending, whose file must
+  /// not be overwritten.
   const wire::Snapshot* next_complete() const;
   /// Writes that snapshot as a checkpoint (with a directory), which becomes the pending recovery
-  /// point. Either way the snapshot is done with.  Throws UserError if it cannot be written.
+  /// point. The snapshot leaves the queue even if that fails.  Throws UserError if it cannot be
+  /// written.
   ///   wall_seconds: spent on the run so far
   void save_next(double wall_seconds);
-  /// The pending recovery point, if it can be committed now; it is the committed one then.
+  /// Commits the pending recovery point if that is possible now, and returns it; otherwise null.
   const wire::Snapshot* commit_recovery_point();
 
-  // ---- Where a node begins: at the committed recovery point, or else at the start of the run
+  // ---- The position at which a node begins: the committed recovery point, or the start of the run
   void set_start(const std::string& node, wire::Assignment& assignment) const;
   /// The tensors of its state.  Throws NetworkError if they cannot be read.
   std::vector<CheckpointTensor> state_of(const std::string& node) const;
@@ -63,7 +66,7 @@ class RecoveryPoints {
   /// What one node has reported of a snapshot.
   struct Part {
     wire::SnapshotPart reported;
-    std::uint64_t reports = 0;  // of the node, up to and with this one
+    std::uint64_t reports = 0;  // of the node, this one included
     std::vector<CheckpointTensor> tensors;
     bool is_complete() const { return tensors.size() == reported.tensors(); }
   };
@@ -81,7 +84,7 @@ class RecoveryPoints {
   std::map<std::string, std::deque<Part>> parts_;
   std::optional<RecoveryPoint> committed_, pending_;
   std::uint64_t last_step_ = 0;
-  std::optional<std::uint64_t> saved_step_;  // of the checkpoint that was written last
+  std::optional<std::uint64_t> saved_step_;  // of the last checkpoint that was written
   std::string state_sha256_;
 };
 

@@ -27,7 +27,7 @@ void RunObservers::begun(const RunBegin& begin) {
 
 void RunObservers::note_unwritten(const UserError& failure) {
   for (RunObserver* observer : all_)
-    observer->note(fmt::format("{}; the run goes on without it", failure.what()));
+    observer->note(fmt::format("{}; the run continues without it", failure.what()));
 }
 
 }  // namespace lateral

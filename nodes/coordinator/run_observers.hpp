@@ -13,7 +13,8 @@ namespace lateral {
 
 class RunObservers {
  public:
-  /// All must outlive it.  `terminal` comes last, so that an event is shown once it is written.
+  /// All must outlive it.  `terminal` is notified last, so that an event is shown after it has been
+  /// written.
   RunObservers(const Experiment& experiment, const RunPlan& plan, RunObserver& terminal);
 
   /// Throws UserError if an observer cannot open what it writes to.
@@ -24,7 +25,7 @@ class RunObservers {
   void notify(void (RunObserver::*event)(Parameters...), const Arguments&... arguments) {
     for (RunObserver* observer : all_) attempt([&] { (observer->*event)(arguments...); });
   }
-  /// False if `write` threw UserError and the run is to go on all the same (recording.unwritable).
+  /// False if `write` threw UserError and the run continues nevertheless (recording.unwritable).
   template <class Write>
   bool attempt(Write write) {
     try {

@@ -13,18 +13,18 @@ namespace lateral {
 struct RunPlan {
   std::string data_directory;
   Checkpoint start;      ///< tensors to start from, and the position of a resumed run
-  bool resumed = false;  ///< false: only the tensors of `start` count
+  bool resumed = false;  ///< false: only the tensors of `start` are used
   bool evaluate_only = false;
   int threads = 0;                        ///< of each layer; 0: one for each processor
   std::optional<RunDirectory> directory;  ///< nothing is written without one
-  Disk* disk = &real_disk();              ///< that its checkpoints are written to
+  Disk* disk = &real_disk();              ///< to which checkpoints are written
 
   /// Training steps and epochs that earlier sessions of the run have done.
   std::uint64_t first_step() const { return resumed ? start.step : 0; }
   std::uint64_t first_epoch() const { return resumed ? start.epoch : 0; }
 };
 
-/// How much of a checkpoint of this network is read.
+/// Size limits for reading a checkpoint of this network.
 CheckpointLimits checkpoint_limits(const Experiment& experiment);
 
 }  // namespace lateral

@@ -1,4 +1,4 @@
-// Sums, means and times.
+// Means and times from the reports of nodes.
 #include "nodes/coordinator/run_statistics.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// RunStatistics: how a run goes in numbers: losses, times, replaced nodes, and their summary.
+// RunStatistics: the losses, times and replaced nodes of a run, and their summary.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@
 
 namespace lateral {
 
-/// Nothing here depends on the order in which the messages of different nodes come but times.
+/// Only times depend on the order in which messages of different nodes arrive.
 class RunStatistics {
  public:
   /// Both must outlive it.
@@ -27,16 +27,15 @@ class RunStatistics {
   bool has_begun() const { return began_.has_value(); }
   TrainingProgress step(const wire::Progress& progress);
   MetricsRow epoch_done(const wire::EpochResult& result);
-  /// The numbers of a lost node and of the generation that takes its place.
+  /// Records that a lost node is replaced by this generation.
   const Restart& replaced(const std::string& node, std::uint32_t generation,
                           const std::string& reason);
-  /// The readout has made a new report, which it can once every replacement has caught up that is
-  /// running again.
+  /// The readout has made a new report: so every replacement that has begun has caught up.
   void readout_advanced(const std::function<bool(const std::string& node)>& is_running);
   void finished(const std::string& node, const wire::Finished& finished) {
     finished_[node] = finished;
   }
-  /// Spent on the run, earlier sessions included.
+  /// Time spent on the run, earlier sessions included.
   double wall_seconds() const;
   /// Some training step was done in this session.
   bool has_trained() const { return train_samples_ > 0; }
@@ -56,7 +55,7 @@ class RunStatistics {
   const RunPlan& plan_;
   std::optional<Clock::time_point> began_;
   std::vector<MetricsRow> epochs_;
-  // The epoch at hand.
+  // The current epoch.
   Clock::time_point epoch_began_{}, last_step_time_{};
   wire::Sums epoch_sums_;
   std::uint64_t epoch_samples_ = 0;  // of this session

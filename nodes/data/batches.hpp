@@ -16,18 +16,18 @@ struct BatchParams {
   bool shuffle = true;           ///< false: the files' order in every epoch
   int train_limit = 0;           ///< at most the first N in file order; 0 = all
   int test_limit = 0;            ///< the same for the test images
-  int validation_samples = 0;    ///< > 0: so many training samples are set aside for evaluation
-  int crop_padding = 0;          ///< > 0: crops of the image with so many zero pixels on each side
+  int validation_samples = 0;    ///< > 0: number of training samples excluded for evaluation
+  int crop_padding = 0;          ///< > 0: zero pixels added on each side before cropping
   bool horizontal_flip = false;  ///< mirrors a training image with probability 1/2
   std::uint64_t seed = 0;
 };
 
 /// Cuts a data set into normalised batches. A batch is (inputs × samples): a sample a column,
-/// its values in the order of the bytes. Augmentation touches training batches only.
-/// One thread at a time: the order of the current epoch is kept between calls.
+/// its values in the order of the bytes. Only training batches are augmented.
+/// One thread at a time: the order of the current epoch is stored between calls.
 class Batches {
  public:
-  /// Throws UserError if validation would leave nothing to train on.
+  /// Throws UserError if validation would leave no training samples.
   /// REQUIRES: batch_size > 0, the other counts ≥ 0, data consistent with its shape.
   Batches(DataSet data, const BatchParams& params);
 
@@ -35,7 +35,7 @@ class Batches {
   int train_steps_per_epoch() const;
   int evaluate_steps() const;
   std::size_t train_samples() const { return train_.size(); }
-  /// The number of validation samples if there are any, else of test images.
+  /// The number of validation samples if there are any, otherwise of test images.
   std::size_t evaluate_samples() const { return evaluate_.size(); }
 
   /// Values of a sample.

@@ -16,7 +16,7 @@ constexpr int cifar_channels = 3;
 constexpr int cifar_side = 32;
 constexpr std::size_t cifar_pixels = std::size_t{cifar_channels} * cifar_side * cifar_side;
 
-/// The largest number of records in a file; the official ones hold 10000 or 50000.
+/// The largest number of records in a file; the official files have 10000 or 50000.
 constexpr std::size_t cifar_records_max = 200'000;
 
 /// The labels at the head of a record, one byte each, as their numbers of classes.
@@ -24,7 +24,7 @@ constexpr std::size_t cifar_records_max = 200'000;
 using CifarLabels = std::vector<int>;
 
 /// Appends the records of one file to `images`. A pure function of the bytes; `file` only names
-/// them in messages. Throws UserError, and `images` is then as before.
+/// them in messages. Throws UserError; `images` is then unchanged.
 void append_cifar_records(std::span<const std::uint8_t> bytes, std::string_view file,
                           const CifarLabels& labels, Images& images,
                           std::size_t records_max = cifar_records_max);

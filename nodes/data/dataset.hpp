@@ -1,4 +1,4 @@
-// DataSet: labelled images as a data format delivers them, and the table of formats.
+// DataSet: labelled images of a data format, and the table of formats.
 #pragma once
 
 #include <cstddef>
@@ -49,7 +49,7 @@ struct GeneratedParams {
   double correlation = 0.9;  ///< gaussian: of neighbouring inputs
 };
 
-/// One file of nodes/data/format/: describes a data set without reading it, and reads it.
+/// A data format, one file of nodes/data/format/: its shape without reading data, and its reader.
 class DataFormat {
  public:
   virtual ~DataFormat() = default;
@@ -57,8 +57,8 @@ class DataFormat {
   /// `root` is the folder given by --data. Throws UserError: one line that names the file, the
   /// offset and what was expected.
   virtual DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const = 0;
-  /// Training and test samples together, for estimates: as load() returns them, or as many as the
-  /// official files hold.
+  /// Training and test samples together, for estimates: as load() returns them, or the number in
+  /// the official files.
   virtual std::size_t samples(const GeneratedParams& params) const = 0;
   /// The training samples among them, or an upper bound.
   virtual std::size_t train_samples(const GeneratedParams& params) const = 0;

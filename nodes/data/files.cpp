@@ -69,7 +69,7 @@ void refuse_data(std::string_view file, std::size_t offset, std::string_view fou
 std::filesystem::path data_path(const std::filesystem::path& root, std::string_view inside) {
   if (root.empty())
     throw UserError(
-        fmt::format("no data folder given, expected one that holds {}; name it with "
+        fmt::format("no data folder given, expected one that contains {}; name it with "
                     "--data DIR or LATERAL_DATA",
                     inside));
   return root / inside;
@@ -80,7 +80,7 @@ std::vector<std::uint8_t> read_data_file(const std::filesystem::path& file, std:
   std::error_code failure;
   if (!std::filesystem::exists(file, failure))
     throw UserError(
-        fmt::format("{}: not found, expected {}; name the folder that holds it with "
+        fmt::format("{}: not found, expected {}; name the folder that contains it with "
                     "--data DIR or LATERAL_DATA",
                     file.string(), expected));
   return read_bytes(file, bytes_max, expected);
@@ -106,7 +106,7 @@ std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> packed, std::stri
     // Z_BUF_ERROR: all bytes have been given to zlib, but the stream has not ended.
     if (code == Z_BUF_ERROR)
       refuse_data(file, inflater.consumed(), "the end of the file",
-                  "the rest of the gzip data (the file is truncated)");
+                  "the end of the gzip data (the file is truncated)");
     if (code != Z_OK)
       refuse_data(file, inflater.consumed(),
                   fmt::format("corrupt gzip data ({})", inflater.message()), "valid gzip data");

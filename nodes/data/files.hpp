@@ -1,4 +1,4 @@
-// Reading and unpacking data files within a size limit, and the messages that refuse them.
+// Reading and unpacking data files within a size limit, and their error messages.
 #pragma once
 
 #include <cstddef>
@@ -18,14 +18,13 @@ namespace lateral {
 /// was given.
 std::filesystem::path data_path(const std::filesystem::path& root, std::string_view inside);
 
-/// As read_bytes(), but a missing file is refused with the hint to name its folder by --data.
-///   expected: what the file should hold, for messages
+/// As read_bytes(), but the error for a missing file names the option --data.
+///   expected: the expected content of the file, for messages
 std::vector<std::uint8_t> read_data_file(const std::filesystem::path& file, std::size_t bytes_max,
                                          std::string_view expected);
 
 /// Decompresses one gzip member. Throws UserError if it is corrupt, truncated, followed by other
-/// bytes, or unpacks to more than `bytes_max`: memory use is
-/// bounded by the limit, not by the file.
+/// bytes, or unpacks to more than `bytes_max`: the limit bounds memory use.
 std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> packed, std::string_view file,
                                  std::size_t bytes_max);
 

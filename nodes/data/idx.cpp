@@ -17,7 +17,7 @@ constexpr std::size_t dimension_bytes = 4;
 constexpr std::uint8_t type_unsigned_byte = 0x08;
 
 std::string hex_of(std::span<const std::uint8_t> bytes) {
-  return "0x" + to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return fmt::format("0x{}", to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
 std::size_t big_endian_32(std::span<const std::uint8_t> bytes) {
@@ -34,7 +34,8 @@ IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file) {
   if (bytes[0] != 0 || bytes[1] != 0)
     refuse_data(file, 0, hex_of(bytes.first(magic_bytes)), "the IDX magic number 0x000008..");
   if (bytes[2] != type_unsigned_byte)
-    refuse_data(file, 2, "IDX type " + hex_of(bytes.subspan(2, 1)), "0x08 (unsigned byte)");
+    refuse_data(file, 2, fmt::format("IDX type {}", hex_of(bytes.subspan(2, 1))),
+                "0x08 (unsigned byte)");
   const std::size_t n_dimensions = bytes[3];
   if (n_dimensions == 0 || n_dimensions > idx_dimensions_max)
     refuse_data(file, 3, fmt::format("{} dimensions", n_dimensions),
@@ -51,10 +52,10 @@ IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file) {
   for (std::size_t d = 0; d < n_dimensions; ++d) {
     const std::size_t offset = magic_bytes + d * dimension_bytes;
     const std::size_t dimension = big_endian_32(bytes.subspan(offset, dimension_bytes));
-    // The product could exceed 64 bits; such a header is refused before the product is used.
+    // The product could exceed 64 bits; such a header is refused before they are multiplied.
     if (dimension != 0 && n_values > std::numeric_limits<std::size_t>::max() / 2 / dimension)
       refuse_data(file, offset, fmt::format("dimension {}", dimension),
-                  "sizes whose product a file can hold");
+                  "dimensions whose product is a possible file size");
     n_values *= dimension;
     array.dimensions.push_back(dimension);
   }
@@ -62,11 +63,11 @@ IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file) {
   const std::size_t length = array.values_offset + n_values;
   if (bytes.size() < length)
     refuse_data(file, bytes.size(), "the end of the file",
-                fmt::format("{} bytes as the header says (truncated)", length));
+                fmt::format("{} bytes as in the header (truncated)", length));
   if (bytes.size() > length)
     refuse_data(
         file, length, fmt::format("{} more bytes", bytes.size() - length),
-        fmt::format("the end of the file after the {} bytes that the header says (oversized)",
+        fmt::format("the end of the file after the {} bytes of the header's dimensions (oversized)",
                     length));
   array.values = bytes.subspan(array.values_offset);
   return array;

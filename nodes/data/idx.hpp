@@ -21,7 +21,7 @@ struct IdxArray {
 constexpr std::size_t idx_dimensions_max = 4;
 
 /// A pure function of the bytes, which must outlive the result; `file` only names them in
-/// messages. Throws UserError unless the length is exactly what the header says.
+/// messages. Throws UserError unless the length matches the header exactly.
 IdxArray parse_idx(std::span<const std::uint8_t> bytes, std::string_view file);
 
 }  // namespace lateral

@@ -1,4 +1,4 @@
-// What is refused, each mistake with a line of its own.
+// One error message for each mistake.
 #include "nodes/experiment/checks.hpp"
 
 #include <fmt/format.h>
@@ -22,10 +22,11 @@ namespace {
 template <class... Arguments>
 [[noreturn]] void refuse(const std::string& where, fmt::format_string<Arguments...> text,
                          Arguments&&... arguments) {
-  throw UserError(where + ": " + fmt::format(text, std::forward<Arguments>(arguments)...));
+  throw UserError(
+      fmt::format("{}: {}", where, fmt::format(text, std::forward<Arguments>(arguments)...)));
 }
 
-/// Names that a layer gives for `input` or `add`, against the layers before it.
+/// Checks the names in `input` or `add` of a layer: each must be the name of a node before it.
 void check_readers(const Settings& all, int layer, const char* field,
                    const google::protobuf::RepeatedPtrField<std::string>& names,
                    const std::set<std::string>& before) {
@@ -42,7 +43,7 @@ void check_readers(const Settings& all, int layer, const char* field,
         std::any_of(settings.layer().begin() + layer, settings.layer().end(),
                     [&](const proto::Layer& later) { return later.name() == name; });
     if (is_later)
-      refuse(where, "layer '{}' has {} '{}', which stands after it; expected a layer before it",
+      refuse(where, "layer '{}' has {} '{}', which is a later layer; expected a layer before it",
              reader, field, name);
     refuse(where, "layer '{}' has {} '{}', expected {} or the name of a layer before it", reader,
            field, name, source_name);
@@ -74,7 +75,7 @@ void check_names(const Settings& all, const ImageShape& image) {
 
 void check_graph(const Settings& all) {
   const proto::Experiment& settings = all.values();
-  std::set<std::string> before{source_name};  // the nodes so far
+  std::set<std::string> before{source_name};  // the nodes before
   std::set<std::string> read;
   for (int i = 0; i < settings.layer_size(); ++i) {
     const proto::Layer& layer = settings.layer(i);

@@ -10,15 +10,16 @@ namespace lateral {
 // Each throws UserError with file and line, what was found and what was expected.
 
 /// The names of the experiment and of its layers.
-///   image: the data's, for an example of what was expected
+///   image: of the data, for the example in a message
 void check_names(const Settings& settings, const ImageShape& image);
-/// Who reads whom: a directed acyclic graph without loose ends.  REQUIRES: complete_graph()
+/// The inputs of all layers: they must form a directed acyclic graph, and every layer must be read.
+/// REQUIRES: complete_graph()
 void check_graph(const Settings& settings);
-/// Loss, data and execution together.
+/// Whether the loss, the data and the execution fit together.
 void check_network(const Settings& settings, const ImageShape& image);
-/// Sizes that have to be equal: of layers that are added, of the output and its targets.
+/// Sizes that must be equal: of added layers, and of the output and its targets.
 void check_shapes(const Settings& settings, const Experiment& experiment);
-/// Refuses a network whose curvature the preconditioner cannot see.
+/// Refuses a network for which the preconditioner is not defined.
 void check_preconditioner(const Settings& settings);
 
 }  // namespace lateral

@@ -19,10 +19,10 @@ namespace {
 
 using Parameters = google::protobuf::RepeatedPtrField<proto::Parameter>;
 
-/// By name, as each rule that has it declares it.
+/// Declarations of parameters by name: of every rule that has this parameter.
 using DeclaredParameters = std::map<std::string, std::vector<const RuleParameter*>>;
 
-/// One of each rule that some layer decorrelates by.
+/// The decorrelation rules that layers of this network use, by name.
 std::map<std::string, std::unique_ptr<DecorrelationRule>> rules_of(
     const proto::Experiment& settings) {
   std::map<std::string, std::unique_ptr<DecorrelationRule>> rules;
@@ -84,7 +84,7 @@ void complete_parameters(const Settings& all, const std::string& path,
   }
 }
 
-/// Refuses a decorrelation rule under settings that it does not have.
+/// Refuses settings that a decorrelation rule does not support.
 void check_rule(const Settings& all, const std::string& name, const DecorrelationRule& rule,
                 bool others_chose_mode) {
   const proto::Decorrelation& decorrelation = all.values().decorrelation();
@@ -96,12 +96,13 @@ void check_rule(const Settings& all, const std::string& name, const Decorrelatio
         fmt::format("{}: rule {} whitens each batch by its own covariance, expected demean: batch",
                     all.where_is("decorrelation.demean"), name));
   if (delayed && (rule.reparametrises() || rule.whitens_batch()))
-    throw UserError(
-        fmt::format("{}: rule {} {}; expected schedule: overlapped or lockstep",
-                    all.where_is("execution.schedule"), name,
-                    rule.reparametrises()
-                        ? "turns the weights along with R, which steps in flight would not see"
-                        : "whitens each batch by its own covariance and keeps one at a time"));
+    throw UserError(fmt::format(
+        "{}: rule {} {}; expected schedule: overlapped or lockstep",
+        all.where_is("execution.schedule"), name,
+        rule.reparametrises()
+            ? "transforms the weights together with R, which is not possible with steps in flight"
+            : "whitens each batch by its own covariance, which is not possible with steps in "
+              "flight"));
   const bool settled = decorrelation.mode() == proto::Mode::settled;
   const char* chosen = settled ? "settled" : "closed_form";
   const char* other = settled ? "closed_form" : "settled";

@@ -8,15 +8,15 @@
 
 namespace lateral {
 
-/// Inputs of layers that name none: the layer before; the source for the first.
+/// Fills in `input` of layers that have none: the layer before, or the source for the first layer.
 void complete_graph(Settings& settings);
-/// Fills in what the rules' own declarations say; throws UserError for what none of them knows.
+/// Fills in the defaults that the rules declare. Throws UserError for parameters that no rule has.
 void complete_rules(Settings& settings);
 
 /// The rule that decorrelates the input of this layer.
 const std::string& decorrelation_rule_of(const proto::Experiment& settings,
                                          const proto::Layer& layer);
-/// A rule's own numbers, by name.
+/// The parameters of a rule, by name.
 RuleParameters to_parameters(
     const google::protobuf::RepeatedPtrField<proto::Parameter>& parameters);
 

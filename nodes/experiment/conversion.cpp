@@ -13,8 +13,7 @@
 namespace lateral {
 namespace {
 
-/// An enumeration of experiment.proto as the one of core/ or of Experiment that has the same
-/// values.
+/// Converts an enumeration of experiment.proto to that of core/ or Experiment with the same values.
 template <class To, class From>
 constexpr To as(From value) {
   return static_cast<To>(value);
@@ -112,8 +111,8 @@ LayerParams to_layer_params(const proto::Experiment& settings, const proto::Laye
   return params;
 }
 
-/// Shape of several activities of one sample, one after the other: channels side by side where
-/// images have one size, else no image.
+/// The shape of the concatenated activities of one sample: all channels if the images have equal
+/// sizes, otherwise a vector.
 Shape concatenated(const std::vector<Shape>& shapes) {
   Shape all = shapes.front();
   for (std::size_t i = 1; i < shapes.size(); ++i) {

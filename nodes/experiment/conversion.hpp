@@ -6,9 +6,9 @@
 
 namespace lateral {
 
-/// All but text, digest and records.  Throws UserError for a layer that its kind refuses.
+/// Everything except text, digest and records.  Throws UserError for a layer that its kind refuses.
 Experiment to_experiment(const Settings& settings);
-/// Of the data that it names.
+/// The shape of the images in the data of an experiment.
 ImageShape image_of(const proto::Experiment& settings);
 
 }  // namespace lateral

@@ -28,14 +28,15 @@ std::string names_in_table(const std::string& table) {
   if (table == "decorrelation") return names_of(decorrelation_table());
   if (table == "product") return names_of(product_table());
   if (table == "data_format") return names_of(data_format_table());
-  throw std::logic_error("experiment.proto names an unknown table '" + table + "'");
+  throw std::logic_error(fmt::format("experiment.proto names an unknown table '{}'", table));
 }
 
 /// Loads the plug-ins that an experiment names.
 void load_plugins_of(const proto::Experiment& settings, const std::string& origin) {
   for (const proto::Plugin& plugin : settings.execution().plugin()) {
     if (plugin.file().empty())
-      throw UserError(origin + ": execution.plugin has no file, expected file: \"PATH\"");
+      throw UserError(
+          fmt::format("{}: execution.plugin has no file, expected file: \"PATH\"", origin));
     load_plugin(plugin.file(), plugin.sha256());
   }
 }
@@ -51,15 +52,15 @@ void record_plugins(proto::Experiment& settings) {
   }
 }
 
-/// Steps between checkpoints, so that what nodes keep for each other stays bounded.
+/// Training steps between checkpoints that bound the messages which nodes retain for their peers.
 std::uint32_t default_interval(const Experiment& experiment) {
-  constexpr double kept_bytes = 128e6;
+  constexpr double retained_bytes = 128e6;
   constexpr double interval_max = 1000;
   if (experiment.restarts_max == 0 || experiment.steps_in_flight > 1) return 0;
   double most = 1;
   for (const LayerSpec& layer : experiment.layers)
     most = std::max(most, bytes_sent(experiment, layer.name));
-  return static_cast<std::uint32_t>(std::clamp(kept_bytes / most, 1.0, interval_max));
+  return static_cast<std::uint32_t>(std::clamp(retained_bytes / most, 1.0, interval_max));
 }
 
 }  // namespace
@@ -103,7 +104,7 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
                             const std::vector<std::string>& sets) {
   proto::Experiment as_written;
   parse_text(text, origin, as_written);
-  load_plugins_of(as_written, origin);  // before anything asks which rules there are
+  load_plugins_of(as_written, origin);  // before the tables of rules are read
   Settings settings{text, origin, sets, names_in_table};
   record_plugins(settings.values());
   const ImageShape image = image_of(settings.values());
@@ -145,7 +146,7 @@ bool differs_only_in_epochs(const std::string& text, const std::string& other,
                             const std::string& origin) {
   const std::vector<std::string> same{"learning.epochs=1"};
   return parse_experiment(text, "", same).text ==
-         parse_experiment(other, "the experiment in " + origin, same).text;
+         parse_experiment(other, fmt::format("the experiment in {}", origin), same).text;
 }
 
 }  // namespace lateral

@@ -1,4 +1,4 @@
-// Experiment: an experiment file, checked and completed; the only reader of configuration.
+// Experiment: a checked and completed experiment file as plain values.
 #pragma once
 
 #include <filesystem>
@@ -22,15 +22,15 @@ struct LayerSpec {
   Shape output;  ///< of a sample of its activity
 };
 
-/// What the network's output is compared with.
+/// The target with which the loss compares the network's output.
 enum class Target {
-  label,    ///< onehot of the label
+  label,    ///< one-hot vector of the label
   input,    ///< the normalised input
   teacher,  ///< T z / √inputs, T ~ N(0, 1)
 };
 
-/// Everything that nodes need to know, as plain values. Nothing below it sees Protocol Buffers, a
-/// file of settings or an environment variable.
+/// All settings of a run, as plain values. Code that uses it needs neither Protocol Buffers nor
+/// files nor environment variables.
 struct Experiment {
   std::string name;
   std::uint64_t seed = 0;
@@ -62,31 +62,32 @@ struct Experiment {
   std::vector<Record> records;
   double recording_bytes_max = 0;  ///< of recording.h5
 
-  ComputeParams compute;           ///< without threads, which are each node's
+  ComputeParams compute;           ///< without the threads, which are an option of each node
   bool error_leaves_first = true;  ///< false: lockstep
-  Index steps_in_flight = 1;  ///< batches that a layer takes in before it learns from the first
+  Index steps_in_flight = 1;  ///< batches that a layer receives before it learns from the first
   int micro_batches = 1;
-  int restarts_max = 0;  ///< of a node between one checkpoint and the next
+  int restarts_max = 0;  ///< replacements of a node between two checkpoints
 
   const LayerSpec& layer(const std::string& layer_name) const;
-  /// The tensors that a layer keeps.
+  /// The tensors of a layer's state.
   std::vector<TensorSpec> tensors(const LayerSpec& spec) const {
     return spec.kind().tensors(spec.params);
   }
-  /// Largest piece of a layer's state [bytes].
+  /// Largest tensor of a layer's state [bytes].
   std::size_t tensor_bytes_max() const;
   /// Largest body [bytes] of a message to the coordinator.
   std::size_t report_bytes_max() const;
 };
 
-/// Samples of a micro-batch, but for the last one, of a batch of so many in so many micro-batches.
+/// Samples of each micro-batch except the last, of a batch of `batch` samples.
 Index micro_batch(Index batch, int micro_batches);
 
-/// Values that a tensor holds.
+/// Number of values of a tensor.
 std::uint64_t values_of(const TensorSpec& tensor);
 
-/// Loads the plug-ins that it names, applies each "PATH=VALUE", checks; the plug-ins of this
-/// process become part of it. Throws UserError with file, line and what was expected.
+/// Loads the plug-ins that the file names, applies each "PATH=VALUE", and checks the result. The
+/// plug-ins of this process are recorded in it. Throws UserError with file, line and what was
+/// expected.
 Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);
 /// The same from text; `origin` names it in messages.
 Experiment parse_experiment(std::string_view text, const std::string& origin,
@@ -95,15 +96,15 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
 /// The text of an experiment with the plug-ins of this process recorded in it.
 std::string with_plugins(const std::string& text, const std::string& origin);
 
-/// True if two effective configurations differ in nothing but learning.epochs. `origin` names where
-/// the second comes from.  Throws UserError if it is not an experiment.
+/// True if two effective configurations differ only in learning.epochs. `origin` names the file of
+/// the second.  Throws UserError if it is not an experiment.
 bool differs_only_in_epochs(const std::string& text, const std::string& other,
                             const std::string& origin);
 
 inline constexpr std::size_t experiment_bytes_max = std::size_t{256} << 10;
 inline constexpr std::size_t layers_max = 1024;
-/// Where samples do not depend on each other, no product takes more of them than this, so that what
-/// reaches a sample is the same whether its batch comes whole or in micro-batches.
+/// Where samples do not depend on each other, no matrix product includes more of them than this, so
+/// that the results of a sample are the same bits for a whole batch and for micro-batches.
 inline constexpr Index independent_samples = 32;
 
 }  // namespace lateral

@@ -1,4 +1,4 @@
-// Plans cut from an experiment.
+// Makes plans from an experiment.
 #include "nodes/experiment/plan.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ BatchPlan batch_plan(const Experiment& experiment) {
   return {experiment.batches.batch_size, experiment.micro_batches, experiment.steps_in_flight};
 }
 
-/// Place of a node in the order of the topology: the source is 0.
+/// Position of a node in the order of the topology: the source is 0.
 std::uint32_t number_of(const Topology& topology, const std::string& name) {
   const auto found = std::find_if(topology.nodes().begin(), topology.nodes().end(),
                                   [&](const NodeSpec& node) { return node.name == name; });

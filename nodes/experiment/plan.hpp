@@ -9,14 +9,14 @@
 
 namespace lateral {
 
-/// How batches travel: the same for all nodes of a network.
+/// The division of batches into messages: the same for all nodes of a network.
 struct BatchPlan {
   int batch_size = 0;  ///< samples of a full batch
   int micro_batches = 1;
   Index steps_in_flight = 1;
 
-  /// Samples of the piece of a batch of `batch` samples that begins at `first`.
-  Index piece(Index first, Index batch) const {
+  /// Samples of the micro-batch that begins at sample `first` of a batch of `batch` samples.
+  Index micro_batch_at(Index first, Index batch) const {
     return std::min(micro_batch(batch, micro_batches), batch - first);
   }
 };
@@ -29,7 +29,7 @@ struct LayerPlan {
   std::uint64_t seed = 0;
   std::uint32_t number = 0;  ///< of the node, in its random streams
   ComputeParams compute;
-  std::vector<Connection> predecessors;  ///< as it reads them
+  std::vector<Connection> predecessors;  ///< in the order of reading
   Protocol protocol;
   BatchPlan batches;
   bool error_leaves_first = true;  ///< before the layer learns
@@ -52,7 +52,7 @@ struct SourcePlan {
   std::uint64_t seed = 0;
   int epochs = 1;
   std::uint64_t checkpoint_interval = 0;
-  bool demeans_by_batch = false;  ///< some layer does: a batch of one sample has no meaning
+  bool demeans_by_batch = false;  ///< in some layer: batches of one sample are refused
 };
 
 struct ReadoutPlan {

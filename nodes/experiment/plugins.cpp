@@ -1,4 +1,4 @@
-// Loading plug-ins once each, and comparing their digests with the recorded ones.
+// Loads each plug-in once, and compares its digest with the recorded one.
 #include "nodes/experiment/plugins.hpp"
 
 #include <fmt/format.h>
@@ -33,8 +33,7 @@ void load_plugin(const std::string& file, const std::string& expected) {
   if (!expected.empty() && digest != expected)
     throw UserError(
         fmt::format("plug-in {}: its SHA-256 is {}, expected {}: it is not the file that the "
-                    "experiment was run "
-                    "with",
+                    "experiment was run with",
                     path.string(), digest, one_line(expected)));
   if (is_loaded(digest)) return;
   if (plugins().size() >= plugins_max)

@@ -1,4 +1,4 @@
-// The protocol of each role, and what follows from it: bounds, sizes, a table.
+// The protocol of each role, and the bounds, sizes and table that follow from it.
 #include "nodes/experiment/protocol.hpp"
 
 #include <fmt/format.h>
@@ -13,8 +13,8 @@
 namespace lateral {
 namespace {
 
-/// Rows of a Perturbation beside the units': the squared change of all units below, if the rule
-/// asks.
+/// Additional rows of a Perturbation: one for the squared change of all units before it, if the
+/// rule uses it.
 Index change_rows(const Experiment& experiment) { return experiment.sees_whole_change ? 1 : 0; }
 
 std::vector<Transfer> transfers(const std::vector<Connection>& connections,
@@ -27,7 +27,7 @@ std::vector<Transfer> transfers(const std::vector<Connection>& connections,
   return found;
 }
 
-/// Stages of signals beside the credit rule's: the kind, and on which steps.
+/// Stages of the signals other than that of the credit rule.
 std::vector<std::pair<Signal, Stage>> other_signals(const Experiment& experiment) {
   std::vector<std::pair<Signal, Stage>> stages;
   if (experiment.fisher_errors != FisherErrors::none) {
@@ -40,7 +40,7 @@ std::vector<std::pair<Signal, Stage>> other_signals(const Experiment& experiment
   return stages;
 }
 
-/// The perturbed passes: the layer with noise of each, or one pass with noise on all.
+/// The perturbed passes: for each the layer with noise, empty for noise in all layers.
 std::vector<std::string> perturbed_passes(const Experiment& experiment) {
   if (experiment.perturbed_pass == PerturbedPass::none) return {};
   if (experiment.perturbed_pass == PerturbedPass::units_of_one_layer)
@@ -63,7 +63,7 @@ Protocol layer_protocol(const Experiment& experiment, const std::string& name) {
   protocol.marker = {Content::marker, {}, {}, down, up};
   for (Transfer& transfer : protocol.marker.reads) transfer.rows = 0;
   for (Transfer& transfer : protocol.marker.sends) transfer.rows = 0;
-  // The readout has them from the source.
+  // The readout receives markers from the source.
   std::erase_if(protocol.marker.sends,
                 [](const Transfer& transfer) { return transfer.peer == readout_name; });
 
@@ -81,7 +81,7 @@ Protocol layer_protocol(const Experiment& experiment, const std::string& name) {
   }
   protocol.training.push_back(std::move(forward));
 
-  // Errors go where activities came from, but for the source.
+  // Errors are sent to all predecessors except the source.
   const auto errors_from = up;
   const auto errors_to = transfers(into, &Connection::from, false);
   Exchange credit{Content::signal, experiment.signal, {}, {}, {}};
@@ -237,8 +237,8 @@ std::string protocol_table(const Experiment& experiment) {
     const Protocol protocol = protocol_of(experiment, node.name);
     for (const Stage& stage : protocol.training) {
       const bool is_first = &stage == &protocol.training.front();
-      std::string when = is_first ? "taking a batch in: " : "learning from it: ";
-      when += stage.columns > 0 ? "once" : "each piece";
+      std::string when = is_first ? "receiving a batch: " : "learning from it: ";
+      when += stage.columns > 0 ? "once" : "each micro-batch";
       if (stage.interval > 1) when += fmt::format(", every {} steps", stage.interval);
       for (const Exchange& exchange : stage.exchanges)
         table += row(node.name, when, exchange,

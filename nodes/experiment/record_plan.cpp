@@ -1,8 +1,9 @@
 // Selections, shapes and sizes of what is recorded.
 #include "nodes/experiment/record_plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cstdio>
 #include <optional>
 #include <set>
 
@@ -94,11 +95,13 @@ Record read_record(const Settings& settings, const Experiment& experiment,
                    const proto::Record& from, std::size_t& selected) {
   const std::string path = "recording.record." + from.name();
   if (!is_name(from.name()))
-    throw UserError(settings.where_is(path) + ": a record is called '" + from.name() +
-                    "', expected a name of letters, digits, '_' and '-'");
+    throw UserError(
+        fmt::format("{}: a record is called '{}', expected a name of letters, digits, '_' and '-'",
+                    settings.where_is(path), from.name()));
   if (!from.has_what())
-    throw UserError(settings.where_is(path) + ": record '" + from.name() +
-                    "' does not say what, expected what: weight, or another of Recorded");
+    throw UserError(
+        fmt::format("{}: record '{}' has no `what`, expected what: weight, or another of Recorded",
+                    settings.where_is(path), from.name()));
   Record record;
   record.name = from.name();
   record.what = to_recorded(from.what());
@@ -112,30 +115,33 @@ Record read_record(const Settings& settings, const Experiment& experiment,
     known = true;
     const std::optional<Index> selectable = selectable_units(experiment, layer, record.what);
     if (!selectable) continue;
-    const std::vector<Index> units = parse_units(
-        from.units(), *selectable,
-        settings.where_is(path + ".units") + ": " + path + ".units of layer '" + layer.name + "'");
+    const std::vector<Index> units =
+        parse_units(from.units(), *selectable,
+                    fmt::format("{}: {}.units of layer '{}'", settings.where_is(path + ".units"),
+                                path, layer.name));
     record.layers.push_back({layer.name, units, shape_of(from, experiment, layer, units.size())});
     selected += units.size();
     if (selected > recorded_units_max)
-      throw UserError(settings.where_is(path) + ": the records up to '" + from.name() +
-                      "' select more than " + std::to_string(recorded_units_max) +
-                      " units, expected fewer layers or units");
+      throw UserError(fmt::format(
+          "{}: the records up to '{}' select more than {} units, expected fewer layers or units",
+          settings.where_is(path), from.name(), recorded_units_max));
   }
   if (!known)
-    throw UserError(settings.where_is(path + ".layer") + ": " + path + ".layer is '" +
-                    from.layer() + "', expected one of " + names);
+    throw UserError(fmt::format("{}: {}.layer is '{}', expected one of {}",
+                                settings.where_is(path + ".layer"), path, from.layer(), names));
   if (record.layers.empty())
-    throw UserError(settings.where_is(path + ".what") + ": " + path + ".what is " + record.kind +
-                    ", which no layer that it is for has; expected " +
-                    (record.what == Recorded::settling  ? "decorrelation.mode: settled"
-                     : record.what == Recorded::lateral ? "a decorrelation.rule that keeps R or M"
-                                                        : "a kind of layer that keeps weights"));
+    throw UserError(fmt::format("{}: {}.what is {}, which none of its layers has; expected {}",
+                                settings.where_is(path + ".what"), path, record.kind,
+                                record.what == Recorded::settling ? "decorrelation.mode: settled"
+                                : record.what == Recorded::lateral
+                                    ? "a decorrelation.rule with a matrix R or M"
+                                    : "a kind of layer with weights"));
   return record;
 }
 
 double layer_bytes(const Record& record, const Record::OfLayer& part, std::uint64_t rows) {
-  // What the library adds to a chunk and to the two data sets of a layer with their group.
+  // Upper bounds of what the HDF5 library adds to a chunk, and to the group of a layer with its two
+  // data sets.
   constexpr double bytes_per_chunk = 256, bytes_per_layer = 16384;
   const std::vector<std::uint64_t> chunk = chunk_of(part.shape, rows);
   double chunks = 1, chunk_values = 1;
@@ -157,11 +163,7 @@ double record_bytes(const Record& record, std::uint64_t steps) {
   return bytes;
 }
 
-std::string in_megabytes(double bytes) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.1f MB", bytes / 1e6);
-  return text;
-}
+std::string in_megabytes(double bytes) { return fmt::format("{:.1f} MB", bytes / 1e6); }
 
 }  // namespace
 
@@ -184,9 +186,8 @@ std::optional<std::size_t> Record::sample_axis() const {
 std::vector<Index> parse_units(std::string_view text, Index n, const std::string& where) {
   constexpr std::size_t digits_max = 9;
   const auto refuse = [&] {
-    throw UserError(where + " is '" + std::string(text) +
-                    "', expected ascending numbers from 0 to " + std::to_string(n - 1) +
-                    ", such as 0-9,20");
+    throw UserError(fmt::format(
+        "{} is '{}', expected ascending numbers from 0 to {}, such as 0-9,20", where, text, n - 1));
   };
   std::vector<Index> units;
   if (text.empty()) {
@@ -219,25 +220,25 @@ std::vector<Index> parse_units(std::string_view text, Index n, const std::string
 std::vector<Record> read_records(const Settings& settings, const Experiment& experiment) {
   const proto::Recording& recording = settings.values().recording();
   if (recording.record_size() > records_max)
-    throw UserError(settings.where_is("recording.record") + ": " +
-                    std::to_string(recording.record_size()) + " records, expected at most " +
-                    std::to_string(records_max));
+    throw UserError(fmt::format("{}: {} records, expected at most {}",
+                                settings.where_is("recording.record"), recording.record_size(),
+                                records_max));
   std::vector<Record> records;
   std::size_t selected = 0;
   std::set<std::string> names;
   for (const proto::Record& record : recording.record()) {
     records.push_back(read_record(settings, experiment, record, selected));
     if (!names.insert(record.name()).second)
-      throw UserError(settings.where_is("recording.record." + record.name()) +
-                      ": the record name '" + record.name() +
-                      "' is taken, expected one of its own");
+      throw UserError(fmt::format("{}: the record name '{}' is taken, expected one of its own",
+                                  settings.where_is("recording.record." + record.name()),
+                                  record.name()));
   }
   return records;
 }
 
 std::vector<std::uint64_t> chunk_of(const std::vector<std::uint32_t>& shape, std::uint64_t rows) {
-  // A row is written by itself, and with it the whole chunks that it is in: small ones, but not so
-  // small that there are very many of them.
+  // A row is written by itself, and with it all chunks that it is part of: so chunks are small, but
+  // not so small that there are very many of them.
   constexpr std::uint64_t chunk_values_max = 1 << 16, rows_values = 1 << 11;
   std::vector<std::uint64_t> chunk(shape.size() + 1);
   std::uint64_t values = 1;
@@ -251,7 +252,7 @@ std::vector<std::uint64_t> chunk_of(const std::vector<std::uint32_t>& shape, std
 
 double recording_bytes(const std::vector<Record>& records, std::uint64_t steps) {
   if (records.empty()) return 0;
-  double bytes = static_cast<double>(experiment_bytes_max);  // its text is an attribute
+  double bytes = static_cast<double>(experiment_bytes_max);  // an attribute holds its text
   for (const Record& record : records) bytes += record_bytes(record, steps);
   return bytes;
 }
@@ -286,11 +287,12 @@ void check_recording_size(const Experiment& experiment, std::uint64_t steps_per_
                                         [&](const Record& a, const Record& b) {
                                           return record_bytes(a, steps) < record_bytes(b, steps);
                                         });
-  throw UserError(where + ": recording.h5 would take " + in_megabytes(bytes) + ", of it record '" +
-                  largest->name + "' " + in_megabytes(record_bytes(*largest, steps)) +
-                  ", expected at most recording.size_limit_mb, " +
-                  in_megabytes(experiment.recording_bytes_max) +
-                  "; a longer interval or fewer units, samples or settling_steps take less");
+  throw UserError(fmt::format(
+      "{}: recording.h5 would take {}, of it record '{}' {}, expected at most "
+      "recording.size_limit_mb, {}; a longer interval or fewer units, samples or settling_steps "
+      "take less",
+      where, in_megabytes(bytes), largest->name, in_megabytes(record_bytes(*largest, steps)),
+      in_megabytes(experiment.recording_bytes_max)));
 }
 
 }  // namespace lateral

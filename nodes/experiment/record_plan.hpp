@@ -1,4 +1,4 @@
-// Recording: what an experiment asks to be kept in recording.h5, and how much room that takes.
+// The recording that an experiment requests (recording.h5): records, their shapes and sizes.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace lateral {
 struct Experiment;
 class Settings;
 
-/// What a row of a record holds; the shapes stand in experiment.proto.
+/// What a row of a record contains; experiment.proto documents the shapes.
 enum class Recorded { input, decorrelated, activity, weight, lateral, correlation, settling };
 
 /// One `recording.record` of an experiment, with the layers that it concerns.
@@ -22,21 +22,21 @@ struct Record {
   struct OfLayer {
     std::string layer;
     std::vector<Index> units;          ///< ascending
-    std::vector<std::uint32_t> shape;  ///< of a row; of a smaller batch fewer samples come
+    std::vector<std::uint32_t> shape;  ///< of a row; fewer samples in a smaller batch
   };
   std::string name;
-  std::string kind;  ///< `what` as the experiment says it
+  std::string kind;  ///< `what` as text
   Recorded what = Recorded::input;
   std::uint64_t interval = 1;
   std::vector<OfLayer> layers;  ///< from the input to the output
 
-  /// Whether training step `step` (from 1) gives a row.
+  /// Whether a row is recorded at training step `step` (from 1).
   bool is_due(std::uint64_t step) const { return (step - 1) % interval == 0; }
-  /// Rows after so many training steps.
+  /// Rows after this number of training steps.
   std::uint64_t rows(std::uint64_t steps) const {
     return steps == 0 ? 0 : (steps - 1) / interval + 1;
   }
-  /// Which extent of a row counts samples, if one does.
+  /// The dimension of a row that counts samples, if there is one.
   std::optional<std::size_t> sample_axis() const;
 };
 
@@ -52,14 +52,14 @@ std::vector<std::uint64_t> chunk_of(const std::vector<std::uint32_t>& shape, std
 /// Chunks of the data set of steps [rows].
 inline constexpr std::uint64_t step_chunk = 256;
 
-/// Size of recording.h5 [bytes] after so many training steps, at most. In floating point: what
-/// does not fit into any file has to be told, too.
+/// Upper bound of the size of recording.h5 [bytes] after this number of training steps. In floating
+/// point, since a request may exceed the range of integers.
 double recording_bytes(const std::vector<Record>& records, std::uint64_t steps);
 /// Largest row [bytes].
 std::size_t record_bytes_max(const std::vector<Record>& records);
-/// As many as the data of this format can give.
+/// Upper bound of the training steps of an epoch, from the data format.
 std::uint64_t train_steps_per_epoch_max(const Experiment& experiment);
-/// Throws UserError, which begins with `where`, if the whole run would record more than the limit.
+/// Throws UserError, beginning with `where`, if the whole run would record more than the limit.
 void check_recording_size(const Experiment& experiment, std::uint64_t steps_per_epoch,
                           const std::string& where);
 

@@ -1,6 +1,7 @@
 // Parsing, --set, defaults and ranges, driven by the schema.
 #include "nodes/experiment/settings.hpp"
 
+#include <fmt/format.h>
 #include <google/protobuf/io/tokenizer.h>
 
 #include <algorithm>
@@ -16,25 +17,19 @@ namespace pb = google::protobuf;
 using pb::FieldDescriptor;
 using pb::TextFormat;
 
-std::string join(const std::vector<std::string>& words) {
-  std::string joined;
-  for (const std::string& word : words) joined += (joined.empty() ? "" : ", ") + word;
-  return joined;
-}
-
 std::string field_names(const pb::Descriptor& descriptor) {
   std::vector<std::string> names;
   for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
-  return join(names);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string value_names(const pb::EnumDescriptor& descriptor) {
   std::vector<std::string> names;
   for (int i = 0; i < descriptor.value_count(); ++i) names.push_back(descriptor.value(i)->name());
-  return join(names);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
-// What a value of this field looks like, for "expected …".
+// A description of the values of this field, for "expected …".
 std::string expected_form(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
@@ -62,7 +57,7 @@ class FirstError final : public pb::io::ErrorCollector {
  public:
   void AddError(int line, pb::io::ColumnNumber column, const std::string& message) override {
     if (!message_.empty()) return;
-    where_ = line < 0 ? "" : std::to_string(line + 1) + ":" + std::to_string(column + 1) + ": ";
+    where_ = line < 0 ? "" : fmt::format("{}:{}: ", line + 1, column + 1);
     message_ = message;
   }
   std::string text() const { return where_ + message_; }
@@ -73,13 +68,13 @@ class FirstError final : public pb::io::ErrorCollector {
 
 // ---- --set PATH=VALUE
 
-/// What tells an element of a list from the others: its first field.
+/// The name of an element of a list: its first field.
 const std::string& name_of(const pb::Message& element, std::string& scratch) {
   return element.GetReflection()->GetStringReference(element, element.GetDescriptor()->field(0),
                                                      &scratch);
 }
 
-/// The element of that name. Layers have to be there; parameters and records are added.
+/// The element with this name. A missing parameter or record is added; a missing layer is an error.
 pb::Message& element_called(pb::Message& message, const FieldDescriptor* field,
                             const std::string& name, const std::string& flag) {
   const pb::Reflection& reflection = *message.GetReflection();
@@ -91,14 +86,14 @@ pb::Message& element_called(pb::Message& message, const FieldDescriptor* field,
     if (names.back() == name) return element;
   }
   if (field->message_type() == proto::Layer::descriptor())
-    throw UserError("--set " + flag + ": no " + field->name() + " '" + name +
-                    "', expected one of " + join(names));
+    throw UserError(fmt::format("--set {}: no {} '{}', expected one of {}", flag, field->name(),
+                                name, fmt::join(names, ", ")));
   pb::Message& added = *reflection.AddMessage(&message, field);
   added.GetReflection()->SetString(&added, added.GetDescriptor()->FindFieldByName("name"), name);
   return added;
 }
 
-/// The words of a list, separated by commas, in the place of those that it had.
+/// Replaces the words of a list by these, which are separated by commas.
 void set_words(pb::Message& message, const FieldDescriptor* field, const std::string& value) {
   message.GetReflection()->ClearField(&message, field);
   std::istringstream stream{value};
@@ -110,7 +105,7 @@ void set_words(pb::Message& message, const FieldDescriptor* field, const std::st
 std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
   const std::size_t equals = flag.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw UserError("--set " + flag + ": expected PATH=VALUE, such as learning.epochs=2");
+    throw UserError(fmt::format("--set {}: expected PATH=VALUE, such as learning.epochs=2", flag));
   const std::string path = flag.substr(0, equals);
   const std::string value = flag.substr(equals + 1);
 
@@ -119,12 +114,12 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
   for (std::string word; std::getline(stream, word, '.');) words.push_back(word);
 
   pb::Message* message = &experiment;
-  std::string parsed;  // of the path so far
+  std::string parsed;  // part of the path
   for (std::size_t i = 0; i < words.size(); ++i) {
     const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(words[i]);
     if (field == nullptr)
-      throw UserError("--set " + flag + ": no field '" + words[i] + "', expected one of " +
-                      field_names(*message->GetDescriptor()));
+      throw UserError(fmt::format("--set {}: no field '{}', expected one of {}", flag, words[i],
+                                  field_names(*message->GetDescriptor())));
     const bool last = i + 1 == words.size();
     if (field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && last) {
       set_words(*message, field, value);
@@ -132,24 +127,24 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
     }
     if (field->is_repeated()) {  // layer.NAME.FIELD, record.NAME.FIELD, parameter.NAME
       if (field->message_type() == proto::Plugin::descriptor())
-        throw UserError("--set " + flag + ": expected --plugin FILE");
+        throw UserError(fmt::format("--set {}: expected --plugin FILE", flag));
       const bool is_parameter = field->message_type() == proto::Parameter::descriptor();
       const std::size_t following = words.size() - i - 1;
       if (is_parameter && following == 1) words.push_back("value");
       if (is_parameter ? following != 1 : following < 2)
-        throw UserError("--set " + flag + ": expected " + parsed + words[i] +
-                        (is_parameter ? ".NAME=VALUE" : ".NAME.FIELD=VALUE"));
+        throw UserError(fmt::format("--set {}: expected {}{}{}", flag, parsed, words[i],
+                                    is_parameter ? ".NAME=VALUE" : ".NAME.FIELD=VALUE"));
       parsed += words[i] + "." + words[i + 1] + ".";
       message = &element_called(*message, field, words[++i], flag);
       continue;
     }
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      if (last) throw UserError("--set " + flag + ": expected " + expected_form(*field));
+      if (last) throw UserError(fmt::format("--set {}: expected {}", flag, expected_form(*field)));
       message = message->GetReflection()->MutableMessage(message, field);
       parsed += words[i] + ".";
       continue;
     }
-    if (!last) throw UserError("--set " + flag + ": '" + words[i] + "' has no fields");
+    if (!last) throw UserError(fmt::format("--set {}: '{}' has no fields", flag, words[i]));
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
       message->GetReflection()->SetString(message, field, value);
     } else {
@@ -161,7 +156,8 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
       const bool octal = digits.size() > 1 && digits[0] == '0' && std::isdigit(digits[1]) != 0;
       if (value.empty() || octal || value.find_first_of("# \t\n") != std::string::npos ||
           !parser.ParseFieldValueFromString(value, field, message))
-        throw UserError("--set " + flag + ": '" + value + "', expected " + expected_form(*field));
+        throw UserError(
+            fmt::format("--set {}: '{}', expected {}", flag, value, expected_form(*field)));
     }
   }
   return path;
@@ -169,7 +165,7 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
 
 // ---- Defaults and ranges, from the schema
 
-// In the effective configuration every field stands with its value.
+// The effective configuration contains every field with its value.
 void fill_defaults(pb::Message& message) {
   const pb::Reflection& reflection = *message.GetReflection();
   const pb::Descriptor& descriptor = *message.GetDescriptor();
@@ -205,8 +201,8 @@ void fill_defaults(pb::Message& message) {
         reflection.SetString(&message, field, field->default_value_string());
         break;
       default:
-        throw std::logic_error("experiment.proto: no default is filled in for " +
-                               field->full_name());
+        throw std::logic_error(
+            fmt::format("experiment.proto: no default is filled in for {}", field->full_name()));
     }
   }
 }
@@ -221,15 +217,11 @@ double number_of(const pb::Message& message, const FieldDescriptor* field) {
     case FieldDescriptor::CPPTYPE_UINT64:
       return static_cast<double>(reflection.GetUInt64(message, field));
     default:
-      throw std::logic_error("experiment.proto: a range on " + field->full_name());
+      throw std::logic_error(fmt::format("experiment.proto: a range on {}", field->full_name()));
   }
 }
 
-std::string short_number(double value) {
-  std::ostringstream stream;
-  stream << value;
-  return stream.str();
-}
+std::string short_number(double value) { return fmt::format("{:g}", value); }
 
 void check_range(const pb::Message& message, const FieldDescriptor* field, const std::string& where,
                  const std::string& path) {
@@ -243,7 +235,7 @@ void check_range(const pb::Message& message, const FieldDescriptor* field, const
   const auto limit = [&](const auto& extension, const std::string& sign, auto holds) {
     if (!options.HasExtension(extension)) return;
     const double bound = options.GetExtension(extension);
-    limits.push_back(sign + " " + short_number(bound));
+    limits.push_back(fmt::format("{} {}", sign, short_number(bound)));
     inside = inside && holds(value, bound);  // false for NaN
   };
   limit(proto::min, ">=", std::greater_equal<>());
@@ -251,8 +243,8 @@ void check_range(const pb::Message& message, const FieldDescriptor* field, const
   limit(proto::max, "<=", std::less_equal<>());
   limit(proto::below, "<", std::less<>());
   if (!inside)
-    throw UserError(where + ": " + path + " is " + short_number(value) + ", expected a value " +
-                    join(limits));
+    throw UserError(fmt::format("{}: {} is {}, expected a value {}", where, path,
+                                short_number(value), fmt::join(limits, ", ")));
 }
 
 }  // namespace
@@ -269,8 +261,9 @@ void parse_text(std::string_view text, const std::string& origin, pb::Message& m
       return byte == 0x7f || (byte < 0x20 && c != '\n' && c != '\t' && c != '\r');
     };
     if (std::any_of(text.begin(), text.end(), unprintable))
-      throw UserError(origin + ": binary, expected an experiment in Protocol Buffers text format");
-    throw UserError(origin + ":" + error.text());
+      throw UserError(fmt::format(
+          "{}: binary, expected an experiment in Protocol Buffers text format", origin));
+    throw UserError(fmt::format("{}:{}", origin, error.text()));
   }
 }
 
@@ -279,7 +272,7 @@ std::string Settings::where(const std::string& path, const FieldDescriptor* fiel
   if (const auto flag = flags_.find(path); flag != flags_.end()) return "--set " + flag->second;
   if (tree != nullptr && field != nullptr) {
     const auto location = tree->GetLocation(field, index);
-    if (location.line >= 0) return origin_ + ":" + std::to_string(location.line + 1);
+    if (location.line >= 0) return fmt::format("{}:{}", origin_, location.line + 1);
   }
   return origin_;
 }
@@ -319,7 +312,7 @@ void Settings::check_fields(const pb::Message& message, const std::string& prefi
       const std::string names = names_in_table(field->options().GetExtension(proto::one_of));
       const std::string name = reflection.GetString(message, field);
       if (!is_listed(names, name))
-        throw UserError(here + ": " + path + " is '" + name + "', expected one of " + names);
+        throw UserError(fmt::format("{}: {} is '{}', expected one of {}", here, path, name, names));
     }
   }
 }

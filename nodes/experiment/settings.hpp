@@ -1,5 +1,5 @@
-// Settings: an experiment file with --set applied and defaults filled in, and where each value came
-// from.
+// Settings: an experiment file with --set applied and defaults filled in, and the origin of each
+// value.
 #pragma once
 
 #include <google/protobuf/text_format.h>
@@ -17,13 +17,14 @@ namespace lateral {
 /// "a, b, c": the names that a table of rules offers (option one_of in experiment.proto).
 using NamesInTable = std::function<std::string(const std::string& table)>;
 
-/// Reads Protocol Buffers text format; `locations`, if not null, learns where each field stands.
-/// Throws UserError naming `origin`, line and column.
+/// Reads Protocol Buffers text format; `locations`, if not null, receives the position of each
+/// field. Throws UserError naming `origin`, line and column.
 void parse_text(std::string_view text, const std::string& origin,
                 google::protobuf::Message& message,
                 google::protobuf::TextFormat::ParseInfoTree* locations = nullptr);
 
-/// Knows the schema's types, ranges and tables, and nothing of what the fields mean.
+/// Checks types, ranges and names of tables as the schema declares them. The meaning of the fields
+/// is not checked here.
 class Settings {
  public:
   /// Throws UserError naming file and line, or the --set, and what was expected.
@@ -33,7 +34,7 @@ class Settings {
   const proto::Experiment& values() const { return values_; }
   proto::Experiment& values() { return values_; }
   const std::string& origin() const { return origin_; }
-  /// "FILE:LINE" of the field at a dotted path, "--set …" if that gave it, or the file.
+  /// "FILE:LINE" of the field at a dotted path, "--set …" if the value comes from there, or "FILE".
   std::string where_is(const std::string& path) const { return where(path, nullptr, -1, nullptr); }
   /// The same of layer `index`, or of one of its fields.
   std::string where_is_layer(int index, const std::string& field = "") const;

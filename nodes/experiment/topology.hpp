@@ -1,4 +1,4 @@
-// Topology: the nodes of a network, what goes from which to which, and the links that this takes.
+// Topology: the nodes of a network, the connections between them, and the links that these need.
 #pragma once
 
 #include <functional>
@@ -18,16 +18,16 @@ struct NodeSpec {
   std::string role;  // "source", "layer", "readout"
 };
 
-/// The activity of one node as another one uses it: as part of what its W multiplies, added to its
-/// pre-activation, or both.
+/// The use of the activity of one node by another: as part of its input (which W multiplies), added
+/// to its pre-activation, or both.
 struct Connection {
   std::string from, to;
   Index rows = 0;                  ///< values a sample: the units of `from`
-  std::optional<Index> input_row;  ///< where they begin in the concatenated input of `to`
+  std::optional<Index> input_row;  ///< their first row in the concatenated input of `to`
   bool is_added = false;
 };
 
-/// What an experiment says about one layer's place in the network.
+/// The position of one layer in the network, as an experiment defines it.
 struct LayerPlace {
   std::string name;
   Index units = 0;
@@ -41,7 +41,7 @@ class Topology {
  public:
   Topology() = default;
   /// `layers` in the order of the file.  REQUIRES: checked names (see check_graph())
-  ///   signal: what reaches the layers; anything but Signal::error links each with the readout
+  ///   signal: of the credit rule; any other than Signal::error links each layer with the readout
   Topology(Index source_rows, const std::vector<LayerPlace>& layers, Signal signal);
 
   /// Source, layers in the order of the file, readout: the order used everywhere.
@@ -49,9 +49,9 @@ class Topology {
   /// Names of the layers alone.
   const std::vector<std::string>& layers() const { return layers_; }
   const std::string& output() const { return layers_.back(); }
-  /// What a node reads: inputs in their order, then what is only added.
+  /// The connections to a node: inputs in their order, then those that are only added.
   std::vector<Connection> into(std::string_view node) const;
-  /// Who reads a node, in the order of the file.
+  /// The connections from a node, in the order of the file.
   std::vector<Connection> out_of(std::string_view node) const;
   /// Pairs (a, b) of nodes that exchange messages, a before b in nodes(). b dials a.
   const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
@@ -63,7 +63,7 @@ class Topology {
 
   std::vector<NodeSpec> nodes_;
   std::vector<std::string> layers_;
-  std::vector<Connection> connections_;  // in the order of `to`, then as it reads them
+  std::vector<Connection> connections_;  // ordered by `to`, then in its order of reading
   std::vector<std::pair<std::string, std::string>> links_;
   std::map<std::string, std::size_t, std::less<>> position_;  // of a layer in layers_
   std::vector<std::vector<bool>> reached_from_;               // [to][from], by position

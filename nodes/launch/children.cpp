@@ -26,7 +26,7 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
       secret ? to_hex({reinterpret_cast<const char*>(secret->data()), secret->size()}) : "";
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) fail("pipe");
-  // A pipe holds far more than these 64 bytes, so this does not wait for the child.
+  // The capacity of a pipe far exceeds these 64 bytes, so this does not wait for the child.
   const bool written =
       ::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size());
   ::close(pipe_ends[1]);
@@ -45,7 +45,8 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     // Only calls that are safe between fork and exec.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(static_cast<int>(ExitCode::network));
-    // These go to whole groups of processes (Ctrl-C, batch systems); the coordinator decides.
+    // These signals are sent to whole process groups (Ctrl-C, batch systems); only the coordinator
+    // handles them.
     ::signal(SIGINT, SIG_IGN);
     ::signal(SIGTERM, SIG_IGN);
     ::signal(SIGHUP, SIG_IGN);
@@ -57,7 +58,7 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     else
       ::dup2(pipe_ends[0], secret_descriptor);
     ::execv("/proc/self/exe", argv.data());
-    ::_exit(static_cast<int>(ExitCode::our_bug));
+    ::_exit(static_cast<int>(ExitCode::internal_error));
   }
   const int fork_error = errno;
   ::close(pipe_ends[0]);

@@ -1,4 +1,4 @@
-// Children: this program again, as processes that do not outlive it.
+// Children: child processes that run this program and do not outlive it.
 #pragma once
 
 #include <sys/types.h>
@@ -25,7 +25,7 @@ class Children {
 
   /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret,
   /// if there is one, passes through a pipe, never through arguments or environment. The kernel
-  /// kills the child when this process dies, however it dies.  Throws NetworkError if it cannot be
+  /// kills the child when this process ends for any reason.  Throws NetworkError if it cannot be
   /// started.
   void start(const std::string& name, const std::vector<std::string>& arguments,
              const std::filesystem::path& log, const std::optional<Secret>& secret);
@@ -35,20 +35,20 @@ class Children {
     pid_t pid;
     int status;  ///< as waitpid() gives it
   };
-  /// Those that have ended since the last call.
+  /// The children that have ended since the last call.
   std::vector<Ended> reap();
-  /// Kills this child, if it is there; its end is not reported.
+  /// Kills this child, if it is running; its end is not reported.
   void kill(const std::string& name);
   void signal_all(int signal);
   std::size_t running() const { return running_.size(); }
-  /// Waits for all to end; kills those that have not after `time`.
+  /// Waits for all to end; kills those that have not ended after `time`.
   void wait_all(std::chrono::milliseconds time);
 
  private:
-  std::map<pid_t, std::string> running_;  // no name: its end is not reported
+  std::map<pid_t, std::string> running_;  // an empty name: its end is not reported
 };
 
-/// The descriptor on which a started node finds its secret, and its name on the command line.
+/// The descriptor from which a started node reads its secret, and its path on the command line.
 inline constexpr int secret_descriptor = 3;
 inline constexpr const char* secret_path = "/dev/fd/3";
 

@@ -1,4 +1,4 @@
-// Links in memory, and the lives of all nodes as coroutines of one thread.
+// Links in memory, and all nodes as coroutines of one thread.
 #include "nodes/launch/in_process_launcher.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -14,7 +14,7 @@
 namespace lateral {
 namespace {
 
-awaitable<ExitCode> live(std::unique_ptr<Link> to_coordinator, NodeSetting setting) {
+awaitable<ExitCode> run_node(std::unique_ptr<Link> to_coordinator, NodeSetting setting) {
   auto executor = co_await asio::this_coro::executor;
   Ports control{executor};
   control.add(coordinator_name, Stream());
@@ -40,8 +40,8 @@ InProcessLauncher::InProcessLauncher(const asio::any_io_executor& executor,
 }
 
 void InProcessLauncher::start(const std::string& node, std::uint32_t) {
-  auto [here, there] = make_memory_links(executor_, coordinator_name, node);
-  there->set_limits({header_bytes_max, control_body_bytes_max});
+  auto [coordinator_end, node_end] = make_memory_links(executor_, coordinator_name, node);
+  node_end->set_limits({header_bytes_max, control_body_bytes_max});
   NodeSetting setting;
   setting.name = node;
   setting.own_process = false;
@@ -59,21 +59,21 @@ void InProcessLauncher::start(const std::string& node, std::uint32_t) {
   setting.set_peer = [](const wire::Peer&) {};
   setting.dial_peers = [] {};
   ++running_;
-  asio::co_spawn(executor_, live(std::move(there), std::move(setting)),
+  asio::co_spawn(executor_, run_node(std::move(node_end), std::move(setting)),
                  [this](const std::exception_ptr& bug, ExitCode) {
                    --running_;
                    ended_.notify();
                    if (bug) std::rethrow_exception(bug);
                  });
-  events().linked(std::move(here));
+  events().linked(std::move(coordinator_end));
 }
 
 void InProcessLauncher::stop(const std::string&) {
-  throw std::logic_error("a node within this process cannot be stopped alone");
+  throw std::logic_error("a single node within this process cannot be stopped");
 }
 
 awaitable<void> InProcessLauncher::run() {
-  for (;;) co_await ended_.wait();  // ends are seen as closed links
+  for (;;) co_await ended_.wait();  // the end of a node is visible as a closed link
 }
 
 awaitable<void> InProcessLauncher::finish(std::chrono::milliseconds) {

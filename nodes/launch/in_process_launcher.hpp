@@ -14,11 +14,12 @@
 
 namespace lateral {
 
-/// Nodes share the thread that waits, and compute each on a thread of its own. None of them can be
-/// stopped alone, nor be silent alone: a debugger stops all.
+/// Nodes share the event-loop thread; each computes on a thread of its own. A single node can
+/// neither be stopped nor become silent: a debugger stops all of them.
 class InProcessLauncher final : public Launcher {
  public:
-  /// `experiment` must outlive it. `directory`: has the logs of the nodes; none: they write none.
+  /// `experiment` must outlive it. `directory`: for the logs of the nodes; none: no logs are
+  /// written.
   InProcessLauncher(const asio::any_io_executor& executor, const Experiment& experiment,
                     std::optional<RunDirectory> directory);
 
@@ -27,7 +28,7 @@ class InProcessLauncher final : public Launcher {
   /// Not possible: a node ends when its link to the coordinator is closed.
   void stop(const std::string& node) override;
   awaitable<void> run() override;
-  /// Waits without limit.
+  /// Waits without a time limit.
   awaitable<void> finish(std::chrono::milliseconds time) override;
 
  private:

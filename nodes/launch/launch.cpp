@@ -1,5 +1,5 @@
-// The run loop: waits for messages, signals, ticks and the ends of nodes, and carries out what
-// Coordinator and RunWatch decide.
+// The event loop of a run: waits for messages, signals, ticks and the ends of nodes, and carries
+// out the decisions of Coordinator and RunWatch.
 #include "nodes/launch/launch.hpp"
 
 #include <fmt/format.h>
@@ -27,9 +27,9 @@ static_assert(watch_interval >= heartbeat_interval);
 
 using Clock = std::chrono::steady_clock;
 
-/// A run that is going on, on the thread that waits. The coordinator works on the thread of `pool`:
-/// a slow disk must not make nodes seem silent. (Work for it is a variable of its own: GCC 12
-/// destroys twice what is converted within the operand of co_await.)
+/// The state of a run; used on the event-loop thread. The coordinator works on the thread of
+/// `pool`: a slow disk must not make nodes seem silent. (Its work is passed as a variable: GCC 12
+/// destroys an object twice that is converted within the operand of co_await.)
 struct Run {
   Run(const asio::any_io_executor& executor, const Experiment& experiment, Coordinator& c,
       Launcher& l, const Log& log_of_coordinator)
@@ -49,10 +49,10 @@ struct Run {
     return names;
   }
   LinkState link_state(const std::string& node) const {
-    return {ports.linked(node),     ports.closed(node), ports.is_full(node),
-            ports.has_unread(node), ports.heard(node),  ports.heartbeat(node)};
+    return {ports.linked(node),     ports.closed(node),         ports.is_full(node),
+            ports.has_unread(node), ports.bytes_received(node), ports.heartbeat(node)};
   }
-  /// The watch has seen something.
+  /// To be called after every event that was reported to the watch.
   void notify() { event.cancel(); }
 
   Coordinator& coordinator;
@@ -60,9 +60,9 @@ struct Run {
   Log log;
   Ports ports;
   RunWatch watch;
-  asio::signal_set signals;  // here from the start, so that none is missed
+  asio::signal_set signals;  // registered at the start, so that none is missed
   asio::steady_timer event;
-  asio::thread_pool pool{1};  // joined before what it works on goes
+  asio::thread_pool pool{1};  // joined before the objects that it uses are destroyed
 };
 
 // ---- Events. Each of these runs until it is cancelled.
@@ -87,15 +87,15 @@ awaitable<void> handle(Run& run, std::string node, Message message) {
   const bool is_last = message.header.has_finished();
   const std::uint32_t generation = run.watch.generation(node);
   const auto shared = std::make_shared<Message>(std::move(message));
-  bool counts = false;
-  std::function<void()> work = [&run, &counts, &node, generation, shared] {
-    counts = run.coordinator.handle(node, generation, std::move(*shared), run.ports);
+  bool accepted = false;
+  std::function<void()> work = [&run, &accepted, &node, generation, shared] {
+    accepted = run.coordinator.handle(node, generation, std::move(*shared), run.ports);
   };
   run.watch.handling(true);
   co_await compute_on(run.pool, std::move(work));
   run.watch.handling(false);
   if (run.coordinator.has_begun()) run.watch.network_begun();
-  if (is_last && counts) run.watch.finished(node);
+  if (is_last && accepted) run.watch.finished(node);
 }
 
 awaitable<void> read_messages(Run& run) {
@@ -142,7 +142,7 @@ awaitable<void> stop(Run& run) {
 awaitable<void> dismiss(Run& run) {
   run.coordinator.dismiss(run.ports);
   try {
-    co_await with_deadline(farewell_max, run.ports.all_unlinked());
+    co_await with_deadline(leave_time_max, run.ports.all_unlinked());
   } catch (const system_error& error) {
     if (error.code() != asio::error::timed_out) throw;  // a node was lost at the last moment
   }
@@ -227,9 +227,9 @@ awaitable<void> run_and_finish(const Experiment& experiment, Coordinator& coordi
   try {
     co_await run_network(experiment, coordinator, launcher, std::move(log), outcome);
   } catch (...) {
-    failure = std::current_exception();  // the nodes are still there
+    failure = std::current_exception();  // the nodes are still running
   }
-  co_await launcher.finish(outcome.summary ? farewell_max : std::chrono::milliseconds{0});
+  co_await launcher.finish(outcome.summary ? leave_time_max : std::chrono::milliseconds{0});
   if (failure) std::rethrow_exception(failure);
 }
 
@@ -248,7 +248,7 @@ std::unique_ptr<Launcher> make_launcher(const asio::any_io_executor& executor,
 Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
                const TcpParams& tcp, RunObserver& terminal) {
   Outcome outcome;
-  // Outlives whatever may still compute in it.
+  // Outlives the threads that may still use it.
   std::optional<Coordinator> coordinator;
   try {
     asio::io_context io{1};

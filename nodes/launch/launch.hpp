@@ -25,18 +25,18 @@ struct TcpParams {
   bool plain = false;              ///< without TLS, also if it is not a loopback address
 };
 
-/// Time for nodes to leave when all is done.
-inline constexpr std::chrono::milliseconds farewell_max{2000};
+/// Time for nodes to end after Leave.
+inline constexpr std::chrono::milliseconds leave_time_max{2000};
 
 struct Outcome {
   ExitCode code = ExitCode::done;
   std::string message;             ///< why, if it failed
   int signal = 0;                  ///< SIGINT, SIGTERM or SIGHUP that ended the run early
   bool began = false;              ///< training (or evaluation) had begun
-  std::optional<Summary> summary;  ///< if it came to an orderly end
+  std::optional<Summary> summary;  ///< if all nodes have finished
 };
 
-/// Writes what the plan says; never throws for what can go wrong with a network.
+/// Writes the files of the plan. Failures of the run are returned in the outcome, not thrown.
 ///   terminal: the observer beside those that write files
 Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
                const TcpParams& tcp, RunObserver& terminal);

@@ -1,4 +1,4 @@
-// Launcher: starts the nodes of a run somewhere, stops them, and tells of their end.
+// Launcher: starts the nodes of a run, stops them, and reports their end.
 #pragma once
 
 #include <chrono>
@@ -15,32 +15,32 @@ namespace lateral {
 
 /// How the nodes of a launcher can fail.
 struct LauncherProperties {
-  /// A node can be lost alone, and another be started in its place.
+  /// A single node can be lost, and a replacement be started.
   bool replaces_nodes = false;
-  /// A link to a node may break although both sides live, and is made again.
+  /// A link to a node may break although both sides continue to run, and is reconnected.
   bool links_break = false;
-  /// How long a node may seem to do nothing; none where a node cannot fall silent alone.
+  /// When an inactive node counts as lost; none where a single node cannot become inactive.
   std::optional<SilenceLimits> silence;
 };
 
 struct LauncherEvents {
-  /// A node has called; the link carries its name.
+  /// A node has connected; the link has its name.
   std::function<void(std::unique_ptr<Link>)> linked;
   /// The process of a node has ended.
   std::function<void(const NodeEnd&)> ended;
 };
 
-/// All calls come from the thread of one executor, on which all events are reported.
+/// All functions are called on the thread of one executor, on which all events are reported.
 class Launcher {
  public:
   virtual ~Launcher() = default;
   virtual LauncherProperties properties() const = 0;
-  /// Before the first start().
+  /// To be called before the first start().
   void report_to(LauncherEvents events) { events_ = std::move(events); }
-  /// Starts a process of this node: one that calls the coordinator.
+  /// Starts a process of this node, which connects to the coordinator.
   /// Throws NetworkError if it cannot be started.
   virtual void start(const std::string& node, std::uint32_t generation) = 0;
-  /// Ends whatever process of this node is there, at once. Its end is not reported.
+  /// Ends the process of this node at once, if there is one. Its end is not reported.
   virtual void stop(const std::string& node) = 0;
   /// Reports events until it is cancelled.
   virtual awaitable<void> run() = 0;

@@ -1,4 +1,4 @@
-// Children, and the sockets on which they call.
+// Child processes, and the socket at which the coordinator accepts them.
 #include "nodes/launch/local_launcher.hpp"
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ awaitable<void> LocalLauncher::report_ends() {
 }
 
 awaitable<void> LocalLauncher::finish(std::chrono::milliseconds time) {
-  reception_.reset();  // a node that lost its link is not to wait for an answer
+  reception_.reset();  // a node that lost its link must not wait for an answer
   children_.wait_all(time);
   co_return;
 }

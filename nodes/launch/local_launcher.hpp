@@ -1,4 +1,4 @@
-// LocalLauncher: every node a process of this machine.
+// LocalLauncher: starts every node as a process of this machine.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>
@@ -24,7 +24,7 @@ struct LocalSockets {
 
 class LocalLauncher final : public Launcher {
  public:
-  /// `directory`: has the logs of the nodes; none: they write none. `log`: of the coordinator.
+  /// `directory`: for the logs of the nodes; none: no logs are written. `log`: of the coordinator.
   LocalLauncher(const asio::any_io_executor& executor, const std::string& configuration_digest,
                 const LocalSockets& sockets, std::optional<RunDirectory> directory, const Log& log);
 
@@ -35,7 +35,7 @@ class LocalLauncher final : public Launcher {
   awaitable<void> finish(std::chrono::milliseconds time) override;
 
  private:
-  /// Of this file in the folder of sockets.
+  /// The address of this file in the folder of sockets, or any TCP port.
   std::string address(const std::string& file) const;
   awaitable<void> report_ends();
 
@@ -43,8 +43,8 @@ class LocalLauncher final : public Launcher {
   std::optional<RunDirectory> directory_;
   SocketFolder folder_;
   std::optional<NodeReception> reception_;
-  std::map<std::string, std::uint32_t> generation_;  // of each node, started last
-  // Here from the start, so that no end of a child is missed.
+  std::map<std::string, std::uint32_t> generation_;  // of the last process started of each node
+  // Registered at the start, so that no end of a child is missed.
   asio::signal_set child_signals_;
   Children children_;
 };

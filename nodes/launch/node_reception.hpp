@@ -1,5 +1,5 @@
-// NodeReception: where the processes of a run's nodes call their coordinator, and the command line
-// that makes them do so; for every launcher of processes.
+// NodeReception: accepts the connections of a run's node processes, and makes their command lines;
+// for every launcher of processes.
 #pragma once
 
 #include <functional>
@@ -17,20 +17,20 @@ class NodeReception {
   using Linked = std::function<void(std::unique_ptr<Link>)>;
 
   /// Listens at `address` ("unix:PATH" or "tcp:HOST:PORT") for the nodes of a run of this
-  /// configuration, whose secret is drawn here. Callers that are refused are logged.
+  /// configuration, whose secret is generated here. Refused callers are logged.
   NodeReception(const asio::any_io_executor& executor, const std::string& address,
                 const std::string& configuration_digest, bool plain_tcp, const Log& log,
                 Linked linked);
 
-  /// From now on this generation of the node may call, and no other.  Returns the arguments of
+  /// From now on this generation of the node may connect, and no other.  Returns the arguments of
   /// `lateral` with which its process is started.
-  ///   listen: where its peers can dial it
-  ///   secret_file: where the process finds the secret
+  ///   listen: the address at which its peers dial it
+  ///   secret_file: the file from which the process reads the secret
   std::vector<std::string> expect(const std::string& node, std::uint32_t generation,
                                   const std::string& listen, const std::string& secret_file);
-  /// To be given to the process in that file, never in its arguments or environment.
+  /// To be passed to the process in that file, never in its arguments or environment.
   const Secret& secret() const { return credentials_.secret; }
-  /// Lets nodes in until it is cancelled.
+  /// Accepts nodes until it is cancelled.
   awaitable<void> run() { return reception_.run(); }
 
  private:

@@ -16,12 +16,12 @@ Evidence silent(const std::string& node, std::string detail) {
 }  // namespace
 
 RunWatch::RunWatch(std::vector<std::string> nodes, std::optional<SilenceLimits> limits,
-                   LookAtLink look)
-    : nodes_{std::move(nodes)}, limits_{limits}, look_{std::move(look)} {
+                   GetLinkState link_state)
+    : nodes_{std::move(nodes)}, limits_{limits}, link_state_{std::move(link_state)} {
   for (const std::string& node : nodes_) generation_[node] = 0;
 }
 
-/// A node that is only lost can be replaced; any other failure would come again.
+/// A node that is only lost can be replaced; any other failure would recur.
 void RunWatch::add(Evidence item) {
   if (item.code == ExitCode::network)
     lost_.push_back(std::move(item));
@@ -35,16 +35,16 @@ void RunWatch::tick() {
 }
 
 void RunWatch::tick(const std::string& node) {
-  const LinkState link = look_(node);
+  const LinkState link = link_state_(node);
   Silence& last = silence_[node];
-  // A closed link is reported as such; one that is not being read is a delay of ours.
-  const bool is_silent = link.bytes_heard == last.bytes && generation(node) == last.generation &&
+  // A closed link is reported as such; a link that is not being read is a delay of the coordinator.
+  const bool is_silent = link.bytes_received == last.bytes && generation(node) == last.generation &&
                          !link.closed && !link.is_full;
-  last = {generation(node), link.bytes_heard, is_silent ? last.ticks + 1 : 0};
+  last = {generation(node), link.bytes_received, is_silent ? last.ticks + 1 : 0};
   const auto time = last.ticks * watch_interval;
   if (!link.linked) {
     if (time >= limits_->start)
-      add(silent(node, fmt::format("has not called for {} ms", limits_->start.count())));
+      add(silent(node, fmt::format("has not connected for {} ms", limits_->start.count())));
     return;
   }
   if (time >= limits_->silence)
@@ -52,7 +52,7 @@ void RunWatch::tick(const std::string& node) {
   const std::uint32_t work_max =
       std::max(limits_->work_ms, limits_->work_factor * link.heartbeat.longest_ms());
   if (link.heartbeat.busy_ms() > work_max)
-    add(silent(node, fmt::format("has been at one piece of work for {} ms, expected at most {}",
+    add(silent(node, fmt::format("has worked on one task for {} ms, expected at most {}",
                                  link.heartbeat.busy_ms(), work_max)));
 }
 
@@ -62,12 +62,12 @@ void RunWatch::link_closed(const std::string& node) {
 
 void RunWatch::node_ended(const NodeEnd& end) {
   if (end.generation != generation(end.node)) return;
-  // One that ended with 0 has reported so; its last messages may still wait to be read, and if it
-  // has not reported it, the closed link behind them tells.
+  // A node that ended with exit code 0 has reported that it has finished: the report may still wait
+  // to be read. If there is none, the closed link will be reported.
   if (end.exit_code == 0) return;
   const ExitCode code = end.exit_code ? static_cast<ExitCode>(*end.exit_code) : ExitCode::network;
   const bool lost_another = end.exit_code && code == ExitCode::network;
-  add({lost_another ? Evidence::Kind::lost_another : Evidence::Kind::died, end.node, code,
+  add({lost_another ? Evidence::Kind::lost_another : Evidence::Kind::process_failed, end.node, code,
        end.description});
 }
 
@@ -83,8 +83,8 @@ void RunWatch::signalled(int number, Time now) {
   const bool is_first = signal_ == 0;
   signal_ = number;
   stop_due_ = is_first && begun_;
-  // Before there is anything to save, and for a user who asks again, the run ends at once.
-  give_up_at_ = stop_due_ ? now + stop_max : now;
+  // Before training has begun, and at a second signal, the run ends at once.
+  end_at_ = stop_due_ ? now + stop_max : now;
 }
 
 void RunWatch::replaced(const std::string& node, std::uint32_t generation) {
@@ -92,14 +92,14 @@ void RunWatch::replaced(const std::string& node, std::uint32_t generation) {
   std::erase_if(lost_, [&](const Evidence& other) { return other.node == node; });
 }
 
-bool RunWatch::more_may_turn_up() const {
+bool RunWatch::more_evidence_possible() const {
   return handling_ || std::any_of(evidence_.begin(), evidence_.end(), [&](const Evidence& item) {
-           return look_(item.node).has_unread;
+           return link_state_(item.node).has_unread;
          });
 }
 
 std::optional<RunWatch::Action> RunWatch::next(Time now) {
-  if (now >= give_up_at_) return Action{Action::Kind::end};
+  if (now >= end_at_) return Action{Action::Kind::end};
   if (all_finished()) {
     if (std::exchange(dismissed_, true)) return std::nullopt;
     return Action{Action::Kind::dismiss};
@@ -111,17 +111,17 @@ std::optional<RunWatch::Action> RunWatch::next(Time now) {
     return replace;
   }
   if (evidence_.empty()) return std::nullopt;
-  if (evidence_at_ == Time::max()) {
-    evidence_at_ = now + evidence_wait;
-  } else if (now >= evidence_at_) {
-    if (++evidence_waits_ == evidence_waits_max || !more_may_turn_up())
+  if (evidence_due_ == Time::max()) {
+    evidence_due_ = now + evidence_wait;
+  } else if (now >= evidence_due_) {
+    if (++evidence_waits_ == evidence_waits_max || !more_evidence_possible())
       return Action{Action::Kind::end};
-    evidence_at_ = now + evidence_wait;
+    evidence_due_ = now + evidence_wait;
   }
   return std::nullopt;
 }
 
-RunWatch::Time RunWatch::next_time() const { return std::min(give_up_at_, evidence_at_); }
+RunWatch::Time RunWatch::next_time() const { return std::min(end_at_, evidence_due_); }
 
 std::optional<Failure> RunWatch::failure() const {
   if (all_finished() || evidence_.empty()) return std::nullopt;

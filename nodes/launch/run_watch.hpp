@@ -1,4 +1,4 @@
-// RunWatch: decides, from what is seen of the nodes of a run, which are lost, and when the run
+// RunWatch: decides, from the observed events of a run, which nodes are lost, and when the run
 // stops or ends.
 #pragma once
 
@@ -17,39 +17,39 @@
 
 namespace lateral {
 
-/// Between two looks at all nodes, which send heartbeats as often.
+/// Between two checks of all nodes, which send heartbeats at the same interval.
 inline constexpr std::chrono::milliseconds watch_interval{100};
 
-/// How long a node may seem to do nothing before it is lost. Counted in looks of ours, so that a
-/// machine or a terminal that was suspended does not make all nodes seem silent.
+/// When an inactive node counts as lost. Time is counted in checks, so that nodes do not seem
+/// silent after a machine or a terminal was suspended.
 struct SilenceLimits {
   std::chrono::milliseconds silence{1500};  ///< of a node that is linked
-  /// Until a node that was started calls, or one whose link broke calls again.
+  /// Until a node that was started connects, or a node whose link broke reconnects.
   std::chrono::milliseconds start{10000};
-  /// A node that sends heartbeats hangs if one piece of work takes longer than this, and so many
-  /// times as long as any before.
+  /// A node that sends heartbeats counts as lost if one task takes longer than this and than
+  /// work_factor times the longest task before.
   std::uint32_t work_ms = 60000;
   std::uint32_t work_factor = 20;
 };
 
-/// Time in which the cause of a failure may turn up after its first sign; and up to so many times
-/// as long while messages that a lost node sent still wait to be handled.
+/// Time to wait for evidence of the cause after the first sign of a failure; repeated up to
+/// evidence_waits_max times while messages of a failed node still wait to be handled.
 inline constexpr std::chrono::milliseconds evidence_wait{150};
 inline constexpr int evidence_waits_max = 6;
-/// Time for a network to come to the end of its batch and hand over its state after Ctrl-C.
+/// Time for a network to complete its batch and send its state after Ctrl-C.
 inline constexpr std::chrono::seconds stop_max{60};
 
 /// What the coordinator sees of its link to a node.
 struct LinkState {
   bool linked = false;
-  bool closed = false;            ///< for good
-  bool is_full = false;           ///< so much waits to be handled that the link is not being read
-  bool has_unread = false;        ///< messages wait to be handled
-  std::uint64_t bytes_heard = 0;  ///< so far, heartbeats included
-  wire::Heartbeat heartbeat;      ///< the last one
+  bool closed = false;      ///< permanently
+  bool is_full = false;     ///< the queue of received messages is full: the link is not being read
+  bool has_unread = false;  ///< messages wait to be handled
+  std::uint64_t bytes_received = 0;  ///< since the start, heartbeats included
+  wire::Heartbeat heartbeat;         ///< the last one
 };
 
-/// The end of a node's process, as its launcher tells it.
+/// The end of a node's process, as its launcher reports it.
 struct NodeEnd {
   std::string node;
   std::uint32_t generation = 0;
@@ -57,17 +57,17 @@ struct NodeEnd {
   std::string description;       ///< "(pid 17) was killed by signal 9 (Killed)"
 };
 
-/// Events and times in, actions out; it neither waits nor acts. Lost nodes are to be replaced;
-/// where that is refused, or something else than a loss went wrong, the run is to end.
+/// Receives events and times, and returns actions; it neither waits nor acts. Lost nodes are to be
+/// replaced; if that is refused, or a node has failed for another reason, the run is to end.
 class RunWatch {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  using LookAtLink = std::function<LinkState(const std::string& node)>;
+  using GetLinkState = std::function<LinkState(const std::string& node)>;
 
   struct Action {
     enum class Kind {
       replace,  ///< the lost node; answer with replaced() or not_replaced()
-      stop,     ///< let the network stop after the batch at hand
+      stop,     ///< let the network stop after the current batch
       dismiss,  ///< all nodes have finished and may leave
       end,      ///< the run: see failure()
     };
@@ -75,10 +75,11 @@ class RunWatch {
     Evidence loss{};  ///< of the node to replace
   };
 
-  /// `limits`: none where a node cannot fall silent alone.
-  RunWatch(std::vector<std::string> nodes, std::optional<SilenceLimits> limits, LookAtLink look);
+  /// `limits`: none where a single node cannot become silent.
+  RunWatch(std::vector<std::string> nodes, std::optional<SilenceLimits> limits,
+           GetLinkState link_state);
 
-  /// Of the process of this node whose messages count.
+  /// The generation of this node whose messages are accepted.
   std::uint32_t generation(const std::string& node) const { return generation_.at(node); }
 
   // ---- Events
@@ -97,10 +98,10 @@ class RunWatch {
   /// `loss.detail`: with the reason of the refusal.
   void not_replaced(Evidence loss) { evidence_.push_back(std::move(loss)); }
 
-  // ---- What follows from them
-  /// Each action once; end remains.
+  // ---- Decisions
+  /// The next action. Each is returned once, except `end`.
   std::optional<Action> next(Time now);
-  /// When to ask next() again although nothing has happened.
+  /// When to call next() again if there is no event before.
   Time next_time() const;
   bool all_finished() const { return finished_.size() == nodes_.size(); }
   int signal() const { return signal_; }  ///< the last one; 0: none
@@ -115,21 +116,21 @@ class RunWatch {
   };
   void tick(const std::string& node);
   void add(Evidence item);
-  bool more_may_turn_up() const;
+  bool more_evidence_possible() const;
 
   std::vector<std::string> nodes_;
   std::optional<SilenceLimits> limits_;
-  LookAtLink look_;
+  GetLinkState link_state_;
   std::map<std::string, std::uint32_t> generation_;
   std::map<std::string, Silence> silence_;
   std::set<std::string> finished_;
   std::deque<Evidence> lost_;       // nodes to replace
-  std::vector<Evidence> evidence_;  // that the run is to end
+  std::vector<Evidence> evidence_;  // of failures that end the run
   bool handling_ = false, begun_ = false, dismissed_ = false;
   int signal_ = 0;
   bool stop_due_ = false;
-  Time give_up_at_ = Time::max();
-  Time evidence_at_ = Time::max();  // when to look for more of it
+  Time end_at_ = Time::max();
+  Time evidence_due_ = Time::max();  // when to check for more of it
   int evidence_waits_ = 0;
 };
 

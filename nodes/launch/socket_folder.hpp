@@ -1,7 +1,8 @@
-// SocketFolder: a folder for the Unix sockets of a run that only this user can enter.
+// SocketFolder: a folder for the Unix sockets of a run, accessible only to this user.
 #pragma once
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -16,17 +17,18 @@
 
 namespace lateral {
 
-/// Removed with the object. One whose owner was killed is removed by the next one's.
+/// Removed with the object. If its process was killed, the next SocketFolder removes it.
 class SocketFolder {
  public:
   SocketFolder() {
     const char* base = std::getenv("TMPDIR");
     std::string pattern =
-        std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/lateral-XXXXXX";
+        fmt::format("{}/lateral-XXXXXX", base != nullptr && *base != '\0' ? base : "/tmp");
     // The address of a Unix socket holds 107 characters, and a node name has up to 64.
     if (pattern.size() > 36) pattern = "/tmp/lateral-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr)
-      throw UserError(pattern + ": cannot make a folder for sockets: " + std::strerror(errno));
+      throw UserError(
+          fmt::format("{}: cannot make a folder for sockets: {}", pattern, std::strerror(errno)));
     path_ = pattern;
     lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ::flock(lock_, LOCK_EX | LOCK_NB);
@@ -42,7 +44,7 @@ class SocketFolder {
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  /// The folders beside ours that hold a coordinator's socket and nobody's lock.
+  /// Removes sibling folders that contain a coordinator's socket and are not locked.
   void remove_orphans() const {
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(path_.parent_path(), ignored)) {

@@ -1,4 +1,4 @@
-// verdict(): which of the things that went wrong at about the same time was the cause.
+// verdict(): which of several failures at about the same time was the cause.
 #pragma once
 
 #include <string>
@@ -8,16 +8,16 @@
 
 namespace lateral {
 
-/// One sign that a node is lost or has failed. When one node dies, its neighbours report that they
-/// lost it; the kinds tell the cause from such consequences.
+/// One sign that a node is lost or has failed. When one node fails, its neighbours report that they
+/// lost it; the kinds distinguish the cause from such consequences.
 struct Evidence {
   /// From the most to the least conclusive.
   enum class Kind {
-    reported,      ///< the node reported a failure of its own
-    died,          ///< its process was killed or failed
-    silent,        ///< nothing was heard of it for too long
-    lost_another,  ///< the node reported, or its exit code says, that it lost another
-    link_closed,   ///< the link to it closed
+    reported,        ///< the node reported a failure of its own
+    process_failed,  ///< its process was killed or failed
+    silent,          ///< nothing was received from it for too long
+    lost_another,    ///< the node reported, or its exit code says, that it lost another
+    link_closed,     ///< the link to it closed
   };
   Kind kind;
   std::string node;

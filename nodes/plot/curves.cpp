@@ -139,7 +139,7 @@ void draw_curves(std::vector<Curve> curves, Gnuplot& gnuplot) {
   constexpr int panels_width = 880, key_sample = 80, letter = 9;
   const int width = panels_width + key_sample + letter * static_cast<int>(letters);
   const int height = std::max<int>(640, 60 + 18 * static_cast<int>(curves.size()));
-  // And as shares of the picture.
+  // Sizes as shares of the picture.
   const double key_left = static_cast<double>(panels_width) / width;
   constexpr double left = 0.07, bottom = 0.09, top = 0.94, column_gap = 0.08, row_gap = 0.17;
   const bool has_two_rows = panels.size() > 2;

@@ -12,7 +12,7 @@ namespace lateral {
 
 struct Record;
 
-/// One line of the learning curves: runs that differ in nothing but their seed.
+/// One line of the learning curves: runs that differ only in their seed.
 struct Curve {
   std::string title;
   std::vector<std::vector<MetricsRow>> runs;
@@ -22,8 +22,7 @@ struct Curve {
 /// the band from the smallest to the largest. Draws nothing if no run has an epoch.
 void draw_curves(std::vector<Curve> curves, Gnuplot& gnuplot);
 
-// Each of the following draws what one run has left and returns whether there was something to
-// draw.
+// Each of the following draws results of one run, and returns false if the run has none of them.
 
 /// probes: a panel for each probe with a line for each layer, against training steps.
 bool draw_probes(const std::filesystem::path& run, Gnuplot& gnuplot);
@@ -38,7 +37,7 @@ bool draw_correlation(const std::filesystem::path& run, const Record& record, Gn
 /// settling_RECORD: how the units of one sample settled, at the first and the last recorded step.
 bool draw_settling(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot);
 
-/// Layers of a record that are drawn, from the input on.
+/// Maximum number of layers of a record that are drawn, beginning at the input.
 inline constexpr std::size_t drawn_layers_max = 8;
 
 /// The name of a folder, also of "." and of a path that ends in '/'.

@@ -1,4 +1,4 @@
-// Starting gnuplot and looking at how it ended.
+// Starting gnuplot and checking its result.
 #include "nodes/plot/gnuplot.hpp"
 
 #include <fmt/format.h>

@@ -16,7 +16,7 @@ class Gnuplot {
   explicit Gnuplot(std::filesystem::path folder);
 
   /// Writes NAME.svg and NAME.png, width × height pixels. `script` must not set the terminal and
-  /// the output. Throws UserError if gnuplot is not installed, or did not draw.
+  /// the output. Throws UserError if gnuplot is not installed, or failed.
   void draw(const std::string& name, int width, int height, std::string_view script);
 
   /// The files written so far.
@@ -28,7 +28,7 @@ class Gnuplot {
 };
 
 inline constexpr std::size_t colours = 8;
-/// "#RRGGBB" of line number i; the same again after `colours` of them. Readers with colour vision
+/// "#RRGGBB" of line number i; repeats after `colours` lines. Readers with colour vision
 /// deficiency can distinguish them.  Source: Okabe & Ito 2008.
 const char* colour(std::size_t i);
 
@@ -36,17 +36,17 @@ const char* colour(std::size_t i);
 /// gnuplot; it is doubled, and control characters are replaced by spaces.
 std::string gnuplot_string(std::string_view text);
 
-/// Where the next panel of a multiplot stands: its edges as shares of the picture's width and
+/// The position of the next panel of a multiplot: its edges as shares of the picture's width and
 /// height, from the lower left corner.
 struct PanelEdges {
   double left, right, bottom, top;
 };
 std::string margins(const PanelEdges& edges);
 
-/// Between two elements of the list of a plot command.
+/// Separator between two elements of a plot command.
 inline constexpr const char* next_curve = ", \\\n  ";
 
-/// Grid lines that stay behind the curves.
+/// Style of grid lines, less visible than the curves.
 inline constexpr const char* grid_colour = "lc rgb '#dddddd'";
 /// Commands for a logarithmic axis with powers of ten, and for a linear one.
 inline constexpr const char* log_y = "set logscale y\nset format y '10^{%L}'\n";

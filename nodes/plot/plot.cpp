@@ -1,4 +1,4 @@
-// Which figures are drawn of which folders.
+// Selects the figures for the given folders.
 #include "nodes/plot/plot.hpp"
 
 #include <fmt/format.h>
@@ -43,7 +43,7 @@ std::string curve_title(const Sweep& sweep, const SweepMember& member) {
   return title.empty() ? sweep.name : title;
 }
 
-/// What is drawn: a curve for each run and each setting of a sweep, and the folders of all runs.
+/// The data to draw: a curve for each run and each setting of a sweep, and the folders of all runs.
 struct Input {
   std::vector<Curve> curves;
   std::vector<fs::path> runs;

@@ -1,4 +1,4 @@
-// Checks the bytes of a plug-in, loads them, and adds their rules to the tables.
+// Checks the bytes of a plug-in, loads them, and adds its rules to the tables.
 #include "nodes/plugin/open_plugin.hpp"
 
 #include <dlfcn.h>
@@ -70,7 +70,7 @@ void open_plugin(const fs::path& file, const std::string& bytes) {
   check_build(file, bytes);
   // From memory: the file at its path may have been replaced since its bytes were read. The library
   // is never closed, since the tables point into it; nor is the descriptor, by whose number dlopen
-  // tells plug-ins apart.
+  // distinguishes plug-ins.
   const int memory = ::memfd_create(file.filename().c_str(), MFD_CLOEXEC);
   std::size_t written = 0;
   while (memory >= 0 && written < bytes.size()) {

@@ -13,8 +13,8 @@ std::string read_plugin(const std::filesystem::path& file);
 
 /// `bytes`: the content of the file; the build that it was compiled for is read from them before
 /// any of its code runs. REQUIRES: as add_entry().  Throws UserError naming the file, what is wrong
-/// with it and what was expected; the tables may then hold some of its rules, so the program has to
-/// end.
+/// with it and what was expected; the tables may then contain some of its rules, so the program has
+/// to end.
 void open_plugin(const std::filesystem::path& file, const std::string& bytes);
 
 }  // namespace lateral

@@ -1,4 +1,5 @@
-// Between Eigen and messages: bodies that arithmetic writes and reads in place, and their checks.
+// Conversion between Eigen and messages: bodies that are written and read in place, and their
+// checks.
 #pragma once
 
 #include <Eigen/Core>
@@ -16,19 +17,19 @@ using BatchView = Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>;
 Message new_batch(Index n, Index b);
 /// That body, to be filled before the message is sent.
 Eigen::Map<Matrix> body_of(Message& message);
-/// A view of nothing: 0 × 0.
+/// An empty view: 0 × 0.
 BatchView no_batch();
 
-/// The body of a message as a batch (n × b), in place; `b` < 0 takes any batch size up to b_max.
-/// Throws system_error (TransportError::unexpected_message) naming who sent which shape instead of
-/// which. The numbers are looked at here, once on their way from node to node: throws
-/// NumericsError, naming the sender and what it sent, if one is not finite.
+/// The body of a message as a batch (n × b), in place; `b` < 0 accepts any batch size up to b_max.
+/// Throws system_error (TransportError::unexpected_message) naming the sender, the shape and the
+/// expected shape. The values are checked here, once for each transfer: throws NumericsError,
+/// naming the sender and the content, if a value is not finite.
 BatchView batch_view(const Message& message, const std::string& peer, Index n, Index b,
                      Index b_max);
 
 /// "(256, 1000)"
 std::string shape_text(const wire::Header& header);
-/// "activity at step 7", "Fisher error at step 3": what a message of the network holds.
+/// "activity at step 7", "Fisher error at step 3": the content of a message of the network.
 std::string content_text(const wire::Header& header);
 
 }  // namespace lateral

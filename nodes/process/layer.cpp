@@ -1,4 +1,4 @@
-// A layer's part in training, evaluation and snapshots.
+// The reactions of a layer to its messages in training, evaluation and snapshots.
 #include "nodes/process/layer.hpp"
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 namespace lateral {
 namespace {
 
-/// What the random streams can count.
+/// The random streams count steps up to this number.
 constexpr std::uint64_t steps_max = std::uint64_t{1} << 56;
 
 ComputeParams with_threads(ComputeParams params, int threads) {
@@ -30,8 +30,8 @@ wire::Signal::Kind to_wire(Signal signal) {
   return static_cast<wire::Signal::Kind>(signal);
 }
 
-/// Whether two messages of different predecessors belong to the same place in the stream.
-bool are_of_one_place(const wire::Header& a, const wire::Header& b) {
+/// Whether two messages of different predecessors have the same position in the stream.
+bool have_equal_position(const wire::Header& a, const wire::Header& b) {
   if (a.content_case() != b.content_case()) return false;
   switch (a.content_case()) {
     case wire::Header::kActivity: {
@@ -101,7 +101,7 @@ void LayerProcess::check_stream_message(const std::string& peer, const Message& 
     check_activity(peer, message);
   else if (!is_marker(header) || first_ != 0 || (!header.has_drain() && !in_flight_.empty()))
     throw_unexpected(peer);
-  if (!received_.empty() && !are_of_one_place(received_.front().header, header))
+  if (!received_.empty() && !have_equal_position(received_.front().header, header))
     throw_unexpected(peer);
 }
 
@@ -124,7 +124,7 @@ void LayerProcess::check_activity(const std::string& peer, const Message& messag
   } else if (activity.step() != step().number || batch != step().batch) {
     throw_unexpected(peer);
   }
-  if (z.cols() != plan_.batches.piece(first_, batch)) throw_unexpected(peer);
+  if (z.cols() != plan_.batches.micro_batch_at(first_, batch)) throw_unexpected(peer);
 }
 
 bool LayerProcess::is_due(const wire::Header& header) {
@@ -139,7 +139,7 @@ bool LayerProcess::is_due(const wire::Header& header) {
 
 Index LayerProcess::samples_due() {
   if (stage().columns > 0) return stage().columns;
-  return plan_.batches.piece(first_, step().batch);
+  return plan_.batches.micro_batch_at(first_, step().batch);
 }
 
 const Connection& LayerProcess::connection(const std::string& predecessor) const {
@@ -171,7 +171,7 @@ LayerProcess::Input LayerProcess::gather(const std::vector<Transfer>& reads, Ind
   if (parts.size() == 1 && parts[0].connection->rows == inputs) {
     new (&input.z) BatchView(parts[0].values);
   } else if (!parts.empty()) {
-    inputs_.setZero(inputs, samples);  // what no part covers has not changed
+    inputs_.setZero(inputs, samples);  // the change of nodes that send no perturbation is zero
     for (const InputPart& part : parts)
       inputs_.middleRows(*part.connection->input_row, part.connection->rows) = part.values;
     new (&input.z) BatchView(view_of(inputs_));
@@ -185,7 +185,7 @@ LayerProcess::Input LayerProcess::gather(const std::vector<Transfer>& reads, Ind
   return input;
 }
 
-// ---- What follows when all of an exchange has been read
+// ---- Actions when all messages of an exchange have been read
 
 void LayerProcess::carry_out(Outbox& out) {
   switch (exchange().content) {
@@ -299,7 +299,7 @@ void LayerProcess::forward(Outbox& out) {
   *up.header.mutable_activity() = activity;
   Eigen::Map<Matrix> y = body_of(up);
   layer_->forward(step(), first_, in.z, in.added, y);
-  recorder_.add_piece(in.z, y, first_);
+  recorder_.add_micro_batch(in.z, y, first_);
   check_finite();
   check_settled(step().report.forward_settled, "activity");
   for (const Transfer& to : exchange().sends) out.send(to.peer, up);
@@ -348,7 +348,7 @@ void LayerProcess::receive_signal(Outbox& out) {
   } else {
     layer_->receive(step(), first_, exchange().signal, signals[0]);
   }
-  // What the layers below wait for leaves before this layer learns.
+  // Errors are sent before this layer learns, since the layers before it wait for them.
   if (!exchange().sends.empty()) send_errors(out);
 }
 
@@ -369,7 +369,7 @@ void LayerProcess::send_errors(Outbox& out) {
   const bool to_added = std::any_of(to.begin(), to.end(), [](auto* c) { return c->is_added; });
   const bool to_input =
       std::any_of(to.begin(), to.end(), [](auto* c) { return bool(c->input_row); });
-  // Where one layer is all of the input, its error is written where it leaves from.
+  // If one layer is the whole input, its error is written directly into the message.
   const bool is_whole = std::any_of(to.begin(), to.end(), [&](auto* c) {
     return c->input_row && c->rows == inputs && !c->is_added;
   });
@@ -402,7 +402,7 @@ void LayerProcess::send_error(const std::string& peer, Message message, Outbox& 
   if (plan_.error_leaves_first)
     out.send(peer, std::move(message));
   else
-    late_.emplace_back(peer, std::move(message));
+    held_errors_.emplace_back(peer, std::move(message));
 }
 
 void LayerProcess::produce(bool, Outbox& out) {
@@ -413,10 +413,10 @@ void LayerProcess::produce(bool, Outbox& out) {
   snapshot_.clear();
   layer_->learn(*at.state, is_probed);
   check_finite();
-  for (auto& [peer, message] : late_) out.send(peer, std::move(message));
-  late_.clear();
+  for (auto& [peer, message] : held_errors_) out.send(peer, std::move(message));
+  held_errors_.clear();
   const StepReport& report = at.state->report;
-  // Rare and worth knowing: reported whenever it happens.
+  // Rare and important: reported whenever it happens, not only in probed steps.
   if (report.decorrelation.shortened || report.shortened) send_probe("shortened_step", 1, out);
   if (report.skipped) send_probe("skipped_step", 1, out);
   for (const auto* settled : {&report.forward_settled, &report.backward_settled})
@@ -469,12 +469,12 @@ Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapsho
   message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
   if (!tensor.is_vector) message.header.add_shape(static_cast<std::uint32_t>(tensor.cols));
   message.body = Block(static_cast<std::size_t>(values.size()));
-  // Row-major outside, as HDF5, NumPy and PyTorch have it.
+  // Row-major in messages, as in HDF5, NumPy and PyTorch.
   Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
   return message;
 }
 
-bool LayerProcess::state_rests() const {
+bool LayerProcess::handle_keeps_state() const {
   return plan_.batches.steps_in_flight == 1 && !plan_.params.decorrelator.warm_start;
 }
 
@@ -501,7 +501,8 @@ void LayerProcess::restore(const std::string& name, Message message) {
                                     ? fmt::format("{}", tensor.rows)
                                     : fmt::format("{}, {}", tensor.rows, tensor.cols)));
   const Eigen::Map<const Matrix> values(message.body.data(), tensor.cols, tensor.rows);
-  if (!all_finite(values)) throw UserError(path + " holds numbers that are not finite");
+  if (!all_finite(values))
+    throw UserError(fmt::format("{} contains numbers that are not finite", path));
   Eigen::Map<Matrix>(tensor.data, tensor.rows, tensor.cols) = values.transpose();
 }
 

@@ -12,7 +12,7 @@ namespace lateral {
 
 /// The process of the node `name` at the position that the assignment names. `experiment` must
 /// outlive it.
-///   data: what the source reads instead of loading it, if given
+///   data: if given, the source uses these data instead of loading them
 /// Throws UserError if the experiment has no such node, and what the process throws.
 std::unique_ptr<Process> make_process(const std::string& name, const Experiment& experiment,
                                       const wire::Assignment& assignment,

@@ -1,5 +1,7 @@
-// Defaults for processes that keep no state and only answer messages.
+// Defaults for processes without state that only answer messages.
 #include "nodes/process/process.hpp"
+
+#include <fmt/format.h>
 
 #include <stdexcept>
 
@@ -10,11 +12,11 @@ namespace lateral {
 void Process::produce(bool, Outbox&) { throw std::logic_error("this process does not produce"); }
 
 void Process::restore(const std::string& name, Message) {
-  throw UserError("checkpoint: '" + name + "' is for a node that keeps no state");
+  throw UserError(fmt::format("checkpoint: '{}' is for a node without state", name));
 }
 
 Message Process::tensor(std::size_t, const wire::Snapshot&) {
-  throw std::logic_error("this process keeps no state");
+  throw std::logic_error("this process has no state");
 }
 
 Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors) {

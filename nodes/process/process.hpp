@@ -1,5 +1,5 @@
-// Process: what a node computes and sends, as a function of the messages that it reads, in the
-// order in which it asks for them.
+// Process: what a node computes and sends, as a function of the messages that it reads in a fixed
+// order.
 #pragma once
 
 #include <compare>
@@ -10,11 +10,12 @@
 
 namespace lateral {
 
-/// Where a process puts what it sends. Messages to one peer arrive in the order of the calls.
+/// Receives the messages that a process sends. Messages to one peer arrive in the order of the
+/// calls.
 class Outbox {
  public:
   virtual ~Outbox() = default;
-  /// Never blocks: what a process sends may leave while it still computes.
+  /// Never blocks: messages may be transmitted while the process still computes.
   virtual void send(const std::string& peer, Message message) = 0;
 };
 
@@ -23,23 +24,22 @@ struct Next {
   enum class Kind {
     receive,   ///< reads the next message of `peer`
     produce,   ///< continues without one: sends, or does work that no other node waits for
-    finished,  ///< nothing more
+    finished,  ///< reads and sends nothing more
   };
   Kind kind;
   std::string peer;
 };
 
-/// No socket, no clock, no thread inside: the same messages in the same order give the same
-/// messages out, whichever process or machine it runs in. A process reads its peers in the fixed
-/// order that next() gives, never in the order of arrival; that makes a run repeatable. It throws
-/// NumericsError for numbers that are not finite and system_error for a peer that violates the
-/// protocol.
+/// Has no socket, clock or thread: equal input messages in equal order result in equal output
+/// messages, on every machine of a kind. A process reads its peers in the fixed order that next()
+/// gives, never in the order of arrival; that makes a run repeatable. It throws NumericsError for
+/// numbers that are not finite and system_error for a peer that violates the protocol.
 class Process {
  public:
   virtual ~Process() = default;
   virtual Next next() const = 0;
   virtual void handle(const std::string& peer, Message message, Outbox& out) = 0;
-  /// When next() is `produce`. `stop`: the run is to end after the present step.
+  /// To be called when next() is `produce`. `stop`: the run is to end after the current step.
   virtual void produce(bool stop, Outbox& out);
   /// A tensor of the state to start from.  Throws UserError if its name or shape is not expected.
   virtual void restore(const std::string& name, Message tensor);
@@ -48,18 +48,17 @@ class Process {
   /// A copy of the tensor at this position of its state, for a snapshot.  REQUIRES: the process has
   /// announced more tensors than `position` for this snapshot (snapshot_part())
   virtual Message tensor(std::size_t position, const wire::Snapshot& snapshot);
-  /// Whether its state changes in produce() alone, so that tensor() may be called from another
-  /// thread during handle().
-  virtual bool state_rests() const { return true; }
+  /// Whether handle() does not change the state (only produce() does), so that tensor() may be
+  /// called from another thread during handle().
+  virtual bool handle_keeps_state() const { return true; }
   /// Computes the bodies of sent messages again, so that they need not be retained; empty if they
   /// must be. May be called from any thread during the lifetime of the process.
   virtual Refill refill() { return {}; }
-  /// Fills in what the coordinator needs before the run begins.
+  /// Fills in the fields of Ready that the coordinator needs before the run begins.
   virtual void describe(wire::Ready&) const {}
 };
 
-/// Reported to the coordinator when a node has received the marker of a snapshot. So many tensors
-/// of its state follow.
+/// The report that a node has received the marker of a snapshot. `tensors` of its state follow.
 Message snapshot_part(const wire::Snapshot& snapshot, std::size_t tensors = 0);
 
 /// Identifies a snapshot within a run. The final one may be of the same step as the one before it.

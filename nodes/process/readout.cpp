@@ -1,4 +1,4 @@
-// Loss and accuracy, and the signals that go back.
+// Loss, accuracy and the signals to the layers.
 #include "nodes/process/readout.hpp"
 
 #include <fmt/format.h>
@@ -79,7 +79,7 @@ void ReadoutProcess::take_target(const std::string& peer, Message message) {
   const wire::Target& target = message.header.target();
   const int batch_size = plan_.batches.batch_size;
   if (plan_.target != Target::label) {
-    wanted_ = batch_view(message, peer, plan_.outputs, -1, batch_size);
+    expected_output_ = batch_view(message, peer, plan_.outputs, -1, batch_size);
   } else {
     if (target.labels_size() > batch_size)
       throw_transport(TransportError::unexpected_message,
@@ -90,10 +90,10 @@ void ReadoutProcess::take_target(const std::string& peer, Message message) {
       if (label >= static_cast<std::uint32_t>(plan_.outputs))
         throw_transport(TransportError::unexpected_message,
                         fmt::format("{} sent the label {}", peer, label));
-    wanted_ = onehot(labels, plan_.outputs);
+    expected_output_ = onehot(labels, plan_.outputs);
   }
   target_ = target;
-  samples_ = wanted_.cols();
+  samples_ = expected_output_.cols();
   ++exchange_;
 }
 
@@ -103,10 +103,10 @@ void ReadoutProcess::take_activity(const std::string& peer, Message message, Out
   losses_.resize(static_cast<std::size_t>(samples_));
   Message error = new_signal(exchange().signal, plan_.outputs, samples_);
   error_ = error.body;
-  loss_->evaluate(y, wanted_, losses_, body_of(error));
-  if (target_.pass() == wire::evaluate) return end_piece(out);
+  loss_->evaluate(y, expected_output_, losses_, body_of(error));
+  if (target_.pass() == wire::evaluate) return end_micro_batch(out);
   for (const Transfer& to : exchange().sends) out.send(to.peer, error);
-  if (++exchange_ == plan_.protocol.training.front().exchanges.size()) end_piece(out);
+  if (++exchange_ == plan_.protocol.training.front().exchanges.size()) end_micro_batch(out);
 }
 
 void ReadoutProcess::take_perturbation(const std::string& peer, const Message& message,
@@ -115,14 +115,14 @@ void ReadoutProcess::take_perturbation(const std::string& peer, const Message& m
   const BatchView body = batch_view(message, peer, rows, samples_, samples_);
   const Eigen::Map<const Matrix> y(output_.body.data(), plan_.outputs, samples_);
   differences_.resize(static_cast<std::size_t>(samples_));
-  loss_->difference(y, body.topRows(plan_.outputs), wanted_, differences_);
+  loss_->difference(y, body.topRows(plan_.outputs), expected_output_, differences_);
   if (plan_.weighs_rewards)
     weigh_rewards(static_cast<double>(plan_.all_units), body.bottomRows(1), differences_);
   Message reward = new_signal(Signal::reward, 1, samples_);
   body_of(reward) =
       Eigen::Map<const Eigen::RowVectorXd>(differences_.data(), samples_).cast<Scalar>();
   for (const Transfer& to : exchange().sends) out.send(to.peer, reward);
-  if (++exchange_ == plan_.protocol.training.front().exchanges.size()) end_piece(out);
+  if (++exchange_ == plan_.protocol.training.front().exchanges.size()) end_micro_batch(out);
 }
 
 Message ReadoutProcess::new_signal(Signal kind, Index rows, Index columns) const {
@@ -151,7 +151,7 @@ void ReadoutProcess::answer_later_stages(Outbox& out) {
       later_[i].push_back(std::move(signal));
     }
     // A layer reads all of one kind of signal before the next.
-    if (!is_last_piece()) continue;
+    if (!is_last_micro_batch()) continue;
     if (stages[i].columns > 0) {
       Message basis = new_signal(exchange.signal, plan_.outputs, plan_.outputs);
       basis.header.mutable_signal()->set_first_sample(0);
@@ -164,19 +164,19 @@ void ReadoutProcess::answer_later_stages(Outbox& out) {
   }
 }
 
-bool ReadoutProcess::is_last_piece() const {
+bool ReadoutProcess::is_last_micro_batch() const {
   return target_.first_sample() + static_cast<std::size_t>(samples_) >= target_.batch();
 }
 
-void ReadoutProcess::end_piece(Outbox& out) {
+void ReadoutProcess::end_micro_batch(Outbox& out) {
   exchange_ = 0;
   if (target_.pass() == wire::train) answer_later_stages(out);
   if (target_.first_sample() == 0) loss_sum_ = 0, correct_ = 0;
   for (const double loss : losses_) loss_sum_ += loss;
   if (plan_.target == Target::label)
     correct_ += count_correct(
-        Eigen::Map<const Matrix>(output_.body.data(), plan_.outputs, samples_), wanted_);
-  if (!is_last_piece()) return;
+        Eigen::Map<const Matrix>(output_.body.data(), plan_.outputs, samples_), expected_output_);
+  if (!is_last_micro_batch()) return;
   wire::Sums& sums = target_.pass() == wire::train ? train_ : test_;
   sums.set_loss(sums.loss() + loss_sum_);
   sums.set_correct(sums.correct() + correct_);

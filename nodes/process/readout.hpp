@@ -1,4 +1,4 @@
-// ReadoutProcess: what one message means to the readout, where loss, error and reward are made.
+// ReadoutProcess: the process of the readout, which computes loss, error and reward.
 #pragma once
 
 #include <memory>
@@ -10,12 +10,13 @@
 
 namespace lateral {
 
-/// Follows its Protocol: reads, for each piece of a batch, the Target from the source, the Activity
+/// Follows its Protocol: reads, for each micro-batch, the Target from the source, the Activity
 /// of the last layer and, under a rule that perturbs, its Perturbations; answers with the credit
-/// signal, and behind the last piece with the other signals. Markers come from the source alone.
+/// signal, and after the last micro-batch with the other signals. Markers are sent by the source
+/// only.
 class ReadoutProcess final : public Process {
  public:
-  /// `train` are the sums of an epoch that was begun before.
+  /// `train`: the sums of an epoch that an earlier session began.
   ReadoutProcess(ReadoutPlan plan, const wire::Sums& train);
 
   Next next() const override;
@@ -27,30 +28,30 @@ class ReadoutProcess final : public Process {
   void take_target(const std::string& peer, Message message);
   void take_activity(const std::string& peer, Message message, Outbox& out);
   void take_perturbation(const std::string& peer, const Message& message, Outbox& out);
-  /// True if the content belongs to the piece at hand.
+  /// True if the content belongs to the current micro-batch.
   template <class Fields>
   bool is_due(const Fields& fields) const;
   Message new_signal(Signal kind, Index rows, Index columns) const;
-  /// Makes the signals of the later stages for this piece; sends them behind the last one.
+  /// Computes the signals of the later stages for this micro-batch; sends them after the last one.
   void answer_later_stages(Outbox& out);
-  void end_piece(Outbox& out);
-  bool is_last_piece() const;
+  void end_micro_batch(Outbox& out);
+  bool is_last_micro_batch() const;
 
   ReadoutPlan plan_;
   std::unique_ptr<Loss> loss_;
   std::size_t exchange_ = 0;
   bool has_ended_ = false;
   wire::Sums train_, test_;
-  // the batch at hand, as far as its pieces have come
+  // sums over the received micro-batches of the current batch
   double loss_sum_ = 0;
   std::uint32_t correct_ = 0;
   std::vector<std::vector<Message>>
-      later_;  // by stage, until all of the credit signal has been sent
-  // the piece at hand
+      later_;  // by stage, until the whole credit signal has been sent
+  // the current micro-batch
   wire::Target target_;
   Index samples_ = 0;
-  Message output_;  // whose body is y (outputs × samples)
-  Matrix wanted_;   // (outputs × samples)
+  Message output_;          // whose body is y (outputs × samples)
+  Matrix expected_output_;  // (outputs × samples)
   std::vector<double> losses_, differences_;
   Block error_;  // ∂loss/∂y (outputs × samples); may have been sent
 };

@@ -1,4 +1,4 @@
-// Selection of units and samples, and the course of settling.
+// Selection of units and samples, and settling trajectories.
 #include "nodes/process/recorder.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace {
 
 /// values (samples × units) ← the selected units of the columns of `batch`, which holds the samples
 /// from `first` on.
-void take_samples(ConstMatrixRef batch, Index first, const std::vector<Index>& units, Index samples,
+void copy_samples(ConstMatrixRef batch, Index first, const std::vector<Index>& units, Index samples,
                   float* values) {
   for (Index j = 0; j < batch.cols() && first + j < samples; ++j) {
     float* out = values + (first + j) * static_cast<Index>(units.size());
@@ -49,7 +49,7 @@ void Recorder::begin(std::uint64_t step, Index batch, Layer& layer) {
     if (record.what == Recorded::settling) {
       settling = true;
       row.last_state.assign(row.shape[1], 0);
-      std::fill_n(row.values.data(), size, 0.0f);  // a sample without drive does not move
+      std::fill_n(row.values.data(), size, 0.0f);  // the state of a sample without input stays zero
     }
     rows_.push_back(std::move(row));
   }
@@ -59,11 +59,11 @@ void Recorder::begin(std::uint64_t step, Index batch, Layer& layer) {
     });
 }
 
-void Recorder::add_piece(ConstMatrixRef z, ConstMatrixRef y, Index first) {
+void Recorder::add_micro_batch(ConstMatrixRef z, ConstMatrixRef y, Index first) {
   for (Row& row : rows_) {
     const Recorded what = row.record->what;
     if (what == Recorded::input || what == Recorded::activity)
-      take_samples(what == Recorded::input ? z : y, first, row.of->units, row.shape[0],
+      copy_samples(what == Recorded::input ? z : y, first, row.of->units, row.shape[0],
                    row.values.data());
   }
 }
@@ -84,7 +84,7 @@ void Recorder::add_settling(int settling_step, ConstMatrixRef x, std::span<const
   }
 }
 
-void Recorder::hold_settled(Row& row) {
+void Recorder::repeat_last_state(Row& row) {
   const auto states = static_cast<Index>(row.shape[0]), samples = static_cast<Index>(row.shape[1]);
   const auto units = static_cast<Index>(row.shape[2]);
   for (Index sample = 0; sample < samples; ++sample) {
@@ -102,9 +102,9 @@ void Recorder::fill(Row& row, Layer& layer, const LayerStep& step) {
   switch (row.record->what) {
     case Recorded::input:
     case Recorded::activity:
-      return;  // seen as they came and went
+      return;  // recorded in add_micro_batch()
     case Recorded::decorrelated:
-      return take_samples(layer.decorrelated(step), 0, units, row.shape[0], row.values.data());
+      return copy_samples(layer.decorrelated(step), 0, units, row.shape[0], row.values.data());
     case Recorded::weight:
     case Recorded::lateral: {
       const bool weight = row.record->what == Recorded::weight;
@@ -130,7 +130,7 @@ void Recorder::fill(Row& row, Layer& layer, const LayerStep& step) {
       return;
     }
     case Recorded::settling:
-      return hold_settled(row);
+      return repeat_last_state(row);
   }
 }
 

@@ -1,5 +1,5 @@
-// Recorder: takes what a layer's records want out of a training step and sends it to the
-// coordinator.
+// Recorder: collects the values that a layer's records select in a training step and sends them to
+// the coordinator.
 #pragma once
 
 #include <deque>
@@ -12,19 +12,18 @@
 
 namespace lateral {
 
-/// The calls of a step: begin, add_piece for each piece of the batch as the layer responds to it,
-/// send. It reads and changes nothing; a step of which nothing is recorded costs nothing.
+/// The calls of a step: begin(), add_micro_batch() for each micro-batch, send(). Does not change
+/// the layer; a step that is not recorded has no cost.
 class Recorder {
  public:
   /// `records` concern one layer, and must outlive the recorder.
   explicit Recorder(const std::vector<Record>& records) : records_{records} {}
 
-  /// Before the layer responds to the first piece of a batch.
+  /// To be called before the layer's response to the first micro-batch.
   void begin(std::uint64_t step, Index batch, Layer& layer);
-  ///   z (inputs × b) what the layer received, y (units × b) what it answered, for the samples from
-  ///   `first` on
-  void add_piece(ConstMatrixRef z, ConstMatrixRef y, Index first);
-  /// When the layer has responded to all of the batch and not yet learned from it.
+  ///   z (inputs × b) input and y (units × b) output of the layer, for the samples from `first` on
+  void add_micro_batch(ConstMatrixRef z, ConstMatrixRef y, Index first);
+  /// To be called when the layer has responded to the whole batch and not yet learned from it.
   void send(Layer& layer, const LayerStep& step, Outbox& out);
 
  private:
@@ -34,14 +33,14 @@ class Recorder {
     const Record::OfLayer* of;
     std::vector<std::uint32_t> shape;
     Block values;
-    std::vector<Index> last_state;  // by sample: the last of its settling that was seen
+    std::vector<Index> last_state;  // by sample: the last recorded state of its settling
   };
   void add_settling(int settling_step, ConstMatrixRef x, std::span<const Index> column);
-  static void hold_settled(Row& row);
+  static void repeat_last_state(Row& row);
   static void fill(Row& row, Layer& layer, const LayerStep& step);
 
   const std::vector<Record>& records_;
-  std::deque<Row> rows_;  // of the step at hand
+  std::deque<Row> rows_;  // of the current step
 };
 
 }  // namespace lateral

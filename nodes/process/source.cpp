@@ -1,4 +1,4 @@
-// The order of the stream.
+// The order of batches and markers.
 #include "nodes/process/source.hpp"
 
 #include <fmt/format.h>
@@ -38,7 +38,8 @@ Next SourceProcess::next() const {
 }
 
 void SourceProcess::handle(const std::string& peer, Message, Outbox&) {
-  throw_transport(TransportError::unexpected_message, source_name + ", from " + peer);
+  throw_transport(TransportError::unexpected_message,
+                  fmt::format("{}, from {}", source_name, peer));
 }
 
 void SourceProcess::produce(bool stop, Outbox& out) {
@@ -51,11 +52,11 @@ void SourceProcess::produce(bool stop, Outbox& out) {
   if (!begun_) {
     begun_ = true;
     if (!done_.evaluate_only)
-      return send_snapshot(false, out);  // so that it can be resumed from the start
+      return send_snapshot(false, out);  // so that the run can be resumed from its start
   }
   const std::uint64_t epoch = done_.epoch + 1;
   if (!done_.evaluate_only && epoch > static_cast<std::uint64_t>(plan_.epochs)) {
-    send_snapshot(true, out);  // a run that was complete when it was resumed
+    send_snapshot(true, out);  // the run was already complete when it was resumed
     return send_end(out);
   }
   if (!done_.evaluate_only && train_index_ < batches_.train_steps_per_epoch()) {
@@ -81,7 +82,7 @@ void SourceProcess::produce(bool stop, Outbox& out) {
   if (done_.evaluate_only) return send_end(out);
   train_index_ = 0;
   evaluate_index_ = 0;
-  checkpoint_due_ = false;  // the epoch has its own
+  checkpoint_due_ = false;  // the snapshot at the end of the epoch replaces it
   done_.epoch = epoch;
   const bool last = epoch == static_cast<std::uint64_t>(plan_.epochs);
   send_snapshot(last, out);
@@ -110,7 +111,7 @@ SourceProcess::Batch SourceProcess::load(const BatchName& name) {
   }
   if (plan_.target == Target::input) batch.targets = batch.values;
   if (plan_.target == Target::teacher) {
-    // For the whole batch: a product's bits depend on how many samples it takes.
+    // For the whole batch: the bits of a matrix product depend on its number of samples.
     batch.targets = Block(static_cast<std::size_t>(plan_.outputs * batch.samples));
     Eigen::Map<Matrix>(batch.targets.data(), plan_.outputs, batch.samples).noalias() =
         teacher_ * values;
@@ -136,7 +137,8 @@ void SourceProcess::send_batch(const BatchName& name, std::uint64_t step, Outbox
   };
   Index samples = 0;
   for (Index first = 0; first < batch.samples; first += samples) {
-    samples = name.pass == wire::train ? plan_.batches.piece(first, batch.samples) : batch.samples;
+    samples = name.pass == wire::train ? plan_.batches.micro_batch_at(first, batch.samples)
+                                       : batch.samples;
     Message target;
     fill(*target.header.mutable_target(), first);
     if (plan_.target == Target::label)
@@ -154,12 +156,12 @@ void SourceProcess::send_batch(const BatchName& name, std::uint64_t step, Outbox
 }
 
 Refill SourceProcess::refill() {
-  return [this](const wire::Header& header) { return remake_body(header); };
+  return [this](const wire::Header& header) { return recompute_body(header); };
 }
 
-Block SourceProcess::remake_body(const wire::Header& header) {
+Block SourceProcess::recompute_body(const wire::Header& header) {
   const auto steps = static_cast<std::uint64_t>(batches_.train_steps_per_epoch());
-  const auto remake = [&](const auto& sent) {
+  const auto recompute = [&](const auto& sent) {
     const std::uint64_t before = sent.pass() == wire::train ? (sent.epoch() - 1) * steps : 0;
     const Batch batch =
         load({sent.pass(), sent.epoch(), static_cast<int>(sent.step() - 1 - before)});
@@ -167,7 +169,7 @@ Block SourceProcess::remake_body(const wire::Header& header) {
     const std::size_t rows = header.shape(1);
     return whole.slice(sent.first_sample() * rows, header.shape(0) * rows);
   };
-  return header.has_target() ? remake(header.target()) : remake(header.activity());
+  return header.has_target() ? recompute(header.target()) : recompute(header.activity());
 }
 
 void SourceProcess::send_marker(const wire::Header& header, Outbox& out) const {

@@ -40,8 +40,8 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
     const std::string name = fmt::format("/layers/{}/{}", tensor.layer, tensor.name);
     const std::vector<hsize_t> shape(tensor.shape.begin(), tensor.shape.end());
     const Handle space = hdf5::simple_space(shape);
-    // A checksum on each chunk: the library refuses to read a damaged one. Chunks are whole rows,
-    // and lie far below the library's limit of 4 GB.
+    // A checksum for each chunk: the library refuses to read a damaged one. Chunks are whole rows,
+    // far smaller than the library's limit of 4 GB.
     const Handle creation{H5Pcreate(H5P_DATASET_CREATE), H5Pclose};
     if (tensor.values.size() > 0) {
       constexpr hsize_t chunk_values = 1 << 18;
@@ -70,9 +70,9 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
   throw UserError(fmt::format("{}: {}, expected {}", path.string(), object, expected));
 }
 
-/// Called by H5Lvisit for every link of a file; `data`: a vector that takes their names.
+/// Called by H5Lvisit for every link of a file; `data`: a vector to which the names are appended.
 herr_t collect_name(hid_t, const char* name, const H5L_info_t* link, void* data) {
-  if (link->type != H5L_TYPE_HARD) return -1;  // nothing outside this file is read
+  if (link->type != H5L_TYPE_HARD) return -1;  // no other file is read
   constexpr std::size_t objects_max = 100000;
   auto& names = *static_cast<std::vector<std::string>*>(data);
   if (names.size() >= objects_max) return -1;
@@ -82,7 +82,7 @@ herr_t collect_name(hid_t, const char* name, const H5L_info_t* link, void* data)
 
 CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string& name,
                              std::size_t tensor_bytes_max) {
-  const std::string where = "data set /" + name;
+  const std::string where = fmt::format("data set /{}", name);
   constexpr std::string_view root = "layers/";
   const std::size_t slash = name.find('/', root.size());
   if (!name.starts_with(root) || slash == std::string::npos)
@@ -95,7 +95,7 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   const Handle type{H5Dget_type(set), H5Tclose};
   const Handle creation{H5Dget_create_plist(set), H5Pclose};
   if (H5Pget_external_count(creation) > 0)
-    refuse(path, where + " is stored in another file", "its values in this file");
+    refuse(path, fmt::format("{} is stored in another file", where), "its values in this file");
   const std::vector<hsize_t> extents = hdf5::extents_of(set);
   if (H5Tget_class(type) != H5T_FLOAT || extents.empty() || extents.size() > 2)
     refuse(path, where, "floating-point numbers of one or two dimensions");
@@ -110,7 +110,7 @@ CheckpointTensor read_tensor(const fs::path& path, hid_t file, const std::string
   tensor.values = Block(static_cast<std::size_t>(values));
   if (values > 0 &&
       H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
-    refuse(path, where + " is damaged", "values that match their checksum");
+    refuse(path, fmt::format("{} is damaged", where), "values that match their checksum");
   return tensor;
 }
 
@@ -132,7 +132,7 @@ void write_checkpoint(const fs::path& path, const fs::path& previous, const Chec
     disk.sync_folder(folder_of(path));
   } catch (...) {
     std::error_code ignored;
-    fs::remove(temporary, ignored);  // a full disk needs the space
+    fs::remove(temporary, ignored);  // frees the space on a full disk
     throw;
   }
 }
@@ -184,7 +184,7 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
         refuse(path, fmt::format("more than {} bytes of data sets", limits.total_bytes_max),
                "the state of this network");
     } else if (H5Iget_type(object) != H5I_GROUP) {
-      refuse(path, "/" + name, "groups and data sets only");
+      refuse(path, fmt::format("/{}", name), "groups and data sets only");
     }
   }
   if (checkpoint.tensors.empty()) refuse(path, "no data set", "at least one below /layers");
@@ -196,9 +196,9 @@ Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimi
   const auto read = [&](const fs::path& path) {
     Checkpoint checkpoint = read_checkpoint(path, limits);
     if (!checkpoint.complete_header)
-      throw UserError(fmt::format(
-          "{}: does not say where its run stopped, expected a checkpoint written by lateral",
-          path.string()));
+      throw UserError(
+          fmt::format("{}: lacks the position of its run, expected a checkpoint written by lateral",
+                      path.string()));
     return checkpoint;
   };
   try {

@@ -33,12 +33,12 @@ struct Checkpoint {
 
 inline constexpr std::uint32_t checkpoint_format_version = 1;
 
-/// Writes the file completely or not at all; the one that it replaces is kept as `previous`.
+/// Writes the file completely or not at all; the file that it replaces is renamed to `previous`.
 /// Throws UserError naming file and reason.
 void write_checkpoint(const std::filesystem::path& path, const std::filesystem::path& previous,
                       const Checkpoint& checkpoint, Disk& disk = real_disk());
 
-/// Limits for the data sets of a file, checked before memory is taken for them.
+/// Limits for the data sets of a file, checked before memory is allocated for them.
 struct CheckpointLimits {
   std::size_t tensor_bytes_max;
   std::size_t total_bytes_max;
@@ -50,9 +50,10 @@ struct CheckpointLimits {
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits,
                            const std::string& layer = "");
 
-/// The newest undamaged one of a run's two checkpoints. If that is the previous one, `note` gets a
-/// line that says why, and with `repair` it replaces the damaged one (which the next checkpoint
-/// would otherwise keep as the previous one). Throws UserError if both are damaged.
+/// The newest undamaged one of a run's two checkpoints. If that is the previous one, `note` is
+/// called with a line that names the reason, and with `repair` it replaces the damaged one (which
+/// would otherwise become the previous one at the next checkpoint). Throws UserError if both are
+/// damaged.
 Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits,
                              const std::function<void(const std::string&)>& note,
                              bool repair = false);

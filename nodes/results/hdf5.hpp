@@ -1,4 +1,4 @@
-// Shared by the HDF5 files: identifiers that close themselves, attributes and data sets.
+// Helpers for HDF5 files: identifiers that are closed automatically, attributes and data sets.
 #pragma once
 
 #include <hdf5.h>
@@ -10,7 +10,7 @@
 
 namespace lateral::hdf5 {
 
-/// An HDF5 identifier that closes itself.
+/// An HDF5 identifier that is closed with the object.
 class Handle {
  public:
   Handle(hid_t id, herr_t (*close)(hid_t)) : id_{id}, close_{close} {}
@@ -27,18 +27,18 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-/// To be called before anything else of the library, on each thread: turns off its own messages,
-/// and its handler at exit, which would crash on a file that a full disk kept from being closed.
+/// To be called before other functions of the library, on each thread: disables its messages, and
+/// its exit handler, which would crash if a file could not be closed because the disk is full.
 void initialize();
 
-/// A new file, in the format of HDF5 1.8: in an older one an attribute may not exceed 64 kB, which
+/// A new file, in the format of HDF5 1.8: in older formats an attribute may not exceed 64 kB, as
 /// the text of an experiment may.  Throws UserError.
 Handle create_file(const std::filesystem::path& path);
 /// Throws UserError naming the file unless `ok`.
 void check_written(bool ok, const std::filesystem::path& path);
 
 Handle open_data_set(hid_t file, const std::string& name);
-/// A data space of these extents; none of them: one value.
+/// A data space of these extents; without extents: of one value.
 Handle simple_space(std::span<const hsize_t> extents);
 std::vector<hsize_t> extents_of(hid_t data_set);
 
@@ -52,7 +52,7 @@ void write_number(hid_t object, const char* name, hid_t type, T value,
   check_written(attribute.ok() && H5Awrite(attribute, type, &value) >= 0, path);
 }
 
-/// Each returns false if there is no such attribute, or it is no single text or number.
+/// Each returns false if there is no such attribute, or it is not a single text or number.
 bool read_text(hid_t object, const char* name, std::string& text);
 template <class T>
 bool read_number(hid_t object, const char* name, hid_t type, T& value) {

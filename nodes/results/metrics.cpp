@@ -1,4 +1,4 @@
-// Rows of the tables as text, and what a resumed run keeps of them.
+// Rows of the tables as text, and the rows that a resumed run preserves.
 #include "nodes/results/metrics.hpp"
 
 #include <fmt/format.h>
@@ -34,8 +34,8 @@ std::string to_line(const ProbeRow& row) {
                    fmt::format("{:.9g}", row.value)});
 }
 
-/// Appends all of `text` or, if the disk is full, nothing: a run may go on without these lines, and
-/// later ones must not be appended to half a line.
+/// Appends the whole `text` or, if the disk is full, nothing: a run may continue without these
+/// lines, and later ones must not be appended to an incomplete line.
 void append_text(const fs::path& path, const std::string& text) {
   std::error_code ignored;
   const std::uintmax_t size_before = fs::file_size(path, ignored);
@@ -68,7 +68,7 @@ std::vector<MetricsRow> read_metrics(const fs::path& path, std::uint64_t epochs)
   std::erase_if(rows, [&](const MetricsRow& row) { return row.epoch > epochs; });
   if (rows.size() != epochs)
     throw UserError(fmt::format(
-        "{}: has {} of the {} epochs that the checkpoint has, expected all of them as they were "
+        "{}: has {} of the {} epochs of the checkpoint, expected all of them as they were "
         "written",
         path.string(), rows.size(), epochs));
   return rows;
@@ -80,8 +80,7 @@ void read_probes(const fs::path& path, const std::function<void(const ProbeRow&)
     receive({table.integer(0), table.integer(1), table.text(2), table.text(3), table.number(4)});
 }
 
-MetricsFile::MetricsFile(fs::path path, std::uint64_t epochs_kept)
-    : path_{std::move(path)} {
+MetricsFile::MetricsFile(fs::path path, std::uint64_t epochs_kept) : path_{std::move(path)} {
   std::string content = csv_line(metrics_columns);
   for (const MetricsRow& row : read_metrics(path_, epochs_kept)) content += to_line(row);
   write_atomically(path_, content);

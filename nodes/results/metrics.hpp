@@ -1,4 +1,4 @@
-// The tables of a run that grow while it runs: metrics.csv with a row for each epoch, and
+// The tables that are written during a run: metrics.csv with a row for each epoch, and
 // probes.csv with a row for each probe of a layer at a step.
 #pragma once
 
@@ -12,7 +12,7 @@ namespace lateral {
 
 struct MetricsRow {
   std::uint64_t epoch = 0;
-  /// Mean over the epoch's training samples, each at the state it was trained at.
+  /// Mean over the epoch's training samples, each evaluated at the state of its training step.
   double train_loss = 0;
   double train_accuracy = 0;
   double test_loss = 0;  ///< after the epoch
@@ -21,7 +21,7 @@ struct MetricsRow {
   double train_samples_per_second = 0;
 };
 
-/// "97.31 %", or "-" for NaN, which targets without labels have.
+/// "97.31 %", or "-" for NaN (targets without labels).
 std::string accuracy_text(double accuracy);
 
 struct ProbeRow {
@@ -44,7 +44,7 @@ void read_probes(const std::filesystem::path& path,
 /// metrics.csv. Rows are appended and flushed one by one.
 class MetricsFile {
  public:
-  /// Starts the file, keeping the rows of an earlier session up to `epochs_kept`.
+  /// Creates the file; rows of an earlier session up to epoch `epochs_kept` are preserved.
   MetricsFile(std::filesystem::path path, std::uint64_t epochs_kept);
   void append(const MetricsRow& row);
 
@@ -56,11 +56,11 @@ class MetricsFile {
 /// so that the same run writes the same file.
 class ProbesFile {
  public:
-  /// Starts the file, keeping the rows of an earlier session up to `steps_kept`.
+  /// Creates the file; rows of an earlier session up to step `steps_kept` are preserved.
   ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers);
   void add(ProbeRow row) { waiting_.push_back(std::move(row)); }
   /// Writes the rows of steps up to `step`. Rows of later steps, from layers that are ahead, are
-  /// kept for a later call.
+  /// written by a later call.
   void flush(std::uint64_t step);
 
  private:

@@ -32,7 +32,7 @@ int terminal_columns() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/// At once, also where standard error is buffered.
+/// Flushes, for the case that standard error is buffered.
 void print(const std::string& text) {
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);

@@ -1,4 +1,4 @@
-// Progress: shows a run on the terminal while it goes on.
+// Progress: shows the progress of a run on the terminal.
 #pragma once
 
 #include <chrono>
@@ -9,12 +9,12 @@
 
 namespace lateral {
 
-/// Writes to standard error: on a terminal one line that is redrawn; elsewhere one line for each
+/// Writes to standard error: on a terminal one line that is redrawn, otherwise one line for each
 /// epoch; nothing if quiet.
 class Progress final : public RunObserver {
  public:
   enum class Style { bar, plain, quiet };
-  /// bar on a terminal, plain elsewhere.
+  /// `bar` on a terminal, otherwise `plain`.
   static Style style_for_stderr(bool quiet);
 
   Progress(Style style, std::uint64_t epochs) : style_{style}, epochs_{epochs} {}

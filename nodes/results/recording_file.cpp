@@ -104,7 +104,7 @@ RecordingFile::RecordingFile(fs::path path, const Experiment& experiment, std::u
 }
 
 RecordingFile::~RecordingFile() {
-  hdf5::initialize();  // this may be another thread than the one that wrote
+  hdf5::initialize();  // the destructor may run on another thread than append()
 }
 
 void RecordingFile::create(const Experiment& experiment, std::uint64_t steps) {
@@ -145,7 +145,7 @@ void RecordingFile::create_set(const Set& set, std::uint64_t steps) {
 void RecordingFile::reopen(std::uint64_t steps_kept) {
   file_ = std::make_unique<Handle>(H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
   if (!file_->ok()) refuse(path_, "missing or damaged");
-  // All are checked before any is cut, so that a file that is refused stays as it was.
+  // All data sets are checked before any is truncated, so that a refused file is not changed.
   for (const bool cut : {false, true})
     for (auto& [name, set] : sets_) {
       set.rows = set.record->rows(steps_kept);
@@ -184,7 +184,7 @@ void RecordingFile::append(const std::string& layer, const Message& message) {
   };
   if (found == sets_.end() || !fits(found->second))
     throw_transport(TransportError::unexpected_message,
-                    fmt::format("{} recorded '{}' at step {}, which was not its turn", layer,
+                    fmt::format("{} recorded '{}' at step {}, where it was not expected", layer,
                                 recorded.record(), recorded.step()));
   Set& set = found->second;
   const std::uint64_t step = recorded.step();
@@ -204,9 +204,9 @@ RecordedRows read_recorded(const fs::path& path, const Record& record,
   const Handle step = open_data_set(file, name + "/step");
   const Handle values = open_data_set(file, name + "/values");
   if (!step.ok() || !values.ok() || !has_rows(step, 0, {}) || !has_rows(values, 0, layer.shape))
-    refuse(path, name + " is missing or of another shape");
+    refuse(path, fmt::format("{} is missing or has another shape", name));
   RecordedRows rows;
-  // A crash may have left a row without its step.
+  // After a crash the last row may lack its step.
   const std::uint64_t n = std::min(extents_of(step)[0], extents_of(values)[0]);
   rows.steps = read_steps(step, n);
   const std::size_t size =
@@ -221,7 +221,7 @@ RecordedRows read_recorded(const fs::path& path, const Record& record,
     read =
         read && H5Dread(values, H5T_NATIVE_FLOAT, memory, selected, H5P_DEFAULT, row->data()) >= 0;
   }
-  if (!read) refuse(path, name + " is damaged");
+  if (!read) refuse(path, fmt::format("{} is damaged", name));
   return rows;
 }
 

@@ -26,13 +26,13 @@ class Handle;
 /// Each row is flushed before append() returns, so that a crash of the program loses none.
 class RecordingFile {
  public:
-  /// Creates the file; or, with `steps_kept`, opens that of an earlier session and cuts it after so
-  /// many training steps. `steps`: of the whole run.  Throws UserError naming the file if it cannot
-  /// be written, or lacks rows that the earlier session must have written.
+  /// Creates the file; or, with `steps_kept`, opens the file of an earlier session and truncates it
+  /// after this number of training steps. `steps`: of the whole run.  Throws UserError naming the
+  /// file if it cannot be written, or lacks rows that the earlier session must have written.
   RecordingFile(std::filesystem::path path, const Experiment& experiment, std::uint64_t steps,
                 std::optional<std::uint64_t> steps_kept);
   ~RecordingFile();
-  /// Appends the next row of a layer.  Throws system_error if the layer was not to send this row.
+  /// Appends the next row of a layer.  Throws system_error if this row is not the expected one.
   void append(const std::string& layer, const Message& message);
 
  private:

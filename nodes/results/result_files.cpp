@@ -1,4 +1,4 @@
-// Opens the files of a run when it begins, and passes on what they hold.
+// Opens the files of a run when it begins, and writes their last rows at its end.
 #include "nodes/results/result_files.hpp"
 
 #include <limits>

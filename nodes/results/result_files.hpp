@@ -13,17 +13,18 @@
 
 namespace lateral {
 
-/// How much an earlier session of the run has done, up to the checkpoint from which it is resumed.
+/// Epochs and steps done by earlier sessions of the run, up to the checkpoint from which it is
+/// resumed.
 struct Progressed {
   std::uint64_t epochs = 0;
   std::uint64_t steps = 0;
 };
 
 /// Writes metrics.csv and probes.csv. Opens them when the run begins, so that a run that never
-/// begins leaves those of an earlier session as they were.
+/// begins does not change those of an earlier session.
 class TableWriter final : public RunObserver {
  public:
-  /// All must outlive it.  `kept`: rows up to there stay; nothing is kept of a new run.
+  /// All must outlive it.  `kept`: rows up to this position are preserved; none in a new run.
   TableWriter(const Experiment& experiment, const RunDirectory& directory, const Progressed& kept)
       : experiment_{experiment}, directory_{directory}, kept_{kept} {}
   void begun(const RunBegin&) override;
@@ -43,7 +44,7 @@ class TableWriter final : public RunObserver {
 /// Writes recording.h5, which it opens when the run begins.
 class RecordingWriter final : public RunObserver {
  public:
-  /// Both must outlive it.  `steps_kept`: of an earlier session; none: the file is started.
+  /// Both must outlive it.  `steps_kept`: of an earlier session; none: the file is created.
   RecordingWriter(const Experiment& experiment, const RunDirectory& directory,
                   std::optional<std::uint64_t> steps_kept)
       : experiment_{experiment}, directory_{directory}, steps_kept_{steps_kept} {}

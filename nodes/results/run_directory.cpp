@@ -67,7 +67,8 @@ fs::path RunDirectory::default_path(const std::string& experiment_name) {
     const fs::path candidate = i == 1 ? path : fs::path(fmt::format("{}-{}", path.string(), i));
     if (!fs::exists(candidate)) return candidate;
   }
-  throw UserError(fmt::format("{}: taken, expected a free name; give one by --out", path.string()));
+  throw UserError(
+      fmt::format("{}: exists, expected a new name; choose one with --out", path.string()));
 }
 
 void RunDirectory::discard() const {

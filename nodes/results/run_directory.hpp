@@ -34,7 +34,7 @@ class RunDirectory {
   }
 
   /// Removes a folder made by create() for a run that never began, so that the same command can be
-  /// given again.
+  /// repeated.
   void discard() const;
 
  private:

@@ -1,4 +1,4 @@
-// RunObserver: what can be seen of a run while it goes on, for all that show it or write it down.
+// RunObserver: the events of a run, for classes that show or write them.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace lateral {
 
-/// What is known when all nodes are ready and the network begins to run.
+/// The sizes that are known when all nodes are ready and the network begins to run.
 struct RunBegin {
   std::uint64_t train_samples = 0;
   std::uint64_t evaluate_samples = 0;
@@ -31,7 +31,7 @@ struct TrainingProgress {
 
 /// Each event does nothing unless an observer overrides it. An observer that cannot write throws
 /// UserError; the experiment's recording.unwritable decides whether that ends the run. Called on
-/// one thread at a time. What a replacement of a lost node repeats is not reported again.
+/// one thread at a time. Reports that the replacement of a lost node repeats cause no event.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;

@@ -1,4 +1,4 @@
-// Summary: how a run went, as a table for readers and as summary.json for programs.
+// Summary: the results of a run, as a table for users and as summary.json for programs.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@ struct NodeSummary {
   std::string name;
   std::string role;
   std::int64_t pid = 0;
-  std::uint64_t peak_rss_bytes = 0;  ///< of its process, which all nodes share with --in-process
-  double cpu_seconds = 0;            ///< of its process
+  std::uint64_t peak_rss_bytes =
+      0;                   ///< of its process, which is the same for all nodes with --in-process
+  double cpu_seconds = 0;  ///< of its process
   std::uint64_t messages_sent = 0;
   std::uint64_t bytes_sent = 0;
 };
@@ -24,7 +25,7 @@ struct NodeSummary {
 struct Restart {
   std::string node;
   std::uint32_t generation = 0;  ///< of its replacement
-  std::uint64_t step = 0;        ///< the last that the network had completed
+  std::uint64_t step = 0;        ///< the last completed step
   std::string reason;
   std::optional<double> seconds;  ///< from the detection of the loss until training continued
 };
@@ -32,7 +33,7 @@ struct Restart {
 struct Summary {
   std::string name;
   std::uint64_t seed = 0;
-  std::string product;    ///< of matrices: library, version, instruction set
+  std::string product;    ///< the matrix product: library, version, instruction set
   bool complete = false;  ///< false: stopped early, can be resumed
   std::uint64_t step = 0;
   std::string evaluated_on;  ///< "test" or "validation"

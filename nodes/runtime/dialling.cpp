@@ -1,4 +1,4 @@
-// One attempt to reach a peer, and what its outcome means.
+// One attempt to connect to a peer, and the meaning of its result.
 #include "nodes/runtime/dialling.hpp"
 
 #include <fmt/format.h>
@@ -25,7 +25,8 @@ awaitable<std::unique_ptr<Link>> connect_and_authenticate(std::string address,
                                                           Credentials credentials, Identity self,
                                                           Identity peer) {
   Socket socket = co_await connect_socket(address, peer.name);
-  std::unique_ptr<Link> link = co_await authenticate_as_dialler(std::move(socket), credentials, self, peer);
+  std::unique_ptr<Link> link =
+      co_await authenticate_as_dialler(std::move(socket), credentials, self, peer);
   co_return link;
 }
 
@@ -38,15 +39,15 @@ void DialTimeout::answered(const std::optional<TcpState>& state) {
 
 void DialTimeout::timed_out() { time_ = std::min<Duration>(time_ * 5 / 4, dial_time_max); }
 
-bool was_cut_off(const error_code& code) {
+bool was_interrupted(const error_code& code) {
   return code == asio::error::eof || code == asio::error::connection_reset ||
          code == asio::error::broken_pipe || code == TransportError::wrong_tls;
 }
 
-bool is_hopeless(const error_code& code, bool linked) {
-  const bool nobody_listens = code == asio::error::connection_refused ||
-                              code == boost::system::errc::no_such_file_or_directory;
-  return code == TransportError::refused || (nobody_listens && !linked);
+bool is_permanent_failure(const error_code& code, bool linked) {
+  const bool no_listener = code == asio::error::connection_refused ||
+                           code == boost::system::errc::no_such_file_or_directory;
+  return code == TransportError::refused || (no_listener && !linked);
 }
 
 awaitable<std::unique_ptr<Link>> dial_peer(std::string address, Credentials credentials,

@@ -1,4 +1,4 @@
-// Dialling a peer: how long to wait for an answer, when to try again, and when not.
+// Dialling a peer: the timeout of an attempt, and whether to repeat it.
 #pragma once
 
 #include <memory>
@@ -9,21 +9,21 @@
 
 namespace lateral {
 
-/// Between one attempt to reach a peer and the next.
+/// Time between two attempts to connect to a peer.
 inline constexpr std::chrono::milliseconds redial_interval{50};
-/// Limits of the time to reach a peer and to be admitted.
+/// Limits of the timeout of an attempt, authentication included.
 inline constexpr std::chrono::milliseconds dial_time_min{100}, dial_time_max{3000};
-/// First attempts to reach the coordinator that may be cut off (by somebody who floods it with
-/// connections) before the node gives up.
+/// Number of first attempts to connect to the coordinator that may be interrupted (as under a flood
+/// of connections) before the node fails.
 inline constexpr int first_attempts_max = 20;
 
-/// How long to wait for an answer. Once there has been one, only as long as the round trips of a
-/// handshake take, since TCP needs a second to notice that a network has lost it; a quarter longer
-/// after each time that this was not enough.
+/// The timeout of an attempt. After a success it is only as long as the round trips of a handshake
+/// take, since TCP retransmits a lost first packet only after a second; after each timeout it grows
+/// by a quarter.
 class DialTimeout {
  public:
   Duration time() const { return time_; }
-  /// `state`: of the connection over which the answer came, where it is TCP.
+  /// `state`: of the connection, if it is TCP.
   void answered(const std::optional<TcpState>& state);
   void timed_out();
 
@@ -31,14 +31,14 @@ class DialTimeout {
   Duration time_ = dial_time_max;
 };
 
-/// Whether a first attempt that ended like this is to be repeated: it was cut off, which says
-/// nothing about us.
-bool was_cut_off(const error_code& code);
-/// Whether there is no point in dialling the coordinator again: another node has taken this one's
-/// place, or nobody listens any more (and there is no link from before, `linked`).
-bool is_hopeless(const error_code& code, bool linked);
+/// Whether a first attempt that ended with this code was interrupted, for reasons that are
+/// independent of this node, and is to be repeated.
+bool was_interrupted(const error_code& code);
+/// Whether dialling the coordinator again cannot succeed: this node has been replaced, or the
+/// coordinator no longer listens (and there is no earlier link, `linked`).
+bool is_permanent_failure(const error_code& code, bool linked);
 
-/// Connects to the peer and authenticates within `timeout`, which learns from how long it took.
+/// Connects to the peer and authenticates within `timeout`, which is then adapted to the result.
 /// Throws system_error.
 awaitable<std::unique_ptr<Link>> dial_peer(std::string address, Credentials credentials,
                                            Identity self, Identity peer, DialTimeout& timeout);

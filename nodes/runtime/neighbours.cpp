@@ -43,14 +43,14 @@ void Neighbours::add_link(std::unique_ptr<Link> link) {
 awaitable<void> Neighbours::run() {
   for (;;) {
     while (network_ == nullptr || !dials_) co_await changed_.wait();
-    std::vector<awaitable<void>> tasks;  // a peer that replaces another has its name
+    std::vector<awaitable<void>> tasks;  // a replacement has the same name
     for (const auto& [name, dialled] : dialled_) tasks.push_back(keep_linked(name));
     if (!tasks.empty()) co_await run_until_first_ends(std::move(tasks));
     while (network_ != nullptr) co_await changed_.wait();
   }
 }
 
-/// As long as there is a network.
+/// Returns when there is no network any more.
 awaitable<void> Neighbours::keep_linked(std::string name) {
   for (; network_ != nullptr; co_await sleep_for(redial_interval)) {
     if (network_->needs_link(name))

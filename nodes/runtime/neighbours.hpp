@@ -1,4 +1,4 @@
-// Neighbours: makes the links of a node to its peers, and makes them again when they break.
+// Neighbours: connects a node to its peers, and reconnects when links break.
 #pragma once
 
 #include <map>
@@ -17,13 +17,14 @@ class Neighbours {
   Neighbours(const asio::any_io_executor& executor, Credentials credentials, Identity self,
              Log log);
 
-  /// Where links go from now on, and what they may carry; nullptr: nowhere.
+  /// The ports that receive links from now on, and the limits of these links; nullptr: links are
+  /// closed.
   void set_network(Ports* network, const FrameLimits& limits);
   /// From now on this generation of the peer is dialled, or expected by `reception`.
   void set_peer(const wire::Peer& peer, Reception& reception);
-  /// From now on peers are dialled; all of their names are known.
+  /// From now on peers are dialled. REQUIRES: set_peer() has been called for all of them
   void dial();
-  /// A peer that dials this node has been admitted.
+  /// To be called when a peer that dialled this node has been authenticated.
   void add_link(std::unique_ptr<Link> link);
   /// Dials the peers that need a link. Never ends by itself.
   awaitable<void> run();

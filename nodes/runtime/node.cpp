@@ -1,4 +1,4 @@
-// A session, its queues and its work on the clock: the coroutines wait, NodeSession decides.
+// The coroutines that wait for a session: for messages, for its tasks, and for time.
 #include "nodes/runtime/node.hpp"
 
 #include <fmt/format.h>
@@ -65,7 +65,7 @@ class PortLinks final : public NodeLinks {
     fields.set_pid(getpid());
     fields.set_peak_rss_bytes(usage.peak_rss_bytes);
     fields.set_cpu_seconds(usage.cpu_seconds);
-    // The message that reports it counts as well.
+    // Includes the message that reports it.
     fields.set_messages_sent(network_->messages_sent() + control_.messages_sent() + 1);
     fields.set_bytes_sent(network_->bytes_sent() + control_.bytes_sent());
     return fields;
@@ -82,7 +82,7 @@ class PortLinks final : public NodeLinks {
   std::optional<Ports> network_;
 };
 
-/// Runs a session: gives it the coordinator's messages, and carries out its tasks and copies.
+/// Runs a session: passes the coordinator's messages to it, and carries out its tasks and copies.
 class SessionRunner {
  public:
   SessionRunner(const asio::any_io_executor& executor, Ports& control, const NodeSetting& setting,
@@ -119,7 +119,7 @@ class SessionRunner {
  private:
   using State = NodeSession::State;
 
-  /// After every event. A coroutine is resumed only if there is something for it to do.
+  /// To be called after every event. Resumes only coroutines that have something to do.
   void on_event() {
     if (!task_) task_ = session_.next_task();
     if (task_ || session_.state() == State::leaving) task_available_.notify();
@@ -216,7 +216,7 @@ awaitable<void> run_session_and_report(Ports& control, const NodeSetting& settin
     message.header.mutable_failed()->set_message(described.message);
     control.send(coordinator_name, std::move(message));
   }
-  co_await sleep_for(std::chrono::milliseconds{0});  // until what was sent has been queued
+  co_await sleep_for(std::chrono::milliseconds{0});  // until sent messages have been queued
   co_await control.unsent_at_most(0);
 }
 
@@ -237,7 +237,7 @@ awaitable<void> until_coordinator_lost(Ports& control, const NodeSetting& settin
     lost = std::current_exception();
     setting.log.error(error.what());
   }
-  // A process of its own must not outlive its run, not even to finish a product of matrices.
+  // A node process must not outlive its run, not even to complete a matrix product.
   if (setting.own_process) std::_Exit(static_cast<int>(ExitCode::network));
   if (lost) std::rethrow_exception(lost);
 }

@@ -1,4 +1,4 @@
-// run_node_session(): everything that a node waits for while it lives.
+// run_node_session(): runs a node from its registration to its end.
 #pragma once
 
 #include <functional>
@@ -11,22 +11,22 @@
 namespace lateral {
 
 inline constexpr std::chrono::milliseconds heartbeat_interval{100};
-/// Time for all links of a node to be made once the coordinator has ordered it to connect.
+/// Time for all links of a node to be established after the coordinator has sent Connect.
 inline constexpr std::chrono::seconds connect_max{300};
 
-/// Largest body that a node takes from its coordinator, which it has authenticated: a matrix of the
-/// largest layer that an experiment can ask for.
+/// Largest body that a node accepts from its authenticated coordinator: a matrix of the largest
+/// layer that an experiment can have.
 inline constexpr std::size_t control_body_bytes_max = std::size_t{65536} * 65536 * sizeof(float);
 
-/// What differs between a node that is an operating system process of its own and one among others
-/// in one process.
+/// The environment of a node: an operating system process of its own, or one shared with other
+/// nodes.
 struct NodeSetting {
   std::string name;
   std::string digest;             ///< of the configuration that the node was started for
   std::string listening_address;  ///< where peers can connect; empty within one process
-  /// Where links to peers go from now on, and what they may carry; nullptr: nowhere.
+  /// The ports that receive links from now on, and the limits of these links; nullptr: none.
   std::function<void(Ports* network, const FrameLimits& limits)> set_network;
-  /// The generation and address of a peer from now on, and which side dials.
+  /// The generation and address of a peer from now on, and the side that dials.
   std::function<void(const wire::Peer&)> set_peer;
   /// From now on the peers that this node dials are dialled whenever they have no working link.
   std::function<void()> dial_peers;
@@ -36,7 +36,7 @@ struct NodeSetting {
 
 /// Runs a session until the node's part in the run is over, something fails, or the coordinator is
 /// lost. A failure is reported to the coordinator first.
-///   control: a port to the coordinator, which the caller keeps linked
+///   control: has a port to the coordinator, which the caller keeps linked
 awaitable<ExitCode> run_node_session(Ports& control, NodeSetting setting);
 
 }  // namespace lateral

@@ -51,7 +51,7 @@ awaitable<void> link_to_coordinator(Ports& control, std::string address, Credent
   control.attach(std::move(link));
 }
 
-/// The first attempt fails with the reason, if something is wrong with this node.
+/// Throws the reason if the coordinator refuses this node.
 awaitable<void> link_to_coordinator_first(Ports& control, std::string address,
                                           Credentials credentials, Identity self,
                                           DialTimeout& timeout) {
@@ -60,7 +60,7 @@ awaitable<void> link_to_coordinator_first(Ports& control, std::string address,
       co_await link_to_coordinator(control, address, credentials, self, timeout);
       co_return;
     } catch (const system_error& error) {
-      if (!was_cut_off(error.code()) || attempts >= first_attempts_max) throw;
+      if (!was_interrupted(error.code()) || attempts >= first_attempts_max) throw;
     }
     co_await sleep_for(redial_interval);
   }
@@ -77,13 +77,13 @@ awaitable<void> keep_linked_to_coordinator(Ports& control, std::string address,
       co_await link_to_coordinator(control, address, credentials, self, timeout);
     } catch (const system_error& error) {
       if (error.code() == asio::error::operation_aborted) throw;
-      if (is_hopeless(error.code(), control.linked(coordinator_name)))
+      if (is_permanent_failure(error.code(), control.linked(coordinator_name)))
         control.close(coordinator_name, describe(error));
     }
   }
 }
 
-awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& code) {
+awaitable<void> run_node_program(const NodeCall& call, Credentials credentials, ExitCode& code) {
   auto executor = co_await asio::this_coro::executor;
   const Log log = Log::to_standard_error();
   const Identity self{call.name, call.generation};
@@ -123,7 +123,7 @@ awaitable<void> live(const NodeCall& call, Credentials credentials, ExitCode& co
 }  // namespace
 
 ExitCode run_node(const NodeCall& call) {
-  ExitCode code = ExitCode::our_bug;
+  ExitCode code = ExitCode::internal_error;
   constexpr std::size_t digest_bytes = 32;
   const Credentials credentials{read_secret(call.secret_file),
                                 from_hex(call.digest_hex, digest_bytes, "--digest"),
@@ -131,10 +131,11 @@ ExitCode run_node(const NodeCall& call) {
   if (call.plain_tcp) std::cerr << "lateral: " << plain_tcp_warning << std::endl;
   asio::io_context io{1};
   std::exception_ptr failure;
-  asio::co_spawn(io, live(call, credentials, code), [&](const std::exception_ptr& thrown) {
-    failure = thrown;
-    io.stop();
-  });
+  asio::co_spawn(io, run_node_program(call, credentials, code),
+                 [&](const std::exception_ptr& thrown) {
+                   failure = thrown;
+                   io.stop();
+                 });
   io.run();
   if (failure) std::rethrow_exception(failure);
   return code;

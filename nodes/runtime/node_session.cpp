@@ -1,4 +1,4 @@
-// What each message of the coordinator means in each state, and when the process may work.
+// The effect of each message of the coordinator in each state, and the conditions of each task.
 #include "nodes/runtime/node_session.hpp"
 
 #include <fmt/format.h>
@@ -142,19 +142,20 @@ void NodeSession::become_ready() {
 }
 
 std::optional<NodeSession::Task> NodeSession::next_work() {
-  // A process that sends faster than its links is slowed down here.
+  // Flow control: no new task while earlier messages wait to be sent.
   if (links_.unsent_to_peers() > unsent_max || links_.unsent_to_coordinator() > unsent_max)
     return std::nullopt;
   const Next next = process_->next();
-  // A snapshot is of the state at its marker: nothing may change that before it has been copied.
-  const bool changes_state = next.kind != Next::Kind::receive || !process_->state_rests();
+  // A snapshot contains the state at its marker, which must not change before it has been copied.
+  const bool changes_state = next.kind != Next::Kind::receive || !process_->handle_keeps_state();
   if (changes_state && snapshots_.is_active()) return std::nullopt;
   switch (next.kind) {
     case Next::Kind::finished:
       if (links_.unsent_to_peers() == 0) finish();
       return std::nullopt;
     case Next::Kind::produce: {
-      // A source that has replaced another first repeats what that one sent, and only then stops.
+      // A source that is a replacement stops only after it has repeated all that its predecessor
+      // sent.
       const bool stop = stop_ && !links_.is_replaying();
       return Task{Task::Kind::produce, [this, stop] { process_->produce(stop, *router_); }};
     }
@@ -165,7 +166,7 @@ std::optional<NodeSession::Task> NodeSession::next_work() {
   if (!message) return std::nullopt;
   auto shared = std::make_shared<Message>(std::move(*message));
   return Task{Task::Kind::handle, [this, peer = next.peer, shared] {
-                // Counted first: a snapshot part that is sent in answer includes this message.
+                // Counted first: a snapshot part that handle() sends must include this message.
                 router_->count_received(peer);
                 process_->handle(peer, std::move(*shared), *router_);
               }};
@@ -204,7 +205,7 @@ void NodeSession::forget_before(const SnapshotId& snapshot) {
   const auto durable = std::find_if(
       passed_.begin(), passed_.end(),
       [&](const wire::SnapshotPart& part) { return SnapshotId(part.snapshot()) == snapshot; });
-  if (durable == passed_.end()) {  // the work that passes its marker is not done yet
+  if (durable == passed_.end()) {  // the task that handles its marker is not done yet
     durable_ = snapshot;
     return;
   }

@@ -1,4 +1,4 @@
-// NodeSession: the life of a node as a state machine: it decides, and somebody else waits.
+// NodeSession: the states of a node during a run, as a state machine that never waits.
 #pragma once
 
 #include <deque>
@@ -16,11 +16,11 @@
 
 namespace lateral {
 
-/// Messages to one peer that may be unsent before the process is given its next one. A single
-/// handle() may add more (the probes of a step); they are its own memory, sent in order.
+/// Messages to one peer that may be unsent when a task begins. A single handle() may add more (the
+/// probes of a step).
 inline constexpr std::size_t unsent_max = 2;
 
-/// What a node needs to know to be linked to its peers.
+/// The peers of a node, and the parameters of its links to them.
 struct NetworkPlan {
   struct Peer {
     wire::Peer peer;
@@ -29,50 +29,51 @@ struct NetworkPlan {
   std::vector<Peer> peers;
   std::size_t in_flight;       ///< messages that a peer may send before the first of them is read
   std::size_t body_bytes_max;  ///< largest body of a message from a peer
-  bool recoverable;            ///< a broken link may be made again
+  bool recoverable;            ///< a broken link may be reconnected
 };
 
-/// The links of a node and their queues, as its session uses them. Nothing here waits. All but
-/// send() belongs to the thread that waits.
+/// The links of a node and their queues, as its session uses them. No function waits. All functions
+/// except send() are called on the event-loop thread.
 class NodeLinks : public Outbox {
  public:
   /// Queues a message to a peer, or to the coordinator; from any thread.
   void send(const std::string& peer, Message message) override = 0;
-  /// Once, before anything else that concerns a peer: from now on peers may connect.
+  /// To be called once, before any other function that concerns peers: from now on peers may
+  /// connect.
   virtual void open(NetworkPlan plan) = 0;
   /// Connects to those peers that this node dials, now and whenever a link breaks.
   virtual void dial() = 0;
-  /// Another generation of a peer has taken its place: the present link to it ends.
+  /// A peer has been replaced by another generation: the present link to it is closed.
   virtual void replace(const wire::Peer& peer) = 0;
-  /// Messages to this peer up to this number will not be asked for again.
+  /// Messages to this peer up to this number will not be needed again.
   virtual void forget(const std::string& peer, std::uint64_t through) = 0;
-  /// The next message that has come from a peer, if there is any.
+  /// The next received message of a peer, if there is one.
   virtual std::optional<Message> read(const std::string& peer) = 0;
-  /// The largest number of messages to one peer, and the number of those to the coordinator, that
-  /// have not left.
+  /// The largest number of unsent messages to one peer, and the number of those to the coordinator.
   virtual std::size_t unsent_to_peers() const = 0;
   virtual std::size_t unsent_to_coordinator() const = 0;
   virtual bool all_linked() const = 0;
-  /// Some peer has received what is sent to it now from a predecessor of this node.
+  /// Some peer has received the messages that are sent to it now from a predecessor of this node.
   virtual bool is_replaying() const = 0;
-  /// What the node has used and sent so far.
+  /// Resources used and messages sent since the start.
   virtual wire::Finished usage() const = 0;
 };
 
-/// Deterministic: the same events in the same order have the same consequences. What is done at
-/// once goes to the NodeLinks; what takes time is handed out as a Task or a copy, one of each at a
-/// time, and reported when it is done. After every event the caller asks for both again. An event
-/// is: a message of the coordinator (handle), a message of a peer has come or has left, a link was
-/// made or has broken (visible in the NodeLinks), a task or a copy is done.
+/// Deterministic: equal events in equal order have equal effects. Actions without computation are
+/// calls of the NodeLinks; computations are returned as a Task or a copy, at most one of each at a
+/// time, and their end is reported to the session. After every event the caller calls next_task()
+/// and next_copy(). Events are: a message of the coordinator (handle()); a message of a peer was
+/// received or sent, a link was established or broke (visible in the NodeLinks); a task or a copy
+/// is done.
 ///
-///   listening   start()          the coordinator knows where peers can connect
+///   listening   start()          the address has been sent to the coordinator
 ///   preparing   Assignment       the process is made, and its tensors are restored one by one
 ///   prepared    Prepared is sent peers may connect
 ///   linking     Connect          dials; ready when all peers are linked
 ///   ready       Ready is sent
 ///   serving     Begin            the process handles and produces messages
-///   finished    Finished is sent all has been sent; a peer that is replaced may still ask for it
-///   leaving     Leave            nothing is left to do
+///   finished    Finished is sent all has been sent; a peer that is replaced may need it again
+///   leaving     Leave            the session is over
 class NodeSession {
  public:
   enum class State { listening, preparing, prepared, linking, ready, serving, finished, leaving };
@@ -86,7 +87,7 @@ class NodeSession {
     enum class Kind {
       prepare,  ///< makes the process or restores a tensor
       handle,   ///< handles a message of a peer
-      produce,  ///< work that no other node waits for: what was sent before should leave first
+      produce,  ///< work that no other node waits for: earlier messages should be sent first
     };
     Kind kind;
     std::function<void()> run;  ///< to be called once, on any thread
@@ -99,22 +100,22 @@ class NodeSession {
 
   State state() const { return state_; }
 
-  /// First of all. `address`: where peers can connect, empty within one process.
+  /// To be called first. `address`: at which peers connect, empty within one process.
   void start(const std::string& address);
-  /// Whether the next message of the coordinator can be handled now; otherwise it has to wait.
+  /// Whether the next message of the coordinator can be handled now.
   bool takes_message() const;
-  /// A message of the coordinator. Throws TransportError::unexpected_message if it does not belong
-  /// to the present state, wrong_configuration if it is about another experiment.
+  /// A message of the coordinator. Throws TransportError::unexpected_message if it is not valid in
+  /// the present state, wrong_configuration if it is for another experiment.
   void handle(Message message);
 
-  /// What is to be done next, if there is anything and the last task is done.
+  /// The next task, if there is one and the last one is done.
   std::optional<Task> next_task();
   void task_done();
 
   /// The next copy of a tensor, to be called on any thread, also during a task.
   std::optional<std::function<void()>> next_copy();
   void copy_done() { snapshots_.copy_done(); }
-  /// next_copy() may have something to do.
+  /// Some tensors have not been copied yet.
   bool has_copies() const { return snapshots_.is_active(); }
 
  private:
@@ -122,10 +123,10 @@ class NodeSession {
   void restore(Message tensor);
   void become_prepared();
   void become_ready();
-  /// The next work of the process, or nothing while it has to wait.
+  /// The next task of the process, if it does not have to wait.
   std::optional<Task> next_work();
   void finish();
-  /// Forgets the messages that no peer can ask for, since no node restarts before that snapshot.
+  /// Discards messages from before this snapshot: no node restarts before it.
   void forget_before(const SnapshotId& snapshot);
   [[noreturn]] void throw_unexpected() const;
 
@@ -138,10 +139,10 @@ class NodeSession {
   std::optional<Experiment> experiment_;
   std::unique_ptr<Process> process_;
   std::optional<Router> router_;
-  std::optional<Task> preparation_;  // not handed out yet
-  bool busy_ = false;                // a task has been handed out and is not done
-  std::uint32_t tensors_left_ = 0;   // to be received
-  bool stop_ = false;                // the coordinator has ordered the end of the run
+  std::optional<Task> preparation_;  // not returned yet
+  bool busy_ = false;                // a task has been returned and is not done
+  std::uint32_t tensors_left_ = 0;   // still to be received
+  bool stop_ = false;                // the coordinator has sent Stop
   SnapshotSender snapshots_;
   std::deque<wire::SnapshotPart> passed_;  // snapshots that may still become durable, in order
   std::optional<SnapshotId> durable_;      // one that is not among passed_ yet

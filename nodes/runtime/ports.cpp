@@ -1,4 +1,4 @@
-// Two coroutines a link, and the edges that they share with a process.
+// Two coroutines for each link, and the edges that they share with a process.
 #include "nodes/runtime/ports.hpp"
 
 #include <fmt/format.h>
@@ -34,7 +34,7 @@ void Ports::detach(const std::string& peer) {
   break_link(port);
 }
 
-/// Its coroutines end, and the next link is used.
+/// Ends the coroutines of the link, so that the next link is used.
 void Ports::break_link(Port& port) {
   if (!port.link) return;
   port.dropping = true;
@@ -65,19 +65,19 @@ awaitable<void> Ports::run() {
   co_await run_until_first_ends(std::move(tasks));
 }
 
-/// One link after the other, as long as there are any.
+/// Serves one link after the other.
 awaitable<void> Ports::run(Port& port) {
-  for (;;) {  // ends only from outside
+  for (;;) {  // ends only by cancellation
     co_await next_link(port);
     std::string failure;
     bool final = !params_.relinks;
     try {
       co_await transfer(port);
     } catch (const system_error& error) {
-      // A link that was closed here in favour of another ends like one that is cancelled with all
-      // of run(); then the next wait throws.
+      // A link that was closed here in favour of another ends with the same error as a cancelled
+      // one; if run() was cancelled, the next wait throws.
       failure = describe(error);
-      // A peer that violates the protocol will do so again.
+      // A peer that violates the protocol would do so again over a new link.
       final = final || (error.code().category() == transport_category() && !port.dropping);
     }
     drop_link(port);
@@ -91,7 +91,7 @@ awaitable<void> Ports::run(Port& port) {
 awaitable<void> Ports::next_link(Port& port) {
   const auto until = std::chrono::steady_clock::now() + relink_max;
   while (!port.next_link || port.closed) {
-    // The time for the first link is limited elsewhere.
+    // The time for the first link is limited by connect_max.
     if (!params_.relinks || !port.had_link || port.closed) {
       co_await port.incoming_changed.wait();
       continue;
@@ -101,7 +101,7 @@ awaitable<void> Ports::next_link(Port& port) {
                              port.incoming_changed.wait());
     } catch (const system_error& error) {
       if (error.code() != asio::error::timed_out) throw;
-      close(port, fmt::format("{}, and it has not come back within {} s", port.why_closed,
+      close(port, fmt::format("{}, and it was not reconnected within {} s", port.why_closed,
                               relink_max.count()));
     }
   }
@@ -122,7 +122,7 @@ awaitable<void> Ports::transfer(Port& port) {
 awaitable<void> Ports::read_link(Port& port) {
   for (;;) {
     Message message = co_await port.link->receive();
-    // It counts as received when there is room for it, and not if the link breaks before.
+    // It is received when there is room for it, and not if the link breaks before.
     while (!port.edge.has_room_for(message) && !port.dropping)
       co_await port.incoming_changed.wait();
     if (port.dropping) co_return;
@@ -139,7 +139,7 @@ awaitable<void> Ports::write_link(Port& port) {
   } catch (const system_error& error) {
     if (error.code() == asio::error::operation_aborted) throw;
   }
-  // The link is gone. What the peer sent before is still to be read; read_link() finds the end.
+  // The link has broken. Messages that the peer sent before are still read; then read_link() ends.
   for (;;) co_await port.outgoing_changed.wait();
 }
 
@@ -160,7 +160,7 @@ awaitable<void> Ports::write_all(Port& port) {
 }
 
 void Ports::drop_link(Port& port) {
-  port.heard += port.link->bytes_received();
+  port.bytes_received += port.link->bytes_received();
   port.messages_sent += port.link->messages_sent();
   port.bytes_sent += port.link->bytes_sent();
   port.link.reset();
@@ -179,8 +179,8 @@ void Ports::close(Port& port, const std::string& why) {
 }
 
 void Ports::send(const std::string& peer, Message message) {
-  // The set of ports is fixed while processes run; but a heartbeat may still be on its way to a
-  // port whose node has just ended, within an operating system process that continues.
+  // The set of ports is fixed while processes run; but with all nodes in one process, a posted
+  // heartbeat may arrive after its port has been destroyed.
   const std::weak_ptr<Port> to = ports_.at(peer);
   auto shared = std::make_shared<Message>(std::move(message));
   asio::post(executor_, [to, shared] {
@@ -275,9 +275,9 @@ void Ports::probe_link(const std::string& peer) {
   if (port.link && port.link->tcp_state()) send_unsequenced(peer, std::move(heartbeat));
 }
 
-std::uint64_t Ports::heard(const std::string& peer) const {
+std::uint64_t Ports::bytes_received(const std::string& peer) const {
   const Port& port = *ports_.at(peer);
-  return port.heard + (port.link ? port.link->bytes_received() : 0);
+  return port.bytes_received + (port.link ? port.link->bytes_received() : 0);
 }
 
 std::uint64_t Ports::messages_sent() const {

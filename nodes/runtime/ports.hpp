@@ -1,5 +1,4 @@
-// Ports: the bounded queues between a process, which computes, and its peers, over as many
-// connections as it takes.
+// Ports: the bounded queues between a process and its peers, over successive connections.
 #pragma once
 
 #include <functional>
@@ -16,62 +15,64 @@
 
 namespace lateral {
 
-/// Time for a broken link to be made again before the peer is given up. It includes that the peer
-/// is replaced and has to load its data first; that it is lost the coordinator finds far earlier.
+/// Time for a broken link to be reconnected before its port is closed. It includes the replacement
+/// of the peer, which has to load its data first; the coordinator detects lost nodes far earlier.
 inline constexpr std::chrono::seconds relink_max{300};
 
 struct PortsParams {
   std::size_t in_flight = 0;  ///< messages that a peer may send before the first of them is read
-  bool relinks = false;       ///< a broken link may be made again; otherwise its port is closed
-  bool acknowledges = false;  ///< tells the peer what was received, so that it can forget it
+  bool relinks = false;       ///< a broken link may be reconnected; otherwise its port is closed
+  bool acknowledges = false;  ///< see EdgeParams
 };
 
-/// One port a peer, each with an edge and, most of the time, a link that carries it. All but send()
-/// belongs to the thread of the executor.
+/// One port for each peer, with an edge and, while connected, a link. All functions except send()
+/// are called on the thread of the executor.
 ///
-/// Bounded queues in a cycle can deadlock; these cannot. A message goes back only in answer to one
-/// that was read, a sender waits only before it reads its next message, never inside handle(), and
-/// answers per peer never exceed what that peer has in flight, for which its queue has room. What a
-/// node that replaces another repeats is dropped without needing room.
+/// Bounded queues in a cycle can deadlock; these cannot. A message is sent back only in answer to
+/// one that was read; a sender waits only before it reads its next message, never inside handle();
+/// and the answers to a peer never exceed the messages that it has in flight, for which its queue
+/// has room. Messages that a replacement repeats are dropped and need no room.
 class Ports final : public Outbox {
  public:
   explicit Ports(const asio::any_io_executor& executor, const PortsParams& params = {})
       : executor_{executor}, params_{params}, changed_{executor} {}
 
-  /// Before run(): a peer, and where its stream begins.
+  /// Adds a peer and its stream. To be called before run().
   void add(const std::string& peer, Stream stream);
-  /// Called whenever a message has come or has left, or a link was made or has broken.
+  /// `callback` is called whenever a message was received or sent, or a link was established or
+  /// broke.
   void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
-  /// A link to a peer that was added, in place of its present one.
+  /// Replaces the link to a peer that was added.
   void attach(std::unique_ptr<Link> link);
-  /// Another process has taken the peer's place, over whose links the same stream continues.
+  /// The peer has been replaced: closes its link; the stream continues over links to the
+  /// replacement.
   void detach(const std::string& peer);
-  /// Another process has taken the peer's place, and its stream begins anew.
+  /// The peer has been replaced: closes its link and begins a new stream.
   void renew(const std::string& peer, Stream stream);
-  /// No link to this peer is to be expected any more.
+  /// Closes a port: no further link to this peer is used.
   void close(const std::string& peer, const std::string& why);
   /// Reads and writes all links. Never ends by itself.
   awaitable<void> run();
 
-  /// Queues; the message leaves while the caller computes. To a closed port: discarded. May be
-  /// called from any thread.
+  /// Queues a message, which is sent while the caller computes; discards it if the port is closed.
+  /// May be called from any thread.
   void send(const std::string& peer, Message message) override;
   /// Outside the stream, on the present link, if there is one: see Edge::push_unsequenced().
   void send_unsequenced(const std::string& peer, Message message);
-  /// What was sent to this peer up to this number will not be asked for again.
+  /// Messages sent to this peer up to this number will not be needed again.
   void forget(const std::string& peer, std::uint64_t through) {
     ports_.at(peer)->edge.forget(through);
   }
-  /// The largest number of messages to one peer that have not left.
+  /// The largest number of unsent messages to one peer.
   std::size_t unsent() const;
   /// Returns when unsent() is at most `count`.
   awaitable<void> unsent_at_most(std::size_t count);
 
-  /// The next message of this peer that has come, if there is any.
+  /// The next received message of this peer, if there is one.
   std::optional<Message> read(const std::string& peer) { return read(*ports_.at(peer)); }
   /// The next message of this peer. Throws NetworkError once the port is closed and empty.
   awaitable<Message> receive(std::string peer);
-  /// The next message of any peer, or nothing when a port has closed (once per port).
+  /// The next message of any peer, or no message when a port has closed (once for each port).
   awaitable<std::pair<std::string, std::optional<Message>>> receive_any();
 
   /// All peers are linked, and the streams have been resumed.
@@ -80,25 +81,24 @@ class Ports final : public Outbox {
   awaitable<void> all_unlinked();
   /// Throws NetworkError when this port closes.
   awaitable<void> until_closed(std::string peer);
-  /// See Edge: true of some peer.
+  /// Whether Edge::is_replaying() is true for some peer.
   bool is_replaying() const;
 
-  /// Bytes received from a peer so far, heartbeats included.
-  std::uint64_t heard(const std::string& peer) const;
-  /// The last one of this peer.
+  /// Bytes received from a peer, heartbeats included.
+  std::uint64_t bytes_received(const std::string& peer) const;
+  /// The last heartbeat of this peer.
   const wire::Heartbeat& heartbeat(const std::string& peer) const {
     return ports_.at(peer)->edge.heartbeat();
   }
-  /// So many of its messages wait to be read that its link is not being read.
+  /// The queue of received messages of this peer is full: its link is not being read.
   bool is_full(const std::string& peer) const { return ports_.at(peer)->edge.is_full(); }
   bool has_unread(const std::string& peer) const { return ports_.at(peer)->edge.has_unread(); }
   bool linked(const std::string& peer) const { return ports_.at(peer)->link != nullptr; }
   bool closed(const std::string& peer) const { return ports_.at(peer)->closed; }
-  /// A new link should be made: there is none, or one that has stalled, none is about to be used,
-  /// and the port is not closed.
+  /// Whether a new link should be established: there is none or it has stalled, no other is about
+  /// to be used, and the port is not closed.
   bool needs_link(const std::string& peer) const;
-  /// Sends a heartbeat over a TCP link: that a link has stalled shows only while something is under
-  /// way.
+  /// Sends a heartbeat over a TCP link: a stall can be detected only while data are unacknowledged.
   void probe_link(const std::string& peer);
   std::uint64_t messages_sent() const;
   std::uint64_t bytes_sent() const;
@@ -110,16 +110,16 @@ class Ports final : public Outbox {
     Edge edge;
     std::unique_ptr<Link> link, next_link;
     Changed incoming_changed, outgoing_changed;
-    bool dropping = false;  // what the link still brings is ignored
+    bool dropping = false;  // messages of the link are ignored from now on
     std::size_t sending = 0;
     bool had_link = false;
-    bool link_productive = false;     // has carried a message of the stream
+    bool link_productive = false;     // has transferred a message of the stream
     int unproductive_reconnects = 0;  // links in a row before this one that were not productive
     bool closed = false;
     bool closing_reported = false;
     std::string why_closed;
-    // over earlier links
-    std::uint64_t heard = 0, messages_sent = 0, bytes_sent = 0;
+    // of earlier links
+    std::uint64_t bytes_received = 0, messages_sent = 0, bytes_sent = 0;
   };
   Edge make_edge(Stream stream) const;
   awaitable<void> run(Port& port);
@@ -142,7 +142,7 @@ class Ports final : public Outbox {
   std::map<std::string, std::shared_ptr<Port>> ports_;
   Changed changed_;  // any port
   std::function<void()> on_change_;
-  std::string served_last_;  // by receive_any(), which takes turns
+  std::string served_last_;  // by receive_any(), which serves ports in turn
 };
 
 }  // namespace lateral

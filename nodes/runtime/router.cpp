@@ -1,4 +1,4 @@
-// Numbers for reports, counts for snapshots.
+// Numbers reports, and counts messages for snapshots.
 #include "nodes/runtime/router.hpp"
 
 #include <utility>

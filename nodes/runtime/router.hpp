@@ -12,13 +12,13 @@ namespace lateral {
 
 class Router final : public Outbox {
  public:
-  /// Counts from where the assignment begins. Everything is passed on to `out`.
+  /// Begins with the counts of the assignment. All messages are passed to `out`.
   ///   on_snapshot: called with each snapshot part that the process sends, with its counts
   Router(Outbox& out, const wire::Assignment& assignment,
          std::function<void(const wire::SnapshotPart&)> on_snapshot);
 
   void send(const std::string& peer, Message message) override;
-  /// Before the process handles a message of that peer.
+  /// To be called before the process handles a message of this peer.
   void count_received(const std::string& peer);
 
  private:

@@ -10,14 +10,14 @@
 
 namespace lateral {
 
-/// The tensors of snapshots leave for the coordinator while the process works on, each once the one
-/// before it has left, so that a node holds the copy of one tensor at a time. The caller waits and
-/// copies; this decides. Belongs to the thread that waits, but for announce().
+/// The tensors of snapshots are sent to the coordinator while the process continues to work, one
+/// after the other, so that a node has a copy of only one tensor at a time. Used on the event-loop
+/// thread, except for announce().
 class SnapshotSender {
  public:
-  /// From the work that passes the marker of a snapshot.
+  /// To be called in the task that handles the marker of a snapshot.
   void announce(const wire::SnapshotPart& part) { announced_.push_back(part); }
-  /// After that work: what it has announced is due from now on, and is returned.
+  /// To be called after that task: copying of the announced snapshots begins. Returns them.
   std::vector<wire::SnapshotPart> begin_announced();
   /// Some tensors have not been copied and sent yet.
   bool is_active() const { return !due_.empty(); }
@@ -32,7 +32,7 @@ class SnapshotSender {
  private:
   std::vector<wire::SnapshotPart> announced_;
   std::deque<wire::SnapshotPart> due_;
-  std::uint32_t copied_ = 0;  // tensors of the first of them
+  std::uint32_t copied_ = 0;  // tensors of the first snapshot in due_
   bool copying_ = false;
 };
 

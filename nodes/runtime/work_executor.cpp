@@ -1,4 +1,4 @@
-// The choice between two threads, and the times behind it.
+// The choice between two threads, by measured times.
 #include "nodes/runtime/work_executor.hpp"
 
 #include <algorithm>
@@ -8,8 +8,8 @@
 namespace lateral {
 namespace {
 
-/// Returns when everything that is ready on this thread has run.
-awaitable<void> let_others_run() {
+/// Returns when all coroutines that were ready on this thread have run.
+awaitable<void> run_ready_coroutines() {
   auto executor = co_await asio::this_coro::executor;
   co_await asio::post(executor, use_awaitable);
 }
@@ -20,13 +20,13 @@ awaitable<void> WorkExecutor::run(NodeSession::Task task) {
   if (task.kind == NodeSession::Task::Kind::prepare)
     co_return co_await compute_on(pool_, std::move(task.run));
   const bool produces = task.kind == NodeSession::Task::Kind::produce;
-  if (produces) co_await let_others_run();  // other nodes wait for what was sent before
+  if (produces) co_await run_ready_coroutines();  // other nodes wait for what was sent before
   Duration& typical = produces ? typical_produce_ : typical_handle_;
   began_ = Clock::now();
-  if (alone_ && typical < inline_max) {
+  if (has_own_process_ && typical < inline_max) {
     task.run();
     finish(typical);
-    co_await let_others_run();  // what it has sent is queued behind us
+    co_await run_ready_coroutines();  // the messages that it sent were posted to this thread
   } else {
     co_await compute_on(pool_, std::move(task.run));
     finish(typical);

@@ -1,4 +1,4 @@
-// WorkExecutor: where a node computes, and for how long.
+// WorkExecutor: runs the tasks of a node, and measures their times.
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
@@ -9,35 +9,35 @@
 
 namespace lateral {
 
-/// Runs the tasks of a session on a thread of its own, so that what was sent leaves and heartbeats
-/// are sent meanwhile; or, while a kind of work takes less time than the change of threads, on the
-/// thread that waits.
+/// Runs the tasks of a session on a thread of its own, so that messages and heartbeats are sent at
+/// the same time; or, if tasks of this kind take less time than a change of threads, on the
+/// event-loop thread.
 class WorkExecutor {
  public:
-  /// `alone`: no other node uses the thread that waits.
-  explicit WorkExecutor(bool alone) : alone_{alone} {}
+  /// `has_own_process`: no other node uses the event-loop thread.
+  explicit WorkExecutor(bool has_own_process) : has_own_process_{has_own_process} {}
 
   awaitable<void> run(NodeSession::Task task);
   /// Waits for a task that is still running, and runs no other.
   void stop();
-  /// How long the present work has taken so far, and the longest that was finished. Preparing does
-  /// not count: it may take any time.
+  /// The time of the present task so far, and the longest time of a finished one. Preparation is
+  /// not measured: it may take any time.
   wire::Heartbeat heartbeat() const;
 
  private:
   using Clock = std::chrono::steady_clock;
-  /// Work that takes longer is given to the other thread.
+  /// Longer tasks run on the other thread.
   static constexpr std::chrono::microseconds inline_max{400};
 
   void finish(Duration& typical);
 
-  bool alone_;
+  bool has_own_process_;
   asio::thread_pool pool_{1};
-  // Of recent work, decaying; long at first.
+  // Decaying maximum of recent times; the initial value selects the other thread.
   Duration typical_handle_ = std::chrono::milliseconds{10};
   Duration typical_produce_ = std::chrono::milliseconds{10};
   Duration longest_{};
-  std::optional<Clock::time_point> began_;  // the present work
+  std::optional<Clock::time_point> began_;  // the present task
 };
 
 }  // namespace lateral

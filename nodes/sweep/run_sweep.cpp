@@ -38,8 +38,7 @@ std::string read_text(const fs::path& file) {
   return read_file(file, experiment_bytes_max, "file of a sweep");
 }
 
-/// Of the sweep and its experiment: members of another experiment do not belong into the same
-/// table.
+/// Digest of the sweep and its experiment: the members of one table must have the same experiment.
 std::string digest_of(const SweepFolder& folder) {
   return to_hex(sha256(read_text(folder.sweep()) + '\n' + read_text(folder.experiment()))) + "\n";
 }
@@ -70,7 +69,7 @@ FileLock lock(const SweepFolder& folder) {
 void check_unchanged(const SweepFolder& folder) {
   if (read_text(folder.digest()) != digest_of(folder))
     throw UserError(fmt::format(
-        "{}: sweep.textproto or experiment.textproto is not as it was when the sweep began, "
+        "{}: sweep.textproto or experiment.textproto has changed since the sweep began, "
         "expected them unchanged",
         folder.path.string()));
 }
@@ -96,7 +95,7 @@ std::string last_line(const fs::path& log) {
   return last.substr(0, length_max);
 }
 
-/// How the run of a member ended whose process had this exit code.
+/// The result of a member whose process ended with this exit code.
 SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
   SweepResult result;
   result.status = exit_code == 0                                      ? Status::done
@@ -130,7 +129,7 @@ class Display {
       : quiet_{quiet}, on_terminal_{!quiet && ::isatty(STDERR_FILENO) != 0} {}
   ~Display() { clear(); }
 
-  /// Writes a line that stays.
+  /// Prints a permanent line.
   void report(const std::string& line) {
     if (quiet_) return;
     clear();
@@ -155,7 +154,7 @@ class Display {
 
 class Runner {
  public:
-  /// Reads the results that are there: their members are not run again, unless they failed.
+  /// Reads existing results: their members are not run again, unless they failed.
   Runner(const SweepOptions& options, const SweepFolder& folder, const Sweep& sweep)
       : options_{options},
         folder_{folder},
@@ -172,21 +171,22 @@ class Runner {
                              : std::max(1u, std::thread::hardware_concurrency());
   }
 
-  /// Returns the signal that stopped it, or 0.  Throws UserError if a run ends with that.
+  /// Returns the signal that stopped the sweep, or 0.  Throws UserError if a run ends with exit
+  /// code 2.
   int run() {
     constexpr std::chrono::milliseconds interval{20};
     bool is_stopping = false;
     while (children_.running() > 0 || (!waiting_.empty() && stop_signal == 0)) {
       while (stop_signal == 0 && children_.running() < jobs_ && !waiting_.empty()) start_next();
       if (stop_signal != 0 && !is_stopping) {
-        children_.signal_all(SIGINT);  // they write a checkpoint to resume from
+        children_.signal_all(SIGINT);  // each run writes a checkpoint from which it can be resumed
         is_stopping = true;
       }
       std::this_thread::sleep_for(interval);
       for (const Children::Ended& ended : children_.reap()) on_end(ended);
     }
     display_.clear();
-    if (!user_mistake_.empty()) throw UserError(user_mistake_);
+    if (!user_error_.empty()) throw UserError(user_error_);
     return stop_signal;
   }
 
@@ -248,10 +248,10 @@ class Runner {
   void on_end(const Children::Ended& ended) {
     const auto i = static_cast<std::size_t>(std::stoul(ended.name));
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : -1;
-    if (stop_signal != 0 && code > 128) return;  // stopped with the sweep, to be resumed
+    if (stop_signal != 0 && code > 128) return;  // stopped together with the sweep, can be resumed
     SweepResult result = collect(folder_, i, code);
-    if (code == static_cast<int>(ExitCode::user_mistake)) {  // the other members have it as well
-      user_mistake_ = result.message;
+    if (code == static_cast<int>(ExitCode::user_error)) {  // probably the same in all members
+      user_error_ = result.message;
       stop_signal = SIGTERM;
       return;
     }
@@ -306,7 +306,7 @@ class Runner {
   std::size_t jobs_ = 1, done_at_start_ = 0;
   Clock::time_point began_ = Clock::now();
   Children children_;
-  std::string user_mistake_;  // as a run reported it
+  std::string user_error_;  // the message of a run
 };
 
 }  // namespace

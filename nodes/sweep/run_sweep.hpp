@@ -18,9 +18,9 @@ struct SweepOptions {
 /// The folder of a sweep:
 ///   sweep.textproto, experiment.textproto   the sweep and its experiment
 ///   members/NNNNN/                          the run directory of a member
-///   members/NNNNN.result.json               how it ended (see to_json(const SweepResult&))
-///   sweep.csv, table.txt                    the results; the same bits however often the sweep was
-///                                           interrupted and resumed
+///   members/NNNNN.result.json               its result (see to_json(const SweepResult&))
+///   sweep.csv, table.txt                    the results; independent of interruptions and
+///   resumptions of the sweep
 /// Returns the exit code: 0 also when members diverged, 3 if one failed for another reason, 128 + N
 /// if it was stopped by signal N.  Throws UserError.
 int run_sweep(const SweepOptions& options);

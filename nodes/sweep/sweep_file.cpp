@@ -57,7 +57,7 @@ void check_axis(const proto::Axis& axis, bool is_random, const std::string& wher
     refuse("has a value twice, expected each once");
 }
 
-/// Some settings have a field of their own in the sweep file.
+/// Refuses settings that have a field of their own in the sweep file.
 void check_path(const std::string& path, const std::string& where) {
   if (path == "seed") throw UserError(fmt::format("{}: sets seed, expected seeds: N", where));
   if (path == "data.validation_samples")
@@ -87,15 +87,15 @@ void check_head(const proto::Sweep& settings, const std::string& where) {
                                 fmt::join(metrics, ", ")));
 }
 
-/// The --set options that all members have after those of their arm and axes.
+/// The --set options that are appended to those of arm and axes in all members.
 std::vector<std::string> validation_sets(const proto::Sweep& settings, const Experiment& experiment,
                                          const std::string& where) {
   if (settings.has_validation_samples())
     return {fmt::format("data.validation_samples={}", settings.validation_samples())};
   if (experiment.batches.validation_samples == 0)
     throw UserError(fmt::format(
-        "{}: nothing to choose settings by but the test set, expected validation_samples: N (0 to "
-        "use the test set all the same)",
+        "{}: nothing to choose settings by but the test set, expected validation_samples: N (0: "
+        "use the test set)",
         where));
   return {};
 }
@@ -140,7 +140,7 @@ std::vector<std::string> check_arms(const proto::Sweep& settings, const std::str
   return paths;
 }
 
-/// How many settings these axes have. Counting stops above sweep_members_max.
+/// Number of settings of these axes. Counting stops above sweep_members_max.
 std::size_t count_settings(const Axes& axes, std::uint32_t random) {
   if (random > 0) return random;
   std::size_t n = 1;
@@ -149,23 +149,23 @@ std::size_t count_settings(const Axes& axes, std::uint32_t random) {
   return n;
 }
 
-/// Memory that the settings of a member of an arm take at most [bytes].
+/// Upper bound of the memory for the settings of a member of an arm [bytes].
 std::size_t member_bytes(const proto::Sweep& settings, const proto::Arm& arm, const Axes& axes,
                          std::size_t all_axes) {
   std::size_t bytes = sizeof(SweepMember) + all_axes * sizeof(std::string);
   for (const auto* sets : {&settings.set(), &arm.set()})
     for (const std::string& set : *sets) bytes += sizeof set + set.size();
   for (const proto::Axis& axis : axes) {
-    std::size_t longest = 32;  // of a number that is drawn
+    std::size_t longest = 32;  // of a random number as text
     for (const std::string& value : axis.value()) longest = std::max(longest, value.size());
-    // As path and value, as the two in one text, and the value among those of all axes.
+    // Path and value, "PATH=VALUE", and the value in SweepMember::values.
     bytes += 3 * sizeof(std::string) + 2 * axis.path().size() + 3 * longest;
   }
   return bytes;
 }
 
 /// Throws UserError if all members together exceed a limit. Called before the members are made,
-/// since a few long axes would fill the memory.
+/// since a few long axes could exhaust the memory.
 void check_size(const proto::Sweep& settings, std::size_t all_axes, const std::string& where) {
   std::size_t members = 0, bytes = 0;
   for (const proto::Arm& arm : settings.arm()) {

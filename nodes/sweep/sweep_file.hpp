@@ -9,12 +9,12 @@
 namespace lateral {
 
 struct SweepMember {
-  std::size_t setting;  ///< the same for members that differ in nothing but the seed
+  std::size_t setting;  ///< the same for members that differ only in the seed
   std::string arm;
   /// Of the sweep's axes, in their order; empty where the arm does not have the axis.
   std::vector<std::string> values;
   std::uint64_t seed;
-  std::vector<std::string> sets;  ///< PATH=VALUE of everything, including the seed
+  std::vector<std::string> sets;  ///< PATH=VALUE of all settings, including the seed
 };
 
 struct Sweep {

@@ -34,7 +34,7 @@ constexpr std::pair<const char*, double SweepResult::*> final_values[] = {
     {"test_loss", &SweepResult::test_loss},
     {"test_accuracy", &SweepResult::test_accuracy}};
 
-/// JSON has no numbers for these.
+/// Values that JSON cannot represent as numbers.
 constexpr const char* non_finite[] = {"nan", "-nan", "inf", "-inf"};
 
 Json to_json(double value) {
@@ -45,7 +45,7 @@ std::string dump(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-/// Reads members of an object, and refuses what does not belong there.
+/// Reads members of an object, and refuses invalid values.
 struct ObjectReader {
   const Json& object;
   std::string where;
@@ -207,7 +207,7 @@ std::string sweep_csv(const Sweep& sweep, const SweepResults& results) {
 
 std::string sweep_table(const Sweep& sweep, const SweepResults& results) {
   std::vector<TableRow> rows = table_rows(sweep, results);
-  // Settings of which some member is not done come after those of which all are.
+  // Incomplete settings come after complete ones.
   std::stable_sort(rows.begin(), rows.end(), [&](const TableRow& a, const TableRow& b) {
     if (a.is_complete() != b.is_complete()) return a.is_complete();
     if (a.values.empty() || b.values.empty()) return a.values.size() > b.values.size();
@@ -218,7 +218,7 @@ std::string sweep_table(const Sweep& sweep, const SweepResults& results) {
   std::string table = fmt::format("{:<{}}  {:>14}  {:>9}  {:>9}  seeds\n", "setting", width,
                                   sweep.metric, "smallest", "largest");
   for (const TableRow& row : rows) {
-    // Not padded by fmt, which counts characters where the width counts bytes.
+    // Not padded by fmt, which counts characters, while the width is in bytes.
     table += row.text + std::string(width - row.text.size(), ' ');
     if (row.values.empty()) {
       table += fmt::format("  {:>14}  {:>9}  {:>9}  {}", "-", "-", "-", row.members);

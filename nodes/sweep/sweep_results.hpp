@@ -1,4 +1,4 @@
-// How the members of a sweep ended: one JSON file for each, and the tables of all of them.
+// The results of the members of a sweep: one JSON file for each, and the tables of all.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ struct SweepResult {
   enum class Status {
     done,
     diverged,  ///< numbers were no longer finite, or the dynamics did not settle: a result
-    failed,    ///< for another reason, which `message` says
+    failed,    ///< for another reason, see `message`
   };
   Status status = Status::done;
   std::string message;
   std::string configuration_sha256;  ///< of the member's effective configuration, 64 digits
-  std::uint64_t epochs = 0;          ///< that ended; the values below are those of the last one
+  std::uint64_t epochs = 0;  ///< that have ended; the values below are those of the last one
   double train_loss = 0, train_accuracy = 0, test_loss = 0, test_accuracy = 0;
   std::string state_sha256;  ///< 64 digits; empty unless done
 };
@@ -29,13 +29,13 @@ struct SweepResult {
 ///   lateral_version        of the program that wrote it
 ///   configuration_sha256   of experiment.textproto in the run directory of the member
 ///   status                 "done", "diverged" or "failed"
-///   message                why the member did not end as planned; ""
-///   epochs                 that ended
+///   message                the reason if not done, otherwise ""
+///   epochs                 number of epochs that ended
 ///   final                  train_loss, train_accuracy, test_loss and test_accuracy after the last
 ///                          epoch, with "nan", "inf" and "-inf" as text; null without an epoch
 ///   state_sha256           of the learned state if done, else null
 std::string to_json(const SweepResult& result);
-/// Throws UserError, one line that begins with `where`, if the text is anything else.
+/// Throws UserError, one line that begins with `where`, if the text is not such an object.
 SweepResult parse_sweep_result(const std::string& json, const std::string& where);
 
 inline constexpr int sweep_result_format_version = 1;

@@ -1,4 +1,4 @@
-"""Reads the recordings and writes what the figure draws: paths of the weights, and the loss around them."""
+"""Reads the recordings and writes the data of the figure: paths of the weights, and the loss around them."""
 import sys
 
 import h5py
@@ -7,14 +7,14 @@ import numpy as np
 folder = sys.argv[1]
 
 
-def recorded(way, name):
-    with h5py.File(f"{folder}/{way}/recording.h5") as file:
+def recorded(method, name):
+    with h5py.File(f"{folder}/{method}/recording.h5") as file:
         return file[f"{name}/output/values"][()].astype(float)
 
 
 z = recorded("gradient", "input")[0]
 second_moment = z.T @ z / len(z)
-# The minimum: where the natural gradient ends.
+# The minimum: the end of the natural gradient's path.
 best = recorded("natural", "weight")[-1, 0]
 
 
@@ -40,15 +40,15 @@ def path(name, weights, moment, centre):
             file.write(f"{step} {weight[0]:.6g} {weight[1]:.6g} {loss(weight, moment, centre):.6g}\n")
 
 
-for way in ("gradient", "natural"):
-    path(way, recorded(way, "weight")[:, 0], second_moment, best)
+for method in ("gradient", "natural"):
+    path(method, recorded(method, "weight")[:, 0], second_moment, best)
 landscape("input", second_moment, best, recorded("gradient", "weight")[0, 0])
-# What a decorrelated layer computes is W R z; what it descends in is W, where inputs are x = R z.
-for way in ("decorrelated", "whitened"):
-    # The first step still met R = I.
-    weight, matrix = recorded(way, "weight")[1:, 0], recorded(way, "matrix")[1:]
-    path(way, np.einsum("ti,tij->tj", weight, matrix), second_moment, best)
-# zca's R stays as it is, and gives the coordinates.
+# A decorrelated layer computes W R z; gradient descent changes W, whose inputs are x = R z.
+for method in ("decorrelated", "whitened"):
+    # The first step used R = I.
+    weight, matrix = recorded(method, "weight")[1:, 0], recorded(method, "matrix")[1:]
+    path(method, np.einsum("ti,tij->tj", weight, matrix), second_moment, best)
+# The R of zca is constant, and defines the coordinates.
 last = matrix[-1]
 moment, centre = last @ second_moment @ last.T, best @ np.linalg.inv(last)
 path("whitened_weights", weight, moment, centre)

@@ -1,4 +1,4 @@
-# MNIST: test loss and accuracy against epochs, a column a rule of credit, mean and band from smallest to largest seed.
+# MNIST: test loss and accuracy against epochs, a column for each credit rule, mean and band from smallest to largest seed.
 # Variables: folder (of the sweep), kind (png or svg); Okabe and Ito's colours.
 set terminal pngcairo size 1300,760 font "sans,11"
 if (kind eq "svg") { set terminal svg size 1300,760 font "sans,11" background "white" }
@@ -7,7 +7,7 @@ seeds = 3  # of mnist.textproto, as the order of its arms
 array rules[3] = ["backpropagation (BP)", "feedback alignment (FA)", "node perturbation (NP)"]
 array variants[5] = ["plain", "demeaned only", "images whitened", "decorrelated, not demeaned", "decorrelated"]
 array colours[5] = ["#000000", "#E69F00", "#009E73", "#56B4E9", "#D55E00"]
-# The arm of a rule and a variant; NP has the first and the last only.
+# The arm of a rule and a variant; NP has only the first and the last variant.
 arm(r, v) = r < 3 ? 5 * (r - 1) + v - 1 : v == 1 ? 10 : 11
 member(a, s) = sprintf("%s/members/%05d/metrics.csv ", folder, seeds * a + s)
 # Epoch, and mean, smallest and largest over the seeds of a column of metrics.csv.

@@ -1,5 +1,5 @@
-# Remaining correlation and activity norm against updates, a column a scale of the start, a line a rule.
-# Variables: folder (of the sweep), rules (words), scales (words); Okabe and Ito's colours, twice.
+# Remaining correlation and activity norm against updates, a column for each initial scale, a line for each rule.
+# Variables: folder (of the sweep), rules (words), scales (words); Okabe and Ito's colours, used twice.
 set terminal pngcairo size 1300,760 font "sans,11"
 if (kind eq "svg") { set terminal svg size 1300,760 font "sans,11" background "white" }
 set output folder."/figure.".kind

@@ -56,8 +56,8 @@ set key top left Left reverse title ""
 plot for [i = 1:5] steps_by_tolerance(word(integrators, i)) lw 2 pt 7 lc rgb colours[i] title word(integrators, i), \
   steps_by_tolerance("euler_warm_start") with lines lw 2 dt 2 lc rgb "#7f7f7f" title "euler, warm start"
 
-set title "Unsettled: so many steps and no more"
-set xlabel "steps allowed"
+set title "Unsettled: limited number of steps"
+set xlabel "maximum steps"
 set format x "%g"
 set xrange [0.9:60] noreverse
 set xtics (1, 2, 3, 5, 10, 20, 50)

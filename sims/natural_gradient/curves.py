@@ -1,4 +1,4 @@
-"""Prints measured against analytic rates, and the best setting of each arm; writes the curves that the figure draws."""
+"""Prints measured against analytic rates, and the best setting of each arm; writes the curves of the figure."""
 import csv
 import math
 import sys
@@ -36,12 +36,12 @@ for member in members("deep_linear"):
     with open(f"{folder}/deep_linear_{name}.curve", "w") as file:
         file.writelines(f"{t} {value / loss[0]:.6g}\n" for t, value in enumerate(loss))
 
-print("\nautoencoder: squared error of the images kept out of training, at each arm's best rate")
+print("\nautoencoder: squared error of validation images, at each arm's best rate")
 best = {}
 for member in members("autoencoder"):
     if member["status"] == "done":
-        kept = best.get(member["arm"])
-        if kept is None or float(member["test_loss"]) < float(kept["test_loss"]):
+        previous = best.get(member["arm"])
+        if previous is None or float(member["test_loss"]) < float(previous["test_loss"]):
             best[member["arm"]] = member
 for arm, member in best.items():
     loss = column("autoencoder", member, "test_loss")

@@ -9,7 +9,7 @@ curves(pattern) = system("cd ".folder." && ls ".pattern." 2>/dev/null")
 label(file, head) = system("echo '".file."' | sed 's/^".head."//; s/.curve$//; s/_/ /g'")
 set multiplot layout 1,2 margins 0.06,0.98,0.12,0.9 spacing 0.09,0.1
 set title "deep linear network: a linear teacher of correlated inputs"
-set xlabel "steps"; set ylabel "loss over that of the start"
+set xlabel "steps"; set ylabel "loss relative to the initial loss"
 set logscale y
 set format y "10^{%L}"
 set xrange [0:2600]
@@ -24,7 +24,7 @@ plot for [i = 1:words(plain)] folder."/".word(plain, i) with lines lw 1.5 lc rgb
      for [k in "2 5 10"] (1 - k / 100.0) ** (2 * x) with lines lw 1 lc rgb "black" title (k eq "2" ? "(1 - rate)^{2 steps}" : "")
 unset format; unset logscale y
 set title "autoencoder of MNIST, each method at its best rate"
-set xlabel "epochs (72 steps each)"; set ylabel "squared error of an image kept out of training"
+set xlabel "epochs (72 steps each)"; set ylabel "squared error of a validation image"
 set xrange [*:*]
 set yrange [*:*]
 set xtics 1

@@ -1,5 +1,5 @@
-// Direct feedback alignment by signs, a credit rule of one's own: of the output error only its sign
-// is broadcast.
+// Direct feedback alignment by signs, an example of a credit rule as a plug-in: only the sign of
+// the output error is broadcast.
 #include <cmath>
 
 #include "core/plugin.hpp"

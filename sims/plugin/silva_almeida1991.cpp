@@ -1,11 +1,11 @@
-// Symmetric whitening, a rule of one's own: R ← R + η (v I − C).
+// Symmetric whitening, an example of a decorrelation rule as a plug-in: R ← R + η (v I − C).
 #include "core/plugin.hpp"
 
 namespace lateral::decorrelation {
 namespace {
 
-/// Drives C = <x xᵀ> to v I: at the fixed point R C0 R = v I, the symmetric (ZCA) root. Each weight
-/// follows the product of the two activities that it joins, and nothing else.
+/// Drives C = <x xᵀ> to v I: at the fixed point R C0 R = v I, the symmetric (ZCA) root. The
+/// change of each weight depends only on the product of the two activities that it connects.
 /// Source: Silva & Almeida 1991, "A distributed decorrelation algorithm"; there is no M form.
 class SilvaAlmeida1991 final : public DecorrelationRule {
  public:

@@ -30,7 +30,7 @@ DECORRELATED = ["decorrelation.rule=ahmad2024"]
 
 
 class Failed(Exception):
-    """A program that is measured ended badly."""
+    """A measured program failed."""
 
 
 class Table:
@@ -115,7 +115,7 @@ plot "{data}" using (0):0:(0):(short($2)):($0-0.35):($0+0.35):ytic(1) with boxxy
 
 
 def run(command, **more):
-    """Output, and what the command and all of its children used."""
+    """Output, wall time and CPU time of a command with all of its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, **more)
@@ -142,8 +142,8 @@ def experiment(layers, data, learning):
 
 
 def paper_data(steps):
-    """Data of the paper's network, and its number of inputs: CIFAR-10 if it is there, else generated
-    images of about that size (the peer's network is given the same number)."""
+    """Data of the paper's network, and its number of inputs: CIFAR-10 if available, otherwise generated
+    images of about that size (the peer's network has the same number of inputs)."""
     samples = 256 * steps
     folder = os.environ.get("LATERAL_DATA", "")
     if os.path.isdir(os.path.join(folder, "cifar-10-batches-bin")):
@@ -180,7 +180,7 @@ class Ours:
 
 
 def alternate(repetitions, jobs):
-    """{name: [result]} of the jobs, in turn, so that what disturbs one disturbs all."""
+    """{name: [result]} of the jobs, in turn, so that a disturbance affects all of them."""
     results = {name: [] for name in jobs}
     for _ in range(repetitions):
         for name, job in jobs.items():
@@ -194,7 +194,7 @@ def median(results, key=None):
 
 def training(bench):
     """Samples/s at batch 256 of the paper's dense network, second epoch."""
-    steps = 50 if bench.quick else 150  # a snapshot an epoch, as in use, not one every few steps
+    steps = 50 if bench.quick else 150  # one snapshot per epoch, as in normal use
     data, inputs = paper_data(steps)
     text = experiment(PAPER, data, "epochs: 2 batch_size: 256 learning_rate: 1e-4")
     methods = {
@@ -225,7 +225,7 @@ def training(bench):
                 "cpu_per_sample": float(found["cpu_seconds_per_sample"]),
                 "rss": float(found["peak_rss_bytes"])}
 
-    # The peer's fastest honest settings differ from method to method: the better of these counts.
+    # The fastest settings of the peer differ between methods: the best result is used.
     settings = {"": {}, "bound": {"OMP_PROC_BIND": "true"},
                 "kept": {"MALLOC_MMAP_THRESHOLD_": "4294967296",
                          "MALLOC_TRIM_THRESHOLD_": "8589934592"}}
@@ -258,7 +258,7 @@ def training(bench):
 
 
 def schedules(bench):
-    """What processes cost and what overlap brings."""
+    """Cost of processes, and speed-up by overlap."""
     steps = 30 if bench.quick else 60
     data, _ = paper_data(steps)
     text = experiment(PAPER, data, "epochs: 2 batch_size: 256 learning_rate: 1e-4")
@@ -272,7 +272,7 @@ def schedules(bench):
             text, DECORRELATED + lockstep, ["--threads", "1"]),
         "overlapped, one thread": lambda: bench.ours.train(text, DECORRELATED, ["--threads", "1"]),
     }
-    # The first three differ by little: at least twice.
+    # The first three differ little: at least two repetitions.
     results = alternate(max(2, bench.repetitions), jobs)
     pieces = (1, 2, 4, 8)
     results |= alternate(bench.repetitions, {
@@ -312,7 +312,7 @@ def online(bench):
 
 
 def settling(bench):
-    """Euler settling of 256 samples beside products of the same shape."""
+    """Euler settling of 256 samples compared with products of the same shape."""
     for n in (256, 1000, 3072) if bench.quick else (256, 512, 1000, 2048, 3072):
         results = alternate(bench.repetitions, {
             "ours": lambda: values_of(run([CORE_BENCH, "settle", str(n)])[0])})["ours"]
@@ -325,7 +325,7 @@ def settling(bench):
 def transport(bench):
     """Messages of 64 B and of 1 MB between two processes."""
     if not os.path.exists(TRANSPORT_BENCH):
-        print("  transport: left out, transport_bench was not built")
+        print("  transport: omitted, transport_bench was not built")
         return
     out, _, _ = run([TRANSPORT_BENCH] + (["--quick"] if bench.quick else []))
     rows = {row["transport"]: row for row in csv.DictReader(
@@ -411,7 +411,7 @@ def processor():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="less of everything, under 5 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter measurements, under 5 minutes")
     parser.add_argument("--only", help="comma-separated: " + ", ".join(SECTIONS))
     parser.add_argument("--repetitions", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "bench"))

@@ -1,4 +1,5 @@
-// Speed of the kernels beside what bounds them: core_bench online N | settle N | product M K.
+// Speed of the kernels compared with their upper bounds: core_bench online N | settle N | product M
+// K.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -56,8 +57,8 @@ void online(Index n) {
     decorrelator.forward_train(training, 0, samples.col(at++ % samples.cols()), x);
     decorrelator.learn(training);
   });
-  // What bounds it: one read and one write of the matrix, at the rate at which memory streams, and
-  // (small matrices stay in cache) as a loop over a matrix of this size does it.
+  // The bounds: one read and one write of the matrix, at the rate of streaming memory, and at the
+  // rate of a loop over a matrix of this size (small matrices stay in cache).
   constexpr Index large = 8192;  // 256 MB
   Matrix memory = Matrix::Ones(large, large);
   const double streaming = seconds_of([&] { memory *= Scalar{0.9999999F}; });
@@ -74,7 +75,7 @@ void settling(Index n) {
   constexpr Index batch = 256;
   const Compute compute = make_compute(processors());
   const RandomStream random(1, 1, 0, Purpose::generated_data);
-  // The identity and a low rank, as decorrelation makes it: eigenvalues in [1, 2].
+  // The identity plus a matrix of low rank, as decorrelation produces it: eigenvalues in [1, 2].
   Matrix directions(n, 32);
   random.fill_normal(directions, 1 / std::sqrt(static_cast<double>(n)));
   Matrix M = Matrix::Identity(n, n);

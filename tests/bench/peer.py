@@ -6,7 +6,7 @@ random inputs of CIFAR-10's shape and prints its speed. The rules are those of t
 contract; only the form differs:
   --form published   C = X^T X / S and R <- g (R - eta C R) with full n x n products, as the paper's
                      code does
-  --form low_rank    the same update as X^T (X R): what a careful PyTorch user would write
+  --form low_rank    the same update as X^T (X R): as an efficient PyTorch program computes it
 """
 import argparse
 import resource
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 
 class Decorrelate(torch.nn.Module):
-    """x = R (z - mean of the batch); R learns from the first S samples."""
+    """x = R (z - mean of the batch); R is updated from the first S samples."""
 
     def __init__(self, n, eta, form):
         super().__init__()
@@ -78,7 +78,7 @@ class Layer(torch.nn.Module):
 
     @torch.no_grad()
     def perturbed(self, z, noise, sigma):
-        """Clean and noisy pass side by side: z holds both."""
+        """Clean and noisy pass together: z contains both."""
         clean, noisy = z
         if self.decorrelate:
             mean = clean.mean(dim=0)

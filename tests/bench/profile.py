@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Where the CPU time of a training step goes, node by node, as Linux perf sees it.
+"""CPU time of a training step by node and kind of work, measured with Linux perf.
 
     tests/bench/profile.py [--program build/release/lateral] EXPERIMENT [options of lateral run …]
 
@@ -16,9 +16,9 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FREQUENCY = 997  # samples a second and thread; a prime, so that it meets no rhythm of ours
+FREQUENCY = 997  # samples per second and thread; a prime number, so that it is not synchronous with training steps
 
-# The first whose pattern occurs in the symbol or, for the last ones, in the library.
+# A sample is of the first kind with a pattern that occurs in its symbol or library.
 KINDS = [
     ("optimizer", ["::optimizer::", "Adam"]),
     ("decorrelation", ["add_low_rank", "update_inverse", "update_and_multiply", "update_columns",
@@ -43,7 +43,7 @@ def main():
     parser.add_argument("--program", default=os.path.join(ROOT, "build", "release", "lateral"))
     options, run = parser.parse_known_args()
     if not run:
-        parser.error("which EXPERIMENT?")
+        parser.error("no EXPERIMENT, expected a file")
     with tempfile.TemporaryDirectory() as folder:
         out, record = os.path.join(folder, "run"), os.path.join(folder, "perf.data")
         command = ["perf", "record", "-q", "-F", str(FREQUENCY), "-e", "cpu-clock", "-o", record, "--",

@@ -1,7 +1,9 @@
-// Speed of links beside other ways from process to process: transport_bench [--quick] prints CSV.
+// Speed of links compared with other transports between processes: transport_bench [--quick] prints
+// CSV.
 //
 // p50_us, p99_us   half of a round trip of 64 bytes
-// gb_per_s         messages of 256 x 1000 float32, one way; the receiver owns each in one piece
+// gb_per_s         messages of 256 x 1000 float32, one way; the receiver gets each as one block of
+// memory
 //
 // Each figure is the median over repetitions, in which the transports take turns. Processes are not
 // pinned: some transports have threads of their own, and the scheduler places them best.
@@ -49,7 +51,7 @@ constexpr std::size_t small_bytes = 64;
 constexpr std::uint32_t large_rows = 256, large_cols = 1000;
 constexpr std::size_t large_bytes = std::size_t{large_rows} * large_cols * sizeof(float);
 constexpr int warm_up_trips = 300, warm_up_messages = 30;
-/// For one repetition of one transport; nothing may wait longer.
+/// Time limit of one repetition of one transport.
 constexpr std::chrono::seconds repetition_max{20};
 
 struct Plan {
@@ -62,7 +64,7 @@ struct Result {
   double p50_us, p99_us, gb_per_s;
 };
 
-/// What a sender sends, whatever the transport: memory that it has written before.
+/// The content of large messages, for all transports: memory that has been written before.
 const std::vector<float>& content() {
   static const std::vector<float> values(large_bytes / sizeof(float), 1.0F);
   return values;
@@ -84,7 +86,7 @@ void check_call(bool succeeded, const char* call) {
   if (!succeeded) fail(std::string(call) + ": " + std::strerror(errno));
 }
 
-/// What the two processes of a measurement know of each other.
+/// How the two processes of a measurement find each other.
 struct Rendezvous {
   std::string folder;  // for the files of Unix sockets
   int read_end, write_end;
@@ -134,7 +136,7 @@ Result measure_blocking(Channel& channel, const Plan& plan) {
   return summarise(std::move(trips_us), seconds, plan.messages);
 }
 
-// ---- Ours: the same measurement in coroutines, as nodes use links.
+// ---- lateral: the same measurement in coroutines, as nodes use links.
 
 Message message_of(std::uint32_t rows, std::uint32_t cols) {
   Message message;
@@ -146,8 +148,8 @@ Message message_of(std::uint32_t rows, std::uint32_t cols) {
 }
 Message small_message() { return message_of(1, small_bytes / sizeof(float)); }
 
-/// The sender gives each message away. What it writes into a new one is its arithmetic, not
-/// transport: only the warm-up is filled, and the allocator hands the same memory out again.
+/// Each message is moved to the link. Writing its content is not part of transport: only warm-up
+/// messages are filled, and the allocator returns the same memory again.
 Message large_message(bool filled) {
   Message message = message_of(large_rows, large_cols);
   if (filled) std::copy(content().begin(), content().end(), message.body.data());
@@ -237,7 +239,7 @@ Result measure_lateral_tls(const std::string& address, bool, const Plan& plan) {
   return result;
 }
 
-// ---- The bare socket, which bounds what is built on it: the receiver knows each size beforehand.
+// ---- The bare socket, an upper bound: the receiver knows each size in advance.
 
 struct RawChannel {
   int descriptor;
@@ -411,10 +413,10 @@ class GrpcChannel {
   bool done_[3] = {};
 };
 
-/// A message in one frame (this is the largest), and many of them on their way.
+/// A message in one frame (the largest size), and a window for many messages in flight.
 constexpr int grpc_frame_bytes = (16 << 20) - 1, grpc_window_bytes = 64 << 20;
 
-// A process of a measurement ends at once, so nothing here is torn down in order: hence `new`.
+// A process of a measurement ends without destructors: hence `new`.
 
 void serve_grpc(const Rendezvous& rendezvous, bool unix_socket, const Plan& plan) {
   using Stream = grpc::GenericServerAsyncReaderWriter;
@@ -485,7 +487,7 @@ constexpr Transport transports[] = {
 #endif
 };
 
-/// A child process that outlives neither `repetition_max` nor us.
+/// Starts a child process that ends after `repetition_max` or with its parent.
 template <class Work>
 pid_t start_process(const char* name, Work&& work) {
   std::fflush(nullptr);
@@ -503,7 +505,7 @@ pid_t start_process(const char* name, Work&& work) {
   _exit(0);
 }
 
-/// Both sides are processes of their own, so that no library's threads are there when we fork.
+/// Both sides are child processes, so that no library has threads at the time of fork().
 Result measure(const Transport& transport, const Plan& plan) {
   char folder[] = "/tmp/lateral-bench-XXXXXX";
   check_call(mkdtemp(folder) != nullptr, "mkdtemp");
@@ -515,7 +517,7 @@ Result measure(const Transport& transport, const Plan& plan) {
     close(addresses[0]);
     close(results[1]);
     transport.serve(rendezvous, transport.unix_socket, plan);
-    pause();  // what it sent last may still be on its way
+    pause();  // its last messages may still be in flight
   });
   close(addresses[1]);
   const pid_t client = start_process(transport.name, [&] {
@@ -548,10 +550,10 @@ double median(std::vector<double> values) {
 
 int run_bench(const Plan& plan) {
 #ifndef LATERAL_BENCH_ZEROMQ
-  std::fprintf(stderr, "ZeroMQ is left out: it was not found when this was built (libzmq3-dev)\n");
+  std::fprintf(stderr, "ZeroMQ is omitted: it was not found by the build (libzmq3-dev)\n");
 #endif
 #ifndef LATERAL_BENCH_GRPC
-  std::fprintf(stderr, "gRPC is left out: it was not found when this was built (libgrpc++-dev)\n");
+  std::fprintf(stderr, "gRPC is omitted: it was not found by the build (libgrpc++-dev)\n");
 #endif
   std::vector<std::vector<Result>> results(std::size(transports));
   for (int repetition = 0; repetition < plan.repetitions; ++repetition)
@@ -577,7 +579,7 @@ int run_bench(const Plan& plan) {
 int main(int argc, char** argv) {
   const bool quick = argc == 2 && std::string(argv[1]) == "--quick";
   if (argc > 1 && !quick) return std::fprintf(stderr, "usage: transport_bench [--quick]\n"), 2;
-  // As the program has it: memory of messages is kept. Good for every transport.
+  // As in the program: memory of messages is kept, which is best for every transport.
   mallopt(M_MMAP_THRESHOLD, 256 << 20);
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
   try {

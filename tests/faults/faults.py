@@ -1,4 +1,4 @@
-"""Faults, and what is to be true of a run that met them; see ./run."""
+"""Faults, and the properties of runs with these faults; see ./run."""
 import argparse
 import concurrent.futures
 import json
@@ -20,9 +20,9 @@ from proxy import Proxy
 
 SMALL = ["data.generated.train_samples=2560", "data.generated.test_samples=256",
          "layer.hidden1.units=64", "layer.hidden2.units=32"]
-# Epochs of some 25 ms, each of which is a row of metrics.csv as soon as it ends.
+# Epochs of about 25 ms; metrics.csv gets a row at the end of each.
 SHORT_EPOCHS = SMALL + ["learning.epochs=150", "recording.probe_interval=5"]
-# What a node that is replaced must find again: state of the most diverse kinds.
+# Experiments with different kinds of state that a replacement must restore.
 VARIANTS = {
     "overlapped": SMALL + ["learning.epochs=120", "decorrelation.rule=ahmad2024"],
     "long epochs": SMALL + ["data.generated.train_samples=20000", "learning.batch_size=64",
@@ -57,7 +57,7 @@ CHAIN = ["source", "hidden1", "hidden2", "output", "readout"]
 
 
 class Report:
-    """Rows of the table, and whether all that must hold does."""
+    """Prints the rows of the table, and counts failed checks."""
 
     def __init__(self):
         self.failed = 0
@@ -69,7 +69,7 @@ class Report:
 
     def check(self, sentence, holds):
         with self._lock:
-            print(f"{'ok   ' if holds else 'SHORT'} {sentence}", flush=True)
+            print(f"{'ok   ' if holds else 'FAIL '} {sentence}", flush=True)
             self.failed += not holds
 
     def times(self, what, seconds, aims=""):
@@ -83,7 +83,7 @@ class Report:
 
 
 class Setting:
-    """What all kinds of faults are given."""
+    """Shared by all kinds of faults: folders, seed, references."""
 
     def __init__(self, options, folder, report):
         self.folder = folder
@@ -100,7 +100,7 @@ class Setting:
             return os.path.join(self.folder, f"run{self._made}")
 
     def tally(self, what, run, sets, **options):
-        """Says how a run ended; True if like an undisturbed one."""
+        """Prints the differences from an undisturbed run; True if there are none."""
         reference, _ = self.references.of(sets, **options)
         differences = run.differences(reference)
         if differences:
@@ -132,7 +132,7 @@ def kill_neighbours(run, rng):
 
 
 def kill_in_recovery(run, rng):
-    """One, and then its replacement or a neighbour of it while that comes into being."""
+    """Kills a node, and then its replacement or a neighbour while the replacement starts."""
     before = run.nodes()
     killed = kill_one(run, rng)
     if not killed:
@@ -151,17 +151,17 @@ def kill_in_recovery(run, rng):
 
 
 def kill_in_checkpoint(run, rng):
-    """One, as soon as a checkpoint is being written."""
-    def sign():
+    """Kills a node as soon as a checkpoint is being written."""
+    def checkpoint_state():
         try:
             names = os.listdir(run.folder)
             written = os.stat(os.path.join(run.folder, "checkpoint.h5")).st_mtime_ns
         except OSError:
             return None
         return written, any(name.startswith("checkpoint") and name.endswith(".tmp") for name in names)
-    before = sign()
+    before = checkpoint_state()
     until = time.monotonic() + 1
-    while run.alive() and time.monotonic() < until and sign() == before:
+    while run.alive() and time.monotonic() < until and checkpoint_state() == before:
         time.sleep(0.0005)
     time.sleep(rng.choice([0, 0, 0.002, 0.01]))
     return kill_one(run, rng)
@@ -169,7 +169,7 @@ def kill_in_checkpoint(run, rng):
 
 KILLS = {"one": kill_one, "two neighbours": kill_neighbours, "in a recovery": kill_in_recovery,
          "in a checkpoint": kill_in_checkpoint}
-# Who is killed more often than it recovers never ends.
+# A run that is killed faster than it recovers would never end.
 KILLS_A_RUN = 20
 
 
@@ -202,9 +202,9 @@ def kills(setting, n):
             seconds.extend(r["seconds"] for r in restarts if r["seconds"] is not None)
         for restart in restarts:
             if "signal 9" not in restart["reason"]:
-                setting.report.line(f"      run {i}, not killed by us: {restart}")
+                setting.report.line(f"      run {i}, not killed by this test: {restart}")
         setting.report.line(f"      run {i}: {variant}, {transport}: {mine} kills, "
-                            f"{len(restarts)} restarts, {'same bits' if same else 'SHORT'}")
+                            f"{len(restarts)} restarts, {'same bits' if same else 'DIFFERS'}")
         return same
 
     same, runs = [], 0
@@ -215,12 +215,12 @@ def kills(setting, n):
     setting.report.check(f"kills: {sum(counts.values())} kill -9 over {runs} runs: "
                          f"{same.count(False)} of them differ or hang", all(same))
     setting.report.line(f"      {counts} {roles}")
-    setting.report.times("from detection until the network goes on, also over further kills", seconds)
+    setting.report.times("from detection until the network continues, also over further kills", seconds)
     kills_apart(setting, max(1, n // 4))
 
 
 def kills_apart(setting, n):
-    """One at a time, and nothing else at once: how long a recovery takes."""
+    """One kill at a time, without other load: the time of a recovery."""
     sets = SHORT_EPOCHS
     setting.references.of(sets)
     seconds, same, made = [], [], 0
@@ -237,7 +237,7 @@ def kills_apart(setting, n):
         same.append(setting.tally("apart", run, sets))
     setting.report.check(f"kills apart: {made} over {len(same)} runs: {same.count(False)} of them "
                          f"differ or hang", all(same))
-    setting.report.times("from detection until the network goes on", seconds,
+    setting.report.times("from detection until the network continues", seconds,
                          "(aims: p50 500, p99 2000)")
 
 
@@ -245,7 +245,7 @@ def kills_apart(setting, n):
 
 
 def cut_by_ss(rng, _):
-    """The kernel resets one connection, or now and then all; returns when it is possible again."""
+    """The kernel resets one connection, or sometimes all; returns the time after which connecting is possible."""
     listed = subprocess.run(["ss", "-tnH", "state", "established"], capture_output=True, text=True,
                             check=True).stdout.split("\n")
     ends = [line.split()[2:4] for line in listed if line]
@@ -267,7 +267,7 @@ def cut_by_reset(rng, proxy):
 
 
 def cut_by_stall(rng, proxy):
-    """Nothing passes for a while, then the connection ends."""
+    """No bytes are forwarded for a while, then the connection is closed."""
     connection = proxy.pick(rng)
     if connection is None:
         return None
@@ -286,7 +286,7 @@ def link_down(rng, _, least=0.05, most=0.8):
 
 
 def link_down_for_long(rng, proxy):
-    """Longer than silence is borne: nodes may be replaced."""
+    """Longer than the silence limit: nodes may be replaced."""
     return link_down(rng, proxy, 2, 4)
 
 
@@ -301,7 +301,7 @@ OWN_NAMESPACES = "LATERAL_FAULTS_NAMESPACES"  # set in those
 
 
 def cuts(setting, n):
-    """Cuts of links between living nodes, over TCP, in a network namespace of our own."""
+    """Interrupted links between running nodes, over TCP, in a separate network namespace."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for kind, cut in CUTS.items():
         wanted = max(1, n // 10) if cut in (no_cut, link_down_for_long) else n
@@ -320,7 +320,7 @@ def cuts(setting, n):
                 if back is None or not run.alive():
                     continue
                 made += 1
-                # The row of an epoch that had ended may come yet; the next one is news.
+                # The next row may be of an epoch that had ended before; the one after it is of a new epoch.
                 resumed = run.wait_for_rows(run.rows() + 2)
                 if resumed is not None:
                     times.append(resumed - back)
@@ -334,7 +334,7 @@ def cuts(setting, n):
         setting.report.check(f"cuts, {kind}: {made} over {len(same)} runs: {same.count(False)} of "
                              f"them differ or hang", all(same))
         if cut is link_down_for_long:
-            setting.report.line(f"      {restarts} nodes were replaced: whoever is not heard of for 1.5 s is lost")
+            setting.report.line(f"      {restarts} nodes were replaced: a node that is silent for 1.5 s is lost")
         else:
             setting.report.check(f"cuts, {kind}: no node is replaced ({restarts} were)", restarts == 0)
         setting.report.times("from the link's return until two epochs later", times, "(aim: 300)")
@@ -344,7 +344,7 @@ def cuts(setting, n):
 
 
 def stops(setting, n):
-    """SIGSTOP: short ones are borne, long ones end in a replacement."""
+    """SIGSTOP: short stops are tolerated, long ones cause a replacement."""
     sets = SHORT_EPOCHS + ["learning.epochs=250"]
 
     def short_stops(i):
@@ -392,7 +392,7 @@ def stops(setting, n):
                     break
                 time.sleep(0.01)
             run.wait_for_rows(run.rows() + 2)
-        for pid, began in stopped:  # whoever is still there goes on after 10 s, and must do no harm
+        for pid, began in stopped:  # processes that still exist continue after 10 s, and must have no effect
             time.sleep(max(0, began + 10 - time.monotonic()))
             if state_of(pid) == "T" and network.words_of(pid):
                 kill(pid, signal.SIGCONT)
@@ -416,7 +416,7 @@ def stops(setting, n):
                          f"{[r[2] for r in results].count(False)} runs differ or hang",
                          made == restarts == len(gone) and all(r[2] for r in results))
     setting.report.times("from the stop until the process is gone", gone)
-    setting.report.times("from detection until the network goes on", [s for r in results for s in r[5]])
+    setting.report.times("from detection until the network continues", [s for r in results for s in r[5]])
 
 
 # ---- the launcher
@@ -432,7 +432,7 @@ def launcher(setting, n):
         run = Run(setting.fresh(), sets, flags=["--transport", ["unix", "tcp"][i % 2]])
         time.sleep(rng.uniform(0.02, seconds))
         if rng.random() < 0.3:
-            kill_one(run, rng)  # in the middle of a recovery
+            kill_one(run, rng)  # during a recovery
             time.sleep(rng.uniform(0, 0.2))
         if not run.alive():
             return None
@@ -456,7 +456,7 @@ def launcher(setting, n):
     resumed = [same for _, same in results if same is not None]
     setting.report.check(f"launcher killed: no orphan after 1 s in {sum(r[0] for r in results)} of "
                          f"{len(results)}", all(r[0] for r in results))
-    setting.report.check(f"launcher killed: {resumed.count(True)} of {len(resumed)} end in the same "
+    setting.report.check(f"launcher killed: {resumed.count(True)} of {len(resumed)} end with the same "
                          f"bits after --resume", all(resumed))
 
 
@@ -464,11 +464,11 @@ def launcher(setting, n):
 
 SLOW_SECONDS = 40
 SLOW_ON, SLOW_OFF = 0.005, 0.495  # a hundredth of the time
-SLOW_GROWTH_MB = 8  # of the heap's own making; a queue without a limit grows by hundreds
+SLOW_GROWTH_MB = 8  # growth by the allocator; an unbounded queue would grow by hundreds
 
 
 def run_for(pid, seconds):
-    """Until a process that goes on has had so much of a processor, or has nothing to do."""
+    """Waits until a process has used this much processor time, or is idle."""
     def used():
         with open(f"/proc/{pid}/schedstat") as file:
             return int(file.read().split()[0]) / 1e9
@@ -481,7 +481,7 @@ def run_for(pid, seconds):
 
 
 def slow(setting, n):
-    """A node slowed a hundredfold: the others' memory stays flat, and nobody is replaced."""
+    """A node slowed a hundredfold: the memory of other nodes does not grow, and no node is replaced."""
     sets = SMALL + ["data.generated.train_samples=2560", "learning.epochs=150",
                     "layer.hidden1.units=256", "recording.checkpoint_interval=2"]
 
@@ -518,7 +518,7 @@ def slow(setting, n):
         return flat, restarts, setting.tally(f"{name} slow", run, sets)
 
     results = setting.in_parallel(one_run, CHAIN * n)
-    setting.report.check(f"slow: {len(results)} runs: everyone's memory grows by less than "
+    setting.report.check(f"slow: {len(results)} runs: the memory of every node grows by less than "
                          f"{SLOW_GROWTH_MB} MB",
                          all(r[0] for r in results))
     setting.report.check(f"slow: {sum(r[1] for r in results)} nodes are replaced, "
@@ -550,13 +550,13 @@ DAMAGES = {"cut in half": damage_truncate, "flipped": damage_flip, "emptied": da
 
 
 def files(setting, n):
-    """A checkpoint that is damaged while its run goes on; a disk that is full, or cannot be written."""
+    """A checkpoint that is damaged during its run; a disk that is full, or cannot be written."""
     damaged_checkpoints(setting, n)
     bad_disks(setting)
 
 
 def damaged_checkpoints(setting, n):
-    # An epoch is a second or so: the checkpoint is not soon replaced by a whole one.
+    # An epoch takes about a second: the checkpoint is not replaced soon.
     sets = SMALL + ["data.generated.train_samples=100000", "learning.batch_size=32",
                     "learning.epochs=3"]
     for damage, do in DAMAGES.items():
@@ -572,10 +572,10 @@ def damaged_checkpoints(setting, n):
             seconds = time.monotonic() - began
             left = network.members_of_session(run.pid)
             setting.report.check(f"checkpoint {damage}, a layer killed: exit 3 (is {run.code}) in "
-                                 f"{seconds:.1f} s, one line: {run.said()}",
-                                 run.code == 3 and "\n" not in run.said() and not left)
+                                 f"{seconds:.1f} s, one line: {run.stderr_text()}",
+                                 run.code == 3 and "\n" not in run.stderr_text() and not left)
             resumed = Run(run.folder, resume=True).wait()
-            setting.report.check(f"checkpoint {damage}: --resume says: {resumed.said()}",
+            setting.report.check(f"checkpoint {damage}: message of --resume: {resumed.stderr_text()}",
                                  setting.tally("resumed", resumed, sets))
     for name in ("source", "readout"):
         run = Run(setting.fresh(), sets)
@@ -584,8 +584,8 @@ def damaged_checkpoints(setting, n):
         damage_truncate(os.path.join(run.folder, "checkpoint.h5"))
         kill(run.nodes()[name][0])
         run.wait()
-        setting.report.check(f"checkpoint cut in half, {name} killed, which keeps nothing in it: "
-                             f"same bits {run.said()}", setting.tally(name, run, sets))
+        setting.report.check(f"checkpoint cut in half, {name} killed, which has no state in it: "
+                             f"same bits {run.stderr_text()}", setting.tally(name, run, sets))
 
 
 def bad_disks(setting):
@@ -607,7 +607,7 @@ def bad_disks(setting):
             subprocess.run(["chattr", sign + "i", run.folder], check=True)
 
         cases = {"full": (fill, lambda: os.remove(os.path.join(disk, "filler"))),
-                 "not to be written": (lambda: forbid("+"), lambda: forbid("-"))}
+                 "not writable": (lambda: forbid("+"), lambda: forbid("-"))}
         for case, (do, undo) in cases.items():
             run = Run(os.path.join(disk, case), sets)
             run.wait_for_rows(5)
@@ -616,12 +616,12 @@ def bad_disks(setting):
             run.wait()
             left = network.members_of_session(run.pid)
             setting.report.check(f"disk {case}, a layer killed: exit 2 (is {run.code}), one "
-                                 f"line: {run.said()}",
-                                 run.code == 2 and "\n" not in run.said() and not left)
+                                 f"line: {run.stderr_text()}",
+                                 run.code == 2 and "\n" not in run.stderr_text() and not left)
             undo()
             resumed = Run(run.folder, resume=True).wait()
-            setting.report.check(f"disk {case}: there is room again, --resume ends in the same bits "
-                                 f"{resumed.said()}", setting.tally("resumed", resumed, sets))
+            setting.report.check(f"disk {case}: after freeing it --resume ends with the same bits "
+                                 f"{resumed.stderr_text()}", setting.tally("resumed", resumed, sets))
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
@@ -630,12 +630,12 @@ def bad_disks(setting):
 
 # An epoch of the dense CIFAR-10 network.
 COST = ["learning.epochs=1"]
-# Everything by default, against the same without checkpoints within an epoch and with nothing kept.
+# The defaults, and the same without checkpoints within an epoch and without retained messages.
 COST_ARMS = {"with": [], "without": ["recording.checkpoint_interval=0", "execution.restarts_max=0"]}
 
 
 def cost(setting, n):
-    """What it costs to be able to recover: alternating runs with and without, nothing else running."""
+    """The cost of recovery: alternating runs with and without, on an idle machine."""
     if not os.environ.get("LATERAL_DATA"):
         setting.report.line("      cost: skipped, LATERAL_DATA is not set")
         return
@@ -645,7 +645,7 @@ def cost(setting, n):
             run = Run(setting.fresh(), COST + COST_ARMS[arm],
                       experiment="sims/cifar10_dense.textproto").wait()
             if run.code != 0:
-                raise SystemExit(f"exit {run.code}: {run.said()}")
+                raise SystemExit(f"exit {run.code}: {run.stderr_text()}")
             summaries[arm].append(run.summary())
             shutil.rmtree(run.folder)
 
@@ -659,13 +659,13 @@ def cost(setting, n):
             f"{statistics.median(ratios):.3f}")
 
     compare("training samples/s (aim: at least 0.97)", lambda s: s["train_samples_per_second"])
-    # Says more than the speed does on a machine that has other things to do.
+    # More significant than the speed on a machine with other load.
     compare("processor seconds of all nodes", lambda s: sum(node["cpu_seconds"] for node in s["nodes"]))
     for name in [node["name"] for node in summaries["with"][0]["nodes"]]:
         compare(f"peak MB of {name}", lambda s, name=name: next(
             node["peak_rss_bytes"] / 1e6 for node in s["nodes"] if node["name"] == name))
     states = {summary["state_sha256"] for arm in COST_ARMS for summary in summaries[arm]}
-    setting.report.check(f"cost: all {2 * n} runs end in the same bits", len(states) == 1)
+    setting.report.check(f"cost: all {2 * n} runs end with the same bits", len(states) == 1)
 
 
 FAULTS = {"kills": (kills, 200), "cuts": (cuts, 100), "stops": (stops, 50),
@@ -673,7 +673,7 @@ FAULTS = {"kills": (kills, 200), "cuts": (cuts, 100), "stops": (stops, 50),
 
 
 def enter_namespaces():
-    """Goes on in a network and a mount namespace of our own: what is cut or full is nobody else's."""
+    """Continues in a new network and mount namespace, so that faults do not affect other processes."""
     if os.environ.get(OWN_NAMESPACES):
         return
     for tool in ("nft", "ss", "ip", "unshare"):
@@ -686,10 +686,10 @@ def enter_namespaces():
 def main():
     parser = argparse.ArgumentParser(prog="tests/faults/run")
     parser.add_argument("what", nargs="?", default="all", choices=[*FAULTS, "all"])
-    parser.add_argument("n", nargs="?", type=int, help="how many (default: as many as promised for)")
+    parser.add_argument("n", nargs="?", type=int, help="number (default: see ./run)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--at-once", type=int, default=2, help="runs at a time, where that matters not")
-    parser.add_argument("--keep", help="a folder for the runs; those that went as they should go")
+    parser.add_argument("--at-once", type=int, default=2, help="runs at a time, for faults that do not depend on load")
+    parser.add_argument("--keep", help="a folder for the runs; runs without differences are removed")
     options = parser.parse_args()
     chosen = list(FAULTS) if options.what == "all" else [options.what]
     if {"cuts", "files"} & set(chosen):
@@ -707,8 +707,8 @@ def main():
     if not report.failed and not options.keep:
         shutil.rmtree(folder)
     elif report.failed:
-        report.line(f"the runs that fell short are in {folder}")
-    print("all hold" if not report.failed else f"{report.failed} fall short")
+        report.line(f"the failed runs are in {folder}")
+    print("all checks pass" if not report.failed else f"{report.failed} checks fail")
     return 1 if report.failed else 0
 
 

@@ -1,4 +1,4 @@
-"""A run of the program under test: its processes, and whether it ended like an undisturbed one."""
+"""A run of the program under test: its processes, and its differences from an undisturbed one."""
 import json
 import os
 import signal
@@ -10,7 +10,7 @@ import time
 LATERAL = os.environ.get("LATERAL", "build/release/lateral")
 QUICKSTART = "sims/quickstart.textproto"
 LIMIT_SECONDS = 180.0  # a run that takes longer hangs
-# Of metrics.csv: what does not depend on the clock.
+# The columns of metrics.csv that do not depend on the clock.
 METRICS_COLUMNS = 5
 
 
@@ -24,7 +24,7 @@ def children(pid):
 
 
 def words_of(pid):
-    """The command line of a process; [] if it is gone."""
+    """The command line of a process; [] if it has ended."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read().decode().split("\0")[:-1]
@@ -46,7 +46,7 @@ def alive(pid):
 
 
 def members_of_session(session):
-    """Living processes of a session, which outlive the process that made it."""
+    """Running processes of a session, which may outlive its leader."""
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -62,7 +62,7 @@ def members_of_session(session):
 
 
 def rss_bytes(pid):
-    """VmRSS; 0 if it is gone."""
+    """VmRSS; 0 if the process has ended."""
     try:
         with open(f"/proc/{pid}/status") as file:
             for line in file:
@@ -74,7 +74,7 @@ def rss_bytes(pid):
 
 
 def kill(pid, number=signal.SIGKILL):
-    """Whether there was anybody to kill."""
+    """Sends a signal; False if there is no such process."""
     try:
         os.kill(pid, number)
         return True
@@ -113,7 +113,7 @@ class Run:
         self.hung = False
 
     def alive(self):
-        """False also for one that hangs, which is then killed."""
+        """Whether the run has not ended; a run that hangs is killed first."""
         if self._process.poll() is not None:
             return False
         if time.monotonic() - self.began < LIMIT_SECONDS:
@@ -132,7 +132,7 @@ class Run:
     def code(self):
         return self._process.returncode
 
-    def said(self):
+    def stderr_text(self):
         self._stderr.seek(0)
         return self._stderr.read().strip()
 
@@ -158,7 +158,7 @@ class Run:
             return 0
 
     def wait_for_rows(self, rows):
-        """When there are so many epochs; None if the run ends before."""
+        """The time when metrics.csv has this number of rows; None if the run ends before."""
         while self.alive():
             if self.rows() >= rows:
                 return time.monotonic()
@@ -177,7 +177,7 @@ class Run:
         return summary["restarts"] if summary else []
 
     def records(self):
-        """What must not differ between two runs of one experiment."""
+        """The results that must not differ between two runs of one experiment."""
         found = {}
         with open(os.path.join(self.folder, "metrics.csv")) as file:
             found["metrics.csv"] = [line.split(",")[:METRICS_COLUMNS] for line in file]
@@ -190,17 +190,17 @@ class Run:
         return found
 
     def differences(self, reference):
-        """From an undisturbed run: [] if there are none, or else what differs."""
+        """The names of the results that differ from those of an undisturbed run."""
         if self.hung:
             return [f"HANG after {LIMIT_SECONDS:.0f} s"]
         if self.code != 0:
-            return [f"exit {self.code}: {self.said()}"]
+            return [f"exit {self.code}: {self.stderr_text()}"]
         ours, theirs = self.records(), reference
         return [f"{what} differs" for what in theirs if ours.get(what) != theirs[what]]
 
 
 class References:
-    """What undisturbed runs of each experiment end in; each is made once."""
+    """The results of undisturbed runs; each experiment is run once."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -215,6 +215,6 @@ class References:
                 run = Run(folder, sets, **options).wait()
                 if run.code != 0 or run.restarts():
                     raise SystemExit(f"the undisturbed run {sets} ended with {run.code}: "
-                                     f"{run.said()} {run.restarts()}")
+                                     f"{run.stderr_text()} {run.restarts()}")
                 self._found[key] = (run.records(), run.summary()["wall_seconds"])
             return self._found[key]

@@ -1,4 +1,4 @@
-"""A proxy that cuts: every TCP connection of this network namespace passes through it."""
+"""A proxy that interrupts connections: all TCP connections of this network namespace pass through it."""
 import random
 import select
 import socket
@@ -9,12 +9,12 @@ import time
 
 MARK = 1  # of the proxy's own packets, which are not redirected
 SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h
-PIECE_BYTES = 1 << 18
-LOOK_SECONDS = 0.005  # between one look at what is ordered and the next
+CHUNK_BYTES = 1 << 18
+CHECK_SECONDS = 0.005  # between two checks of `order`
 
 
 class Connection(threading.Thread):
-    """One connection and the one behind it; only this thread touches them."""
+    """A connection and its forwarded counterpart; only this thread uses them."""
 
     def __init__(self, near, far):
         super().__init__(daemon=True)
@@ -24,7 +24,7 @@ class Connection(threading.Thread):
 
     def run(self):
         try:
-            self._carry()
+            self._forward()
         except OSError:
             pass
         for end in self._ends:
@@ -32,7 +32,7 @@ class Connection(threading.Thread):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             end.close()
 
-    def _carry(self):
+    def _forward(self):
         near, far = self._ends
         other = {near: far, far: near}
         waiting = {near: b"", far: b""}  # to be sent there
@@ -40,23 +40,23 @@ class Connection(threading.Thread):
         far.setblocking(False)
         while self.order is None:
             if self.stalled:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(CHECK_SECONDS)
                 continue
             readers = [end for end in self._ends if not waiting[other[end]]]
             writers = [end for end in self._ends if waiting[end]]
-            readable, writable, _ = select.select(readers, writers, [], LOOK_SECONDS)
+            readable, writable, _ = select.select(readers, writers, [], CHECK_SECONDS)
             for end in readable:
-                piece = end.recv(PIECE_BYTES)
-                if not piece:
+                chunk = end.recv(CHUNK_BYTES)
+                if not chunk:
                     other[end].setblocking(True)
                     return
-                waiting[other[end]] = piece
+                waiting[other[end]] = chunk
             for end in writable:
                 waiting[end] = waiting[end][end.send(waiting[end]):]
 
 
 class Proxy:
-    """Listens from `with` to its end."""
+    """Accepts connections within a `with` statement."""
 
     def __enter__(self):
         self._lock = threading.Lock()
@@ -103,7 +103,7 @@ class Proxy:
             connection.start()
 
     def pick(self, rng: random.Random):
-        """A connection that stands, or None."""
+        """A random open connection, or None."""
         with self._lock:
             self._connections = [c for c in self._connections if c.is_alive()]
             return rng.choice(self._connections) if self._connections else None

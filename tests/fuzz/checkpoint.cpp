@@ -37,10 +37,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     for (const CheckpointTensor& tensor : checkpoint.tensors) {
       std::size_t values = 1;
       for (const std::uint32_t extent : tensor.shape) values *= extent;
-      fuzz::law(values == tensor.values.size(), "a tensor has the values that its shape says");
+      fuzz::check_property(values == tensor.values.size(),
+                           "the number of values matches the shape of the tensor");
       total += tensor.values.bytes();
     }
-    fuzz::law(total <= fuzz::limits.total_bytes_max, "no more is read than the limit");
+    fuzz::check_property(total <= fuzz::limits.total_bytes_max,
+                         "the total size is within the limit");
   });
   return 0;
 }

@@ -14,7 +14,7 @@ std::vector<std::string> seeds() {
 
 }  // namespace lateral::fuzz
 
-/// The first byte says which of the two: 'b' for CIFAR-100.
+/// The first byte selects the format: 'b' for CIFAR-100.
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   if (size == 0) return 0;
@@ -25,11 +25,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     append_cifar_records({data + 1, size - 1}, "a", labels, images, records_max);
   });
   const std::size_t records = accepted ? (size - 1) / (labels.size() + cifar_pixels) : 0;
-  fuzz::law(records <= records_max && images.count() == 1 + records &&
-                images.pixels.size() == images.count() * cifar_pixels,
-            "all records of a file are added, or none");
-  fuzz::law(std::all_of(images.labels.begin(), images.labels.end(),
-                        [&](std::uint8_t label) { return label < labels.back(); }),
-            "labels are below the number of classes");
+  fuzz::check_property(records <= records_max && images.count() == 1 + records &&
+                           images.pixels.size() == images.count() * cifar_pixels,
+                       "all records of a file are added, or none");
+  fuzz::check_property(std::all_of(images.labels.begin(), images.labels.end(),
+                                   [&](std::uint8_t label) { return label < labels.back(); }),
+                       "labels are below the number of classes");
   return 0;
 }

@@ -15,7 +15,7 @@ constexpr const char* settings =
     "name: 'x' layer { name: 'output' units: 10 } learning { parameter { name: 'a' value: 1 } }"
     "execution { plugin { file: 'x' } }";
 
-/// The folder of a run, away when the program ends.
+/// The folder of a run, removed when the program ends.
 struct Run {
   Run() {
     char name[] = "/dev/shm/lateral-fuzz-XXXXXX";
@@ -44,7 +44,7 @@ std::vector<std::string> seeds() {
 
 }  // namespace lateral::fuzz
 
-/// The first byte says which file: 's' for the summary.
+/// The first byte selects the file: 's' for the summary.
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   if (size == 0) return 0;

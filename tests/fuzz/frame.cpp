@@ -1,4 +1,4 @@
-// Fuzz target: frames of a peer that belongs to the run, as a link takes them apart.
+// Fuzz target: frames of an authenticated peer, as a link decodes them.
 #include "transport/frame.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
@@ -34,19 +34,20 @@ std::vector<std::string> seeds() {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   std::span<const std::uint8_t> rest{data, size};
-  fuzz::accepts([&] {  // the same of somebody who may be a stranger
+  fuzz::accepts([&] {  // with the limits before authentication
     const auto header = rest.subspan(std::min(size, frame_prefix_bytes));
     if (header.size() > handshake_limits.header_bytes_max) return;
-    const wire::Header made = decode_header(header, 0, handshake_limits, "stranger");
-    fuzz::law(header.size() + made.SpaceUsedLong() <= 4096, "a stranger takes at most 4 KiB");
+    const wire::Header made = decode_header(header, 0, handshake_limits, "unauthenticated");
+    fuzz::check_property(header.size() + made.SpaceUsedLong() <= 4096,
+                         "an unauthenticated peer causes at most 4 KiB of allocations");
   });
   fuzz::accepts([&] {
     while (rest.size() >= frame_prefix_bytes) {
       const FramePrefix prefix =
           decode_prefix(rest.first<frame_prefix_bytes>(), fuzz::limits, "peer");
-      fuzz::law(prefix.header_bytes <= fuzz::limits.header_bytes_max &&
-                    prefix.body_bytes <= fuzz::limits.body_bytes_max,
-                "no frame is larger than the limits");
+      fuzz::check_property(prefix.header_bytes <= fuzz::limits.header_bytes_max &&
+                               prefix.body_bytes <= fuzz::limits.body_bytes_max,
+                           "no frame is larger than the limits");
       rest = rest.subspan(frame_prefix_bytes);
       if (rest.size() < prefix.header_bytes) return;
       Message message;
@@ -55,16 +56,18 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       std::size_t values = message.header.shape_size() == 0 ? 0 : 1;
       for (const std::uint32_t extent : message.header.shape()) values *= extent;
       message.body = Block(values);
-      fuzz::law(message.body.bytes() == prefix.body_bytes, "a body is as long as its shape says");
+      fuzz::check_property(message.body.bytes() == prefix.body_bytes,
+                           "the length of a body matches its shape");
 
-      // The same header may be written in several ways, of which encode_head has one.
+      // A header has several encodings; encode_head() returns one of them.
       const std::string head = encode_head(message);
       const std::span<const std::uint8_t> again{reinterpret_cast<const std::uint8_t*>(head.data()),
                                                 head.size()};
       decode_prefix(again.first<frame_prefix_bytes>(), fuzz::limits, "us");
       message.header = decode_header(again.subspan(frame_prefix_bytes), message.body.bytes(),
                                      fuzz::limits, "us");
-      fuzz::law(encode_head(message) == head, "what is sent is read and sent again the same");
+      fuzz::check_property(encode_head(message) == head,
+                           "a decoded message is encoded to the same bytes");
 
       rest = rest.subspan(prefix.header_bytes);
       rest = rest.subspan(std::min(rest.size(), prefix.body_bytes));

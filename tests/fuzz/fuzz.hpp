@@ -1,4 +1,4 @@
-// What the fuzz targets share: which refusals are right, laws, and bytes as a file.
+// Shared by the fuzz targets: valid errors, checks of properties, and bytes as a file.
 #pragma once
 
 #include <sys/mman.h>
@@ -17,12 +17,13 @@
 
 #include "nodes/base/failure.hpp"
 
-/// What every target defines: hands the bytes to a parser, and ends the program if it misbehaves.
+/// Defined by every target: passes the bytes to a parser, and ends the program if a property is
+/// violated.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace lateral::fuzz {
 
-/// What every target defines: inputs to begin from, beside those in corpus/TARGET, made by the code
+/// Defined by every target: initial inputs in addition to those in corpus/TARGET, made by the code
 /// that writes such bytes.
 std::vector<std::string> seeds();
 
@@ -31,12 +32,12 @@ std::vector<std::string> seeds();
   std::abort();
 }
 
-inline void law(bool holds, const char* what) {
-  if (!holds) crash(std::string("broken law: ") + what);
+inline void check_property(bool holds, const char* what) {
+  if (!holds) crash(std::string("property violated: ") + what);
 }
 
-/// Whether `parse` accepts. The program has to tell a refusal as a mistake of the user's or of the
-/// network; whatever else it throws is a crash.
+/// Whether `parse` accepts the input. Errors must be those of the user or of the network; any other
+/// exception is a crash.
 template <class Parse>
 bool accepts(Parse&& parse) {
   try {
@@ -46,7 +47,7 @@ bool accepts(Parse&& parse) {
     crash("out of memory");
   } catch (...) {
     const Failure failure = describe_failure(std::current_exception());
-    if (failure.code != ExitCode::user_mistake && failure.code != ExitCode::network)
+    if (failure.code != ExitCode::user_error && failure.code != ExitCode::network)
       crash(failure.message);
     if (failure.message.empty()) crash("a refusal without a reason");
     return false;
@@ -57,7 +58,7 @@ inline std::string text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-/// A file that lies in memory only, for parsers that read files.
+/// A file in memory, for parsers that read files.
 class MemoryFile {
  public:
   MemoryFile() : descriptor_{::memfd_create("fuzz", MFD_CLOEXEC)} {
@@ -77,7 +78,7 @@ class MemoryFile {
   int descriptor_;
 };
 
-/// What `write`, called with the path of a new file, leaves there.
+/// The content that `write` puts into a new file, to whose path it is applied.
 template <class Write>
 std::string written_by(Write&& write) {
   char folder[] = "/dev/shm/lateral-fuzz-XXXXXX";

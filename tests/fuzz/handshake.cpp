@@ -1,4 +1,4 @@
-// Fuzz target: what a stranger sends over a socket to either side of a handshake.
+// Fuzz target: bytes of an unauthenticated peer to either side of a handshake.
 #include "transport/handshake.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -12,7 +12,7 @@
 namespace lateral::fuzz {
 namespace {
 
-/// Less than a socket takes in before anybody reads.
+/// Less than the buffer of a socket.
 constexpr std::size_t bytes_max = std::size_t{1} << 16;
 
 const Credentials credentials{Secret{1, 2, 3}, std::string(32, 'd')};
@@ -24,12 +24,12 @@ awaitable<void> dialled(Link& link) {
     return peer.name == hidden1.name && peer.generation == hidden1.generation;
   };
   co_await handshake_as_dialled(link, credentials, source, expects);
-  law(false, "a stranger is not let in");
+  check_property(false, "an unauthenticated peer is not accepted");
 }
 
 awaitable<void> dialler(Link& link) {
   co_await handshake_as_dialler(link, credentials, hidden1, source);
-  law(false, "a stranger is not believed");
+  check_property(false, "a dialled peer without proof is not accepted");
 }
 
 }  // namespace
@@ -54,7 +54,7 @@ std::vector<std::string> seeds() {
 
 }  // namespace lateral::fuzz
 
-/// The first byte says which side is ours: 'D' dials.
+/// The first byte selects the side under test: 'D' dials.
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   if (size == 0 || size > fuzz::bytes_max) return 0;
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   asio::write(theirs, asio::buffer(data + 1, size - 1));
   theirs.shutdown(asio::socket_base::shutdown_send);
 
-  const std::unique_ptr<Link> link = make_socket_link(std::move(ours), "stranger");
+  const std::unique_ptr<Link> link = make_socket_link(std::move(ours), "unauthenticated");
   bool ended = false;
   asio::co_spawn(io, data[0] == 'D' ? fuzz::dialler(*link) : fuzz::dialled(*link),
                  [&](const std::exception_ptr& failure) {
@@ -75,6 +75,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
                  });
   io.restart();
   io.run();
-  fuzz::law(ended, "a handshake ends when the stranger has hung up");
+  fuzz::check_property(ended, "a handshake ends when the peer has closed the connection");
   return 0;
 }

@@ -19,9 +19,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (!fuzz::accepts([&] { array = parse_idx({data, size}, "a"); })) return 0;
   std::size_t values = 1;
   for (const std::size_t extent : array.dimensions) values *= extent;
-  fuzz::law(values == array.values.size() && array.values_offset + values == size,
-            "the values fill the file as the header says");
-  fuzz::law(values == 0 || array.values.data() + values == data + size,
-            "the values lie in the file");
+  fuzz::check_property(values == array.values.size() && array.values_offset + values == size,
+                       "the values fill the file according to the header");
+  fuzz::check_property(values == 0 || array.values.data() + values == data + size,
+                       "the values are within the file");
   return 0;
 }

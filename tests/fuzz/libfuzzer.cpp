@@ -1,4 +1,4 @@
-// Writes a target's own seeds into the folder that the environment names, before libFuzzer reads
+// Writes a target's seeds to the folder named by an environment variable, before libFuzzer reads
 // it.
 #include <google/protobuf/stubs/logging.h>
 

@@ -1,4 +1,4 @@
-// Fuzz target: what a stranger sends to a node that listens, plainly or where it expects TLS.
+// Fuzz target: bytes of an unauthenticated peer to a listening node, without and with TLS.
 #include "transport/reception.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -11,7 +11,7 @@
 namespace lateral::fuzz {
 namespace {
 
-/// Less than a socket takes in before anybody reads.
+/// Less than the buffer of a socket.
 constexpr std::size_t bytes_max = std::size_t{1} << 16;
 
 const Credentials credentials{Secret{1, 2, 3}, std::string(32, 'd')};
@@ -23,16 +23,16 @@ awaitable<void> plain(Socket socket) {
     return peer.name == hidden1.name;
   };
   co_await authenticate_as_dialled(std::move(socket), "caller", credentials, none, source, expects);
-  law(false, "a stranger is not let in");
+  check_property(false, "an unauthenticated peer is not accepted");
 }
 
 awaitable<void> tls(Socket socket) {
   static const Tls context{credentials.secret};
   co_await context.answer(std::move(socket), "caller");
-  law(false, "a stranger is not let in");
+  check_property(false, "an unauthenticated peer is not accepted");
 }
 
-/// A ClientHello of ours.
+/// A valid ClientHello.
 std::string client_hello() {
   asio::io_context io{1};
   asio::local::stream_protocol::socket ours{io}, theirs{io};
@@ -65,7 +65,7 @@ std::vector<std::string> seeds() {
 
 }  // namespace lateral::fuzz
 
-/// The first byte says what is expected: 'T' for TLS.
+/// The first byte selects the transport: 'T' for TLS.
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lateral;
   if (size == 0 || size > fuzz::bytes_max) return 0;
@@ -87,6 +87,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       });
   io.restart();
   io.run();
-  fuzz::law(ended, "a caller who has hung up is left");
+  fuzz::check_property(ended, "a handshake ends when the caller has closed the connection");
   return 0;
 }

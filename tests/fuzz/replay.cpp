@@ -1,5 +1,5 @@
-// Runs a target without libFuzzer: on its seeds, on every file of its corpus, and on a number of
-// mutations of them that is the same on every machine.  TARGET RUNS [FILE_OR_FOLDER…]
+// Runs a target without libFuzzer: on its seeds, on every file of its corpus, and on mutations of
+// them, which are the same on every machine.  TARGET RUNS [FILE_OR_FOLDER…]
 #include <fcntl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <sys/resource.h>
@@ -15,20 +15,21 @@
 namespace lateral::fuzz {
 namespace {
 
-/// Most memory that a target may have used at its end, sanitizers included.
+/// Maximum memory of a target, sanitizers included.
 constexpr long memory_kib_max = 1L << 20;
-/// Longest that one input may take.
+/// Maximum time for one input.
 constexpr unsigned seconds_max = 10;
 constexpr std::size_t input_bytes_max = std::size_t{1} << 16;
 
-std::string input;  // the one at hand
+std::string input;  // the current one
 
-/// Leaves the input behind that a target does not survive.
+/// Writes the input that caused a crash to a file.
 void on_crash(int signal) {
   constexpr const char* file = "crash-input";
   const int out = ::open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  constexpr std::string_view said = "fuzz: crashed; the input is in crash-input\n";
-  if (::write(out, input.data(), input.size()) >= 0 && ::write(2, said.data(), said.size()) >= 0)
+  constexpr std::string_view message = "fuzz: crashed; the input is in crash-input\n";
+  if (::write(out, input.data(), input.size()) >= 0 &&
+      ::write(2, message.data(), message.size()) >= 0)
     ::close(out);
   std::signal(signal, SIG_DFL);
   std::raise(signal);
@@ -36,7 +37,7 @@ void on_crash(int signal) {
 
 void try_input() {
   ::alarm(seconds_max);
-  // A copy of just that size, so that sanitizers see what is read behind it.
+  // A copy of exactly this size, so that sanitizers detect reads behind its end.
   const std::vector<std::uint8_t> bytes(input.begin(), input.end());
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
 }
@@ -55,29 +56,29 @@ class Mutations {
   std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
 
   void mutate(std::string& bytes) {
-    constexpr std::array<unsigned char, 8> edges{0x00, 0x01, 0x7f, 0x80, 0xff, '0', '"', '\n'};
+    constexpr std::array<unsigned char, 8> boundaries{0x00, 0x01, 0x7f, 0x80, 0xff, '0', '"', '\n'};
     const std::size_t at = below(bytes.size() + 1);
     const std::size_t length = std::min(bytes.size() - at, 1 + below(16));
-    const char edge = static_cast<char>(edges[below(edges.size())]);
+    const char boundary = static_cast<char>(boundaries[below(boundaries.size())]);
     const std::string& other = seeds_[below(seeds_.size())];
     const std::size_t from = below(other.size() + 1);
     switch (below(6)) {
       case 0:  // one bit
         if (length > 0) bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
         break;
-      case 1:  // a number at its edge
-        std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), length, edge);
+      case 1:  // bytes with boundary values
+        std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), length, boundary);
         break;
       case 2:
-        bytes.insert(at, 1 + below(8), edge);
+        bytes.insert(at, 1 + below(8), boundary);
         break;
       case 3:
         bytes.erase(at, length);
         break;
-      case 4:  // cut off
+      case 4:  // truncated
         bytes.resize(at);
         break;
-      default:  // a piece of another
+      default:  // a part of another input
         bytes.replace(at, below(2) * length, other, from, 1 + below(64));
     }
   }
@@ -108,7 +109,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> all = seeds();
   for (int i = 2; i < argc; ++i)
     for (std::string& read : inputs(argv[i])) all.push_back(std::move(read));
-  if (argc < 2 || all.empty()) crash("expected RUNS and something to begin from");
+  if (argc < 2 || all.empty()) crash("expected RUNS and at least one input");
   for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM})
     std::signal(signal, on_crash);
 

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   for (std::string set; std::getline(stream, set);) sets.push_back(set);
   std::string text, again;
   if (!fuzz::accepts([&] { text = parse_experiment(fuzz::experiment, "a", sets).text; })) return 0;
-  fuzz::law(fuzz::accepts([&] { again = parse_experiment(text, "b", {}).text; }) && again == text,
-            "what --set made is an experiment that means itself");
+  fuzz::check_property(
+      fuzz::accepts([&] { again = parse_experiment(text, "b", {}).text; }) && again == text,
+      "the effective configuration is parsed to itself");
   return 0;
 }

@@ -13,10 +13,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::accepts([&] {
     const Sweep sweep =
         parse_sweep(fuzz::text_of(data, size), LATERAL_FUZZ_CORPUS "/sweep/input.textproto");
-    fuzz::law(!sweep.members.empty() && sweep.members.size() <= sweep_members_max,
-              "a sweep has a member, and no more than the limit");
+    fuzz::check_property(!sweep.members.empty() && sweep.members.size() <= sweep_members_max,
+                         "a sweep has a member, and no more than the limit");
     for (const SweepMember& member : sweep.members)
-      fuzz::law(member.values.size() == sweep.axes.size(), "a member has a value of each axis");
+      fuzz::check_property(member.values.size() == sweep.axes.size(),
+                           "a member has a value of each axis");
   });
   return 0;
 }

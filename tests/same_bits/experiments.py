@@ -1,8 +1,8 @@
-"""The experiments that two builds are compared by: every value of every setting that the program names.
+"""The experiments by which two builds are compared: every value of every setting that the program lists.
 
 Rules, their modes and their parameters are read from `lateral rules`, the values of other settings from the
-refusal of a wrong one, so that what is added to the program is compared without a change here. Left out are
-data formats that need files, and plug-ins.
+error message for a wrong one, so that additions to the program are compared without a change here. Data formats
+that need files and plug-ins are not included.
 """
 import dataclasses
 import re
@@ -12,12 +12,12 @@ QUICKSTART = "sims/quickstart.textproto"
 SMALL = ["data.generated.train_samples=1000", "data.generated.test_samples=200", "data.generated.size=12",
          "layer.hidden1.units=48", "layer.hidden2.units=32", "learning.batch_size=64",
          "recording.probe_interval=5", "recording.checkpoint_interval=7"]
-SHORT, LONG = ["learning.epochs=2"], ["learning.epochs=10"]  # long enough to kill something in the middle
+SHORT, LONG = ["learning.epochs=2"], ["learning.epochs=10"]  # long enough to kill a node during the run
 AHMAD = ["decorrelation.rule=ahmad2024"]
 SETTLED = AHMAD + ["decorrelation.mode=settled"]
 SQUARED_ERROR = ["learning.loss=squared_error"]
 SGD = ["learning.optimizer=sgd", "learning.learning_rate=1e-2"]
-# A deep linear network that learns a linear map: what exact_natural_gradient is defined for.
+# A deep linear network that learns a linear map, as exact_natural_gradient requires.
 LINEAR = SQUARED_ERROR + SGD + ["data.format=gaussian", "data.target=teacher"] + [
     f"layer.{layer}.activation=identity" for layer in ("hidden1", "hidden2")]
 # One rule for each kind of signal that a layer may learn from: error, output error, reward.
@@ -31,7 +31,7 @@ BUILT_IN_DATA = ["generated", "gaussian"]
 
 @dataclasses.dataclass
 class Experiment:
-    """A name, the settings beside SMALL, and ways to run it beside "processes"."""
+    """A name, the settings in addition to SMALL, and the ways to run it in addition to "processes"."""
     name: str
     sets: list
     hows: list
@@ -44,9 +44,9 @@ class Rule:
     parameters: dict  # path: (default, smallest, largest)
 
 
-# Ways to run an experiment; those in LONG_HOWS need a run that lasts.
-HOWS = ["in-process", "tcp", "node killed", "run killed", "handed over"]
-LONG_HOWS = {"node killed", "run killed", "handed over"}
+# Ways to run an experiment; those in LONG_HOWS need a long run.
+HOWS = ["in-process", "tcp", "node killed", "run killed", "resumed by new"]
+LONG_HOWS = {"node killed", "run killed", "resumed by new"}
 
 
 def rules(program):
@@ -65,11 +65,11 @@ def rules(program):
 
 def values(program, path):
     """The values that a setting may have."""
-    said = subprocess.run([program, "check", QUICKSTART, "--set", f"{path}=?"], capture_output=True,
+    message = subprocess.run([program, "check", QUICKSTART, "--set", f"{path}=?"], capture_output=True,
                           text=True, check=False).stderr
-    choices = re.search(r"expected one of (.*)$", said.strip())
+    choices = re.search(r"expected one of (.*)$", message.strip())
     if not choices:
-        raise SystemExit(f"{program}: --set {path}=? is not refused with the values that it may have: {said}")
+        raise SystemExit(f"{program}: --set {path}=? is not refused with the values that it may have: {message}")
     return choices[1].split(", ")
 
 
@@ -134,12 +134,12 @@ def schedules(values_of):
     late = ["execution.schedule=asynchronous", "execution.staleness=3"]
     yield "schedule/staleness_3/error", late + SETTLED
     yield "schedule/staleness_3/reward", late + SIGNALS["reward"]
-    pieces = ["decorrelation.demean=running", "execution.micro_batches=4", "learning.batch_size=128"]
+    micro_batches = ["decorrelation.demean=running", "execution.micro_batches=4", "learning.batch_size=128"]
     for signal, sets in SIGNALS.items():
-        yield f"micro_batches/{signal}", sets + AHMAD + pieces
-    yield "micro_batches/settled", SETTLED + pieces + ["decorrelation.warm_start=true"]
-    yield "micro_batches/asynchronous", pieces + late
-    yield "micro_batches/kfac", pieces + SGD + ["learning.preconditioner=kfac"]
+        yield f"micro_batches/{signal}", sets + AHMAD + micro_batches
+    yield "micro_batches/settled", SETTLED + micro_batches + ["decorrelation.warm_start=true"]
+    yield "micro_batches/asynchronous", micro_batches + late
+    yield "micro_batches/kfac", micro_batches + SGD + ["learning.preconditioner=kfac"]
 
 
 def settings_of_learning(values_of):
@@ -170,7 +170,7 @@ def settings_of_learning(values_of):
     yield "initial_gain", ["layer.hidden1.initial_gain=1.7"]
 
 
-# A sample a step, and as many steps as others have.
+# Batches of one sample, with about as many steps as other experiments.
 ONE = ["learning.batch_size=1", "decorrelation.demean=running", "data.generated.train_samples=60",
        "data.generated.test_samples=20"]
 
@@ -224,7 +224,7 @@ def other_settings(values_of):
     yield "seed", ["seed=7"] + AHMAD
 
 
-# What is run in every way; all else is run in one way beside "processes", in turn.
+# Experiments that are run in every way; the others are run in one way in addition to "processes", in turn.
 EVERY_WAY = re.compile(r"credit/.*/closed_form|schedule/.*/(error|reward)|preconditioner/.*/plain|"
                        r"micro_batches/error|warm_start/.*|recorded|target/input|batch_of_one/settled|"
                        r"optimizer/.*|decorrelation/ahmad2024/settled")

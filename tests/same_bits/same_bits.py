@@ -1,4 +1,4 @@
-"""Compares two builds of the program by the bits that short experiments end in; see ./run."""
+"""Compares the results of short experiments with two builds of the program; see ./run."""
 import argparse
 import concurrent.futures
 import os
@@ -15,21 +15,21 @@ from network import Run, kill  # noqa: E402
 from experiments import LONG_HOWS, QUICKSTART, experiments  # noqa: E402
 
 NODES = ["source", "hidden1", "hidden2", "output", "readout"]
-ATTEMPTS = 5  # to kill something before the run is over
+ATTEMPTS = 5  # to kill a node or a run before its end
 ROWS_BEFORE_KILL = 2  # epochs, of ten
 
 
 class Failed(Exception):
-    """A run that did not end as it should."""
+    """A run that failed."""
 
 
 def finished(run):
-    """The records of a run that is to end well."""
+    """The records of a run, which must succeed."""
     run.wait()
     if run.hung:
         raise Failed("hangs")
     if run.code != 0:
-        raise Failed(f"exit {run.code}: {run.said()}")
+        raise Failed(f"exit {run.code}: {run.stderr_text()}")
     records = run.records()
     records["probes.csv"] = sorted(records["probes.csv"].splitlines())
     return records
@@ -57,13 +57,13 @@ class Comparison:
     def row(self, name, how, digest, verdict, remark=""):
         with self.lock:
             self.counts[verdict] += 1
-            print(f"{name:<48} {how:<12} {digest[:8]:<8} {verdict}{'  ' + remark if remark else ''}",
+            print(f"{name:<48} {how:<14} {digest[:8]:<8} {verdict}{'  ' + remark if remark else ''}",
                   flush=True)
 
     # ---- the ways to run an experiment
 
     def node_killed(self, sets, name):
-        """kill -9 of one node, in whose place another comes."""
+        """kill -9 of one node, which is replaced."""
         for _ in range(ATTEMPTS):
             run = self.run(self.options.new, sets)
             run.wait_for_rows(ROWS_BEFORE_KILL)
@@ -83,7 +83,7 @@ class Comparison:
             run.wait_for_rows(ROWS_BEFORE_KILL)
             kill(run.pid)
             if run.wait().code != -signal.SIGKILL:
-                finished(run)  # by itself
+                finished(run)  # the run ended before it was killed
                 continue
             with self.lock:
                 self.run_kills += 1
@@ -100,7 +100,7 @@ class Comparison:
             return finished(self.run(new, sets, "--transport", "tcp"))
         if how == "node killed":
             return self.node_killed(sets, victim)
-        return self.run_killed(sets, self.options.old if how == "handed over" else new)
+        return self.run_killed(sets, self.options.old if how == "resumed by new" else new)
 
     # ----
 
@@ -115,8 +115,8 @@ class Comparison:
             except Failed as failure:
                 self.row(experiment.name, how, "", "FAILED", str(failure))
                 continue
-            looked_at = ["state_sha256"] if self.options.state_only else sorted({*old, *new})
-            differs = [what for what in looked_at if old.get(what) != new.get(what)]
+            compared = ["state_sha256"] if self.options.state_only else sorted({*old, *new})
+            differs = [what for what in compared if old.get(what) != new.get(what)]
             self.row(experiment.name, how, new["state_sha256"], "DIFFERS" if differs else "equal",
                      ", ".join(differs))
         return None
@@ -127,7 +127,7 @@ def main():
     parser.add_argument("old", metavar="OLD_LATERAL", type=os.path.abspath)
     parser.add_argument("new", metavar="NEW_LATERAL", type=os.path.abspath)
     parser.add_argument("words", metavar="WORD", nargs="*", help="only experiments with one of these in their name")
-    parser.add_argument("--state-only", action="store_true", help="compare state_sha256 alone")
+    parser.add_argument("--state-only", action="store_true", help="compare only state_sha256")
     parser.add_argument("--list", action="store_true", help="print the experiments, run none")
     parser.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 1),
                         help="runs at a time (default: two a processor, since they often wait)")
@@ -150,7 +150,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     comparison = Comparison(options, folder)
     began = time.monotonic()
-    print(f"{'experiment':<48} {'how':<12} {'state':<8}")
+    print(f"{'experiment':<48} {'how':<14} {'state':<8}")
     with concurrent.futures.ThreadPoolExecutor(options.at_once) as pool:
         list(pool.map(lambda pair: comparison.compare(*pair), chosen))
     if not options.keep:

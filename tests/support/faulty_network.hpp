@@ -33,12 +33,11 @@ struct SimulatedRun {
   std::string probes;
 };
 
-/// Nodes and the coordinator with their real decisions (NodeSession, Edge, Coordinator, checkpoint
-/// files); what only waits in the program (sockets, timers, threads, operating system processes) is
-/// simulated.
+/// Nodes and the coordinator with the real state machines (NodeSession, Edge, Coordinator,
+/// checkpoint files); sockets, timers, threads and operating system processes are simulated.
 class FaultyNetwork {
  public:
-  /// `faults`: their number; after the last one everything works.
+  /// `faults`: number of faults; there are none after the last one.
   FaultyNetwork(const Experiment& experiment, const DataSet& data, std::uint64_t seed, int faults)
       : experiment_{experiment}, data_{data}, random_{seed}, disk_{seed}, faults_left_{faults} {
     folder_ = std::filesystem::temp_directory_path() /
@@ -47,7 +46,7 @@ class FaultyNetwork {
     std::filesystem::remove_all(folder_);
   }
   ~FaultyNetwork() {
-    for (const NodePtr& node : all_nodes_) {  // nodes and connections hold each other
+    for (const NodePtr& node : all_nodes_) {  // nodes and connections have pointers to each other
       node->control.connection.reset();
       for (auto& [peer, end] : node->ends) end.connection.reset();
     }
@@ -77,7 +76,7 @@ class FaultyNetwork {
   static constexpr Time ms = 1000;
   static constexpr Time redial_interval = 50 * ms;
   static constexpr std::uint64_t events_max = 1000000;
-  static constexpr std::size_t on_their_way_max = 3;
+  static constexpr std::size_t in_flight_max = 3;
 
   struct Event {
     Time time;
@@ -95,7 +94,7 @@ class FaultyNetwork {
   /// One end of an edge, of a node or of the coordinator.
   struct End {
     Edge edge;
-    std::shared_ptr<Connection> connection;  // as far as this side knows
+    std::shared_ptr<Connection> connection;  // null once this side has noticed its end
     int side = 0;
   };
 
@@ -188,7 +187,7 @@ class FaultyNetwork {
   Time between(Time low, Time high) { return low + random_() % (high - low + 1); }
   Time between_faults() { return between(500, 8 * ms); }
   bool awake(const Node& node) const { return node.alive && node.paused_until <= now_; }
-  /// As soon as the node is awake, if it lives.
+  /// Runs an action as soon as the node is not paused, unless it was killed.
   void when_awake(const NodePtr& node, std::function<void()> what) {
     if (!node->alive) return;
     if (awake(*node)) return what();
@@ -207,7 +206,7 @@ class FaultyNetwork {
           *plan_->directory, checkpoint_limits(experiment_), [](const std::string&) {}, true);
       plan_->resumed = true;
     } catch (const UserError&) {
-      // One checkpoint may be torn; once there have been two, the other must be whole.
+      // One checkpoint may be torn; if there have been two, the other must be intact.
       if (disk_.folder_syncs() >= syncs_before_ + 2) throw;
       syncs_before_ = disk_.folder_syncs();
       plan_->directory.reset();
@@ -221,8 +220,7 @@ class FaultyNetwork {
         names, SilenceLimits{}, [this](const std::string& name) { return link_state(name); });
     tick(watch_);
     for (const NodeSpec& spec : experiment_.topology.nodes()) {
-      End& end =
-          coordinator_links_.ends[spec.name];  // stays in its place: old links may point to it
+      End& end = coordinator_links_.ends[spec.name];  // is not moved: old links may point to it
       end.connection.reset();
       end.edge = Edge(Stream(true), {.acknowledges = true});
       start_node(spec.name, 0);
@@ -234,19 +232,19 @@ class FaultyNetwork {
     node->control.edge = Edge(Stream(true), {.acknowledges = true});
     nodes_[name] = node;
     all_nodes_.push_back(node);
-    // Sometimes so fast that its peers are still busy with what its predecessor sent.
+    // Sometimes so fast that its peers still handle messages of its predecessor.
     after(between(0, 1) == 0 ? between(50, 500) : between(2 * ms, 20 * ms), [this, node] {
       node->session.start("simulated");
       connect_to_coordinator(node);
     });
   }
 
-  /// The machine loses its power; later the run is resumed.
+  /// A power failure of the machine; the run is resumed later.
   void crash() {
     for (auto& [name, node] : nodes_) end_of(node);
-    for (const NodePtr& node : zombies_) end_of(node);
+    for (const NodePtr& node : paused_predecessors_) end_of(node);
     nodes_.clear();
-    zombies_.clear();
+    paused_predecessors_.clear();
     watch_.reset();
     coordinator_.reset();
     plan_.reset();  // unlocks its folder
@@ -260,7 +258,7 @@ class FaultyNetwork {
     for (auto& [peer, end] : node->ends) cut(end);
   }
 
-  // ---- What the run loop does for RunWatch
+  // ---- The run loop around RunWatch
 
   LinkState link_state(const std::string& name) const {
     const End& end = coordinator_links_.ends.at(name);
@@ -268,7 +266,7 @@ class FaultyNetwork {
     state.linked = end.connection != nullptr;
     state.is_full = end.edge.is_full();
     state.has_unread = end.edge.has_unread();
-    state.bytes_heard = heard_.contains(name) ? heard_.at(name) : 0;
+    state.bytes_received = bytes_received_.contains(name) ? bytes_received_.at(name) : 0;
     return state;
   }
 
@@ -279,7 +277,7 @@ class FaultyNetwork {
       for (const auto& [name, node] : nodes_) {
         const auto& connection = coordinator_links_.ends.at(name).connection;
         if (connection && !connection->broken && connection->holder[0] == node && awake(*node))
-          ++heard_[name];
+          ++bytes_received_[name];
       }
       tick(watch);
       watch_->tick();
@@ -306,7 +304,7 @@ class FaultyNetwork {
         case RunWatch::Action::Kind::dismiss:
           return conclude();
         case RunWatch::Action::Kind::end:
-          // Only a run that was to stop may end early; it is resumed.
+          // Only a run with a request to stop may end early; it is resumed.
           if (watch_->signal() == 0) throw std::logic_error(watch_->failure()->message);
           return crash();
       }
@@ -336,7 +334,7 @@ class FaultyNetwork {
     if (old->alive && between(0, 1) == 0)
       end_of(old);
     else if (old->alive)
-      zombies_.push_back(old);  // it could not be killed, and will wake up
+      paused_predecessors_.push_back(old);  // it could not be killed, and will continue later
     End& end = coordinator_links_.ends[loss.node];
     detach(end);
     end.edge = Edge(Stream(true), {.acknowledges = true});
@@ -364,7 +362,7 @@ class FaultyNetwork {
     pump(b);
   }
 
-  /// This side lets go of its link; the other finds out.
+  /// This side closes its link; the other side is notified later.
   void detach(End& end) {
     if (!end.connection) return;
     const auto connection = std::exchange(end.connection, nullptr);
@@ -374,7 +372,7 @@ class FaultyNetwork {
   void cut(End& end) {
     if (end.connection) cut(end.connection);
   }
-  /// What is on its way is lost. Each side finds out in its own time.
+  /// Messages in flight are lost. Each side is notified after a delay of its own.
   void cut(const std::shared_ptr<Connection>& connection) {
     if (std::exchange(connection->broken, true)) return;
     for (const int side : {0, 1})
@@ -384,7 +382,7 @@ class FaultyNetwork {
   void find_out(const std::shared_ptr<Connection>& connection, int side) {
     const NodePtr& node = connection->holder[side];
     if (!node) {
-      if (!coordinator_) return;  // its ends are gone
+      if (!coordinator_) return;  // its ends do not exist any more
       End& end = *connection->end[side];
       if (end.connection != connection) return;
       end.connection.reset();
@@ -406,7 +404,7 @@ class FaultyNetwork {
     when_awake(node, [this, node] {
       if (node->control.connection) return;
       const auto current = nodes_.find(node->name);
-      // What Reception does: another generation is refused, and ends.
+      // As in Reception: another generation is refused, and ends.
       if (!coordinator_ || current == nodes_.end() || current->second != node) {
         node->alive = false;
         for (auto& [peer, end] : node->ends) cut(end);
@@ -421,7 +419,7 @@ class FaultyNetwork {
       const wire::Peer& peer = node->peers[name];
       if (!node->dials || !peer.dial() || node->ends.at(name).connection) return;
       const auto target = nodes_.find(name);
-      // What the handshake and Reception do: both sides must mean this generation of the other.
+      // As in the handshake and Reception: both sides must expect this generation of the other.
       const bool welcome = target != nodes_.end() && awake(*target->second) &&
                            target->second->generation == peer.generation() &&
                            target->second->ends.contains(node->name) &&
@@ -431,15 +429,15 @@ class FaultyNetwork {
     });
   }
 
-  /// Gives the link what it takes.
+  /// Sends messages on the link as long as it has room.
   void pump(End& end) {
     while (end.connection) {
       const std::shared_ptr<Connection> connection = end.connection;
       const int to = 1 - end.side;
-      if (connection->towards[to].size() >= on_their_way_max) return;
+      if (connection->towards[to].size() >= in_flight_max) return;
       std::optional<Message> message = end.edge.next();
       if (!message) return;
-      if (connection->broken) continue;  // it does not know yet
+      if (connection->broken) continue;  // this side has not been notified yet
       connection->towards[to].push_back(std::move(*message));
       connection->last[to] = std::max(connection->last[to], now_ + between(20, 800));
       after(connection->last[to] - now_, [this, connection, to] { arrive(connection, to); });
@@ -466,7 +464,7 @@ class FaultyNetwork {
     if (node) {
       step(node);
     } else {
-      ++heard_[connection->holder[1 - side]->name];
+      ++bytes_received_[connection->holder[1 - side]->name];
       after(between(20, 200), [this] { converse(); });
     }
     // The other side has room again.
@@ -493,10 +491,10 @@ class FaultyNetwork {
       std::optional<Message> message = end.edge.read();
       if (!message) continue;
       const bool is_last = message->header.has_finished();
-      const bool counts = coordinator_->handle(name, watch_->generation(name), std::move(*message),
-                                               coordinator_links_);
+      const bool accepted = coordinator_->handle(name, watch_->generation(name),
+                                                 std::move(*message), coordinator_links_);
       if (coordinator_->has_begun()) watch_->network_begun();
-      if (is_last && counts) watch_->finished(name);
+      if (is_last && accepted) watch_->finished(name);
       pump_coordinator();
       after(between(20, 200), [this] { converse(); });
       return carry_out_actions();
@@ -507,7 +505,7 @@ class FaultyNetwork {
   void conclude() {
     coordinator_->end();
     run_.summary = coordinator_->conclude({});
-    if (!run_.summary.complete) return crash();  // it was to stop: it is resumed
+    if (!run_.summary.complete) return crash();  // it was stopped by request: it is resumed
     std::ifstream probes{folder_ / "probes.csv"};
     run_.probes.assign(std::istreambuf_iterator<char>{probes}, {});
     over_ = true;
@@ -618,7 +616,7 @@ class FaultyNetwork {
           });
   }
 
-  /// RunWatch finds out if that takes too long.
+  /// Detected by RunWatch if the pause is too long.
   void pause(const NodePtr& node, Time time) {
     node->paused_until = std::max(node->paused_until, now_ + time);
     when_awake(node, [this, node] { step(node); });
@@ -640,10 +638,10 @@ class FaultyNetwork {
   std::unique_ptr<Coordinator> coordinator_;
   CoordinatorLinks coordinator_links_;
   std::map<std::string, NodePtr> nodes_;
-  std::vector<NodePtr> zombies_, all_nodes_;
-  std::shared_ptr<RunWatch> watch_;                   // of this session
-  RunWatch::Time next_time_ = RunWatch::Time::max();  // that has been scheduled
-  std::map<std::string, std::uint64_t> heard_;        // of each node
+  std::vector<NodePtr> paused_predecessors_, all_nodes_;
+  std::shared_ptr<RunWatch> watch_;                      // of this session
+  RunWatch::Time next_time_ = RunWatch::Time::max();     // for which a call is scheduled
+  std::map<std::string, std::uint64_t> bytes_received_;  // of each node
   bool over_ = false;
   SimulatedRun run_;
 };

@@ -1,5 +1,4 @@
-// A whole network in one thread, without sockets or clocks: processes and the messages on their
-// way.
+// A whole network in one thread, without sockets or clocks: processes and the messages in flight.
 #pragma once
 
 #include <deque>
@@ -24,7 +23,7 @@ struct Sent {
   Message message;
 };
 
-/// Keeps what a process sends.
+/// Stores the messages that a process sends.
 struct Collected final : Outbox {
   std::vector<Sent> sent;
   void send(const std::string& peer, Message message) override {
@@ -40,7 +39,7 @@ inline Message copy_of(const Message& message) {
   return copy;
 }
 
-/// A batch in a message, whose content is still to be said.
+/// A message with a batch as its body; the content of the header is set by the caller.
 inline Message batch_message(ConstMatrixRef batch) {
   Message message = new_batch(batch.rows(), batch.cols());
   body_of(message) = batch;
@@ -54,18 +53,18 @@ inline void set_signal(Message& message, wire::Signal::Kind kind, std::uint64_t 
   message.header.mutable_signal()->set_first_sample(first_sample);
 }
 
-/// What a node does beside its work: the tensors of the snapshots that it has announced follow.
-inline void hand_over(Process& process, std::vector<Sent>& sent) {
-  const std::size_t said = sent.size();
-  for (std::size_t i = 0; i < said; ++i) {
+/// As a node does: adds the tensors of announced snapshots to the sent messages.
+inline void append_tensors(Process& process, std::vector<Sent>& sent) {
+  const std::size_t messages = sent.size();
+  for (std::size_t i = 0; i < messages; ++i) {
     const wire::SnapshotPart part = sent[i].message.header.snapshot_part();
     for (std::size_t tensor = 0; tensor < part.tensors(); ++tensor)
       sent.push_back({coordinator_name, process.tensor(tensor, part.snapshot())});
   }
 }
 
-/// Runs processes in an order drawn from `seed`: at each turn one of those that could do something
-/// does it. What must not depend on timing must not depend on the seed.
+/// Runs processes in an order drawn from `seed`: at each turn one of the processes that can
+/// continue does so. Results that must not depend on timing must not depend on the seed.
 class SimulatedNetwork {
  public:
   SimulatedNetwork(const Experiment& experiment, const DataSet& data, const Position& position,
@@ -81,7 +80,7 @@ class SimulatedNetwork {
 
   Process& process(const std::string& name) { return *processes_.at(name); }
 
-  /// Until all have finished, or nobody can go on. Returns whether all have finished.
+  /// Runs until all have finished, or none can continue. Returns whether all have finished.
   bool run(std::uint64_t stop_after_turns = UINT64_MAX) {
     for (std::uint64_t turn = 0;; ++turn) {
       std::vector<std::string> able;
@@ -105,7 +104,7 @@ class SimulatedNetwork {
         queue(next.peer, name).pop_front();
         process.handle(next.peer, std::move(message), out);
       }
-      hand_over(process, out.sent);
+      append_tensors(process, out.sent);
       for (Sent& sent : out.sent) {
         most_waiting_ = std::max(most_waiting_, queue(name, sent.to).size() + 1);
         queue(name, sent.to).push_back(std::move(sent.message));
@@ -113,8 +112,8 @@ class SimulatedNetwork {
     }
   }
 
-  /// What a node told the coordinator.
-  std::deque<Message>& told_by(const std::string& name) { return queue(name, coordinator_name); }
+  /// The reports of a node to the coordinator.
+  std::deque<Message>& reports_of(const std::string& name) { return queue(name, coordinator_name); }
 
  private:
   std::deque<Message>& queue(const std::string& from, const std::string& to) {
@@ -127,7 +126,7 @@ class SimulatedNetwork {
   std::size_t most_waiting_ = 0;
 };
 
-/// An experiment of these layers on small generated data, with more settings behind it.
+/// An experiment of these layers on small generated data, with additional settings.
 inline Experiment small_experiment_of(const std::string& layers,
                                       const std::vector<std::string>& sets = {}) {
   std::vector<std::string> all{"learning.batch_size=32",
@@ -153,8 +152,8 @@ inline Experiment small_experiment(const std::vector<std::string>& sets = {}) {
                              sets);
 }
 
-/// Every way of reading: one layer as input and added at once, several inputs, the source beside a
-/// layer, a layer that is only added, a layer that three others read.
+/// All kinds of connections: a layer that is both input and added, several inputs, the source and a
+/// layer as inputs, a layer that is only added, a layer with three readers.
 inline Experiment small_graph(const std::vector<std::string>& sets = {}) {
   return small_experiment_of(R"(
     layer { name: "hidden1" units: 12 }

@@ -1,5 +1,5 @@
-// The entry point of core_float_test, installed as lateral-rule-test: with --plugin FILE the
-// contract that all rules keep is tested with those of a plug-in among them.
+// The entry point of core_float_test, installed as lateral-rule-test: with --plugin FILE the tests
+// of the contract of all rules include those of a plug-in.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     }
   } catch (const lateral::UserError& error) {
     std::cerr << "lateral-rule-test: " << error.what() << std::endl;
-    return static_cast<int>(lateral::ExitCode::user_mistake);
+    return static_cast<int>(lateral::ExitCode::user_error);
   }
   context.applyCommandLine(static_cast<int>(rest.size()), rest.data());
   return context.run();

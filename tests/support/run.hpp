@@ -10,8 +10,8 @@
 
 namespace lateral {
 
-/// Runs `task` on a fresh thread of control and rethrows what it throws. Nothing may take longer
-/// than `limit`: a test that hangs fails.
+/// Runs `task` and rethrows its exception. Throws if it takes longer than `limit`, so that a test
+/// that hangs fails.
 inline void run(asio::io_context& io, awaitable<void> task,
                 std::chrono::seconds limit = std::chrono::seconds{10}) {
   std::optional<std::exception_ptr> ended;

@@ -1,4 +1,4 @@
-// SimulatedDisk: a disk that forgets, at a crash, what it was not made to keep.
+// SimulatedDisk: a disk that loses unsynchronised data at a crash.
 #pragma once
 
 #include <sys/stat.h>
@@ -13,14 +13,14 @@
 
 namespace lateral {
 
-/// Carries out what it is asked, in a real folder, and remembers how to undo it. A file that was
-/// not synced is torn by a crash; names that were not synced go back, the last ones first.
+/// Works in a real folder, and stores how to undo its actions. At a crash a file that was not
+/// synced is truncated, and changes of names that were not synced are undone, the last ones first.
 class SimulatedDisk final : public Disk {
  public:
   explicit SimulatedDisk(std::uint64_t seed) : random_{seed} {}
 
   void sync(const std::filesystem::path& file) override {
-    // Never two in a row: then nothing whole would be left, and rightly so.
+    // Never two consecutive ones: then no checkpoint would be intact, as on a real disk.
     lied_ = lies_left_ > 0 && !lied_ && random_() % 4 == 0;
     if (lied_)
       --lies_left_;
@@ -42,11 +42,11 @@ class SimulatedDisk final : public Disk {
   }
   int folder_syncs() const { return folder_syncs_; }
 
-  /// Syncs that are to be lost from now on, at random.
+  /// Number of syncs to be lost from now on, at random times.
   void lose_syncs(int count) { lies_left_ = count; }
   int syncs_to_lose() const { return lies_left_; }
 
-  /// What is left in the folder when the machine has lost its power.
+  /// Brings the folder into its state after a power failure.
   void crash(const std::filesystem::path& folder) {
     const std::size_t kept = changes_.empty() ? 0 : random_() % (changes_.size() + 1);
     while (changes_.size() > kept) {
@@ -76,7 +76,7 @@ class SimulatedDisk final : public Disk {
       if (!change.before.empty()) std::filesystem::remove(change.before);
     changes_.clear();
   }
-  /// Keeps what has this name, under another.
+  /// Preserves the file of this name under another name.
   void remember(const std::filesystem::path& name) {
     Change change{name, {}};
     if (std::filesystem::exists(name)) {

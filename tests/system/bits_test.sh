@@ -1,4 +1,4 @@
-# The same experiment ends in the same bits however its nodes are placed, stopped and resumed.
+# The same experiment ends with the same bits for all placements of its nodes, also after stops and resumptions.
 . tests/system/support.sh
 
 for credit in backpropagation feedback_alignment direct_feedback_alignment node_perturbation; do
@@ -17,7 +17,7 @@ for credit in backpropagation feedback_alignment direct_feedback_alignment node_
 done
 
 fresh; $lateral run $small --out "$dir"; other=$(value "$dir" state_sha256)
-check "without decorrelation the bits are others (the digest tells networks apart)" test "$other" != "$reference"
+check "without decorrelation the digest differs" test "$other" != "$reference"
 
 for demean in running none; do
   reference=
@@ -32,7 +32,7 @@ for demean in running none; do
   done
 done
 
-# What is skipped or shortened depends on neither process nor thread.
+# Which steps are skipped or shortened depends on neither process nor thread.
 wild="$small --set learning.optimizer=sgd --set learning.learning_rate=1e3 --set learning.loss=squared_error --set learning.diverging=shorten --set learning.change_max=0.05 --set decorrelation.rule=ahmad2024"
 reference=
 for how in "" "--in-process" "--threads 3"; do
@@ -44,14 +44,14 @@ done
 check "some steps were shortened and some skipped" \
   sh -c "grep -q ',shortened_step,' $dir/probes.csv && grep -q ',skipped_step,' $dir/probes.csv"
 
-# Epochs of one step: snapshots follow each other as closely as they can.
+# Epochs of one step: snapshots follow each other without a pause.
 tiny="$small --set data.generated.train_samples=200 --set learning.epochs=60 --set recording.probe_interval=1"
 fresh; $lateral run $tiny --out "$dir"; rc=$?; first=$dir
-check "sixty epochs of one step end well (exit $rc)" test $rc = 0
-check "with sixty rows" test "$(wc -l <"$dir/metrics.csv")" = 61
+check "sixty epochs of one step: exit 0 (is $rc)" test $rc = 0
+check "sixty epochs: sixty rows" test "$(wc -l <"$dir/metrics.csv")" = 61
 fresh; $lateral run $tiny --out "$dir"
-check "and write the same probes each time" cmp -s "$dir/probes.csv" "$first/probes.csv"
-check "in the same bits" equal "$(value "$dir" state_sha256)" "$(value "$first" state_sha256)"
+check "sixty epochs again: the same probes" cmp -s "$dir/probes.csv" "$first/probes.csv"
+check "sixty epochs again: the same bits" equal "$(value "$dir" state_sha256)" "$(value "$first" state_sha256)"
 
 experiment="$long --set data.generated.train_samples=4000 --set data.generated.size=16 --set learning.epochs=8 --set decorrelation.rule=ahmad2024 --set decorrelation.learning_rate=3e-4 --set decorrelation.mode=settled --set decorrelation.warm_start=true"
 fresh; $lateral run $experiment --out "$dir"; whole=$dir; reference=$(value "$dir" state_sha256)
@@ -68,15 +68,15 @@ check "resumed: the same probes" cmp -s "$dir/probes.csv" "$whole/probes.csv"
 fresh; $lateral run $experiment --out "$dir" & pid=$!
 wait_for 20 test -s "$dir/checkpoint.h5"; kill -KILL $pid; wait $pid 2>/dev/null
 $lateral run --resume "$dir" --quiet
-check "killed outright and resumed from the last epoch: same bits" equal "$(value "$dir" state_sha256)" "$reference"
+check "killed and resumed from the last epoch: same bits" equal "$(value "$dir" state_sha256)" "$reference"
 
 $lateral run --resume "$dir" --quiet --set learning.epochs=9
 fresh; $lateral run $experiment --set learning.epochs=9 --out "$dir"
-check "a finished run goes on for one more epoch in the same bits" \
+check "a finished run continues for one more epoch: same bits" \
   equal "$(value "$work/run$((runs - 1))" state_sha256)" "$(value "$dir" state_sha256)"
 
 cp "$dir/summary.json" "$work/summary.json"; $lateral run --resume "$dir" --quiet
-check "a finished run that is resumed keeps its record" cmp "$work/summary.json" "$dir/summary.json"
+check "a finished run that is resumed keeps its summary" cmp "$work/summary.json" "$dir/summary.json"
 
 # Checkpoints within an epoch, and two generations of them.
 within="$experiment --set recording.checkpoint_interval=3"
@@ -85,14 +85,14 @@ check "checkpoints within epochs change no bit" equal "$whole_within" "$referenc
 fresh; $lateral run $within --out "$dir" & pid=$!
 wait_for 20 test -s "$dir/checkpoint.previous.h5"; sleep 0.7; kill -KILL $pid; wait $pid 2>/dev/null
 step=$($python -c 'import h5py, sys; print(h5py.File(sys.argv[1]).attrs["step"])' "$dir/checkpoint.h5")
-check "killed outright within an epoch, after step $step: the checkpoint is of a third step" test $((step % 3)) = 0 -o $((step % 16)) = 0
+check "killed within an epoch, after step $step: the checkpoint is of a multiple of the interval" test $((step % 3)) = 0 -o $((step % 16)) = 0
 cp -r "$dir" "$dir.torn"; cp -r "$dir" "$dir.damaged"
 $lateral run --resume "$dir" --quiet
 check "resumed from there: same bits" equal "$(value "$dir" state_sha256)" "$reference"
 truncate -s -20000 "$dir.torn/checkpoint.h5"
 $lateral run --resume "$dir.torn" --quiet 2>"$work/err"
-check "a torn checkpoint is named, and the one before it taken" has_line "$work/err" "checkpoint.previous.h5, of step"
-check "in the same bits" equal "$(value "$dir.torn" state_sha256)" "$reference"
+check "torn checkpoint: a line names it, and the previous one is used" has_line "$work/err" "checkpoint.previous.h5, of step"
+check "torn checkpoint: same bits" equal "$(value "$dir.torn" state_sha256)" "$reference"
 $python - "$dir.damaged/checkpoint.h5" <<'END'
 import sys
 with open(sys.argv[1], "r+b") as file:
@@ -101,15 +101,15 @@ with open(sys.argv[1], "r+b") as file:
     file.write(bytes(64))
 END
 $lateral run --resume "$dir.damaged" --quiet 2>"$work/err"
-check "so is one whose numbers have changed" has_line "$work/err" "damaged.*checkpoint.previous.h5, of step"
-check "in the same bits" equal "$(value "$dir.damaged" state_sha256)" "$reference"
+check "damaged checkpoint: a line names it, and the previous one is used" has_line "$work/err" "damaged.*checkpoint.previous.h5, of step"
+check "damaged checkpoint: same bits" equal "$(value "$dir.damaged" state_sha256)" "$reference"
 
-# Large layers and small batches: the next step is there long before the tensors of a snapshot have left.
+# Large layers and small batches: the next step is received long before the tensors of a snapshot are sent.
 fresh; $lateral run sims/quickstart.textproto --quiet --set layer.hidden1.units=1500 --set layer.hidden2.units=1500 \
   --set decorrelation.rule=ahmad2024 --set learning.batch_size=8 --set data.generated.train_samples=400 \
   --set data.generated.test_samples=40 --set learning.epochs=1 --set recording.checkpoint_interval=8 --out "$dir"
 large=$(value "$dir" state_sha256)
 rm "$dir/checkpoint.h5"; $lateral run --resume "$dir" --quiet 2>/dev/null
-check "a layer learns nothing before its snapshot has left: resumed from step 48 in the same bits" \
+check "a layer does not learn before its snapshot is copied: resumed from step 48 with the same bits" \
   equal "$(value "$dir" state_sha256)" "$large"
 finish

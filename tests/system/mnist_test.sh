@@ -1,4 +1,4 @@
-# The network of processes learns MNIST by every credit rule, alike in closed form and settled.
+# The network of processes learns MNIST by every credit rule, equally well in closed form and settled.
 . tests/system/support.sh
 if [ -z "${LATERAL_DATA:-}" ]; then echo "skipped: LATERAL_DATA is not set"; exit 77; fi
 

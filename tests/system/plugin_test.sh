@@ -1,5 +1,5 @@
-# Rules of one's own: built outside of the tree against an installed lateral, they run in every node
-# as if built in.
+# Plug-ins: rules built outside of the tree against an installed lateral run in every node like built-in
+# ones.
 . tests/system/support.sh
 build=$(cd "$(dirname "$lateral")" && pwd)
 
@@ -21,15 +21,15 @@ check "rules: exit 0 (is $rc)" test $rc = 0
 for text in "source: Silva & Almeida 1991" "decorrelation.parameter.variance = 1" "x_j of the lateral inputs"; do
   check "rules: $text" grep -q "$text" "$work/rules"
 done
-check "rules: beside the built-in ones" \
+check "rules: plug-ins are listed together with built-in rules" \
   test "$($lateral rules --plugin "$rule" --plugin "$credit" | grep -c "^  silva_\|^  ahmad2024\|^  sign_direct_feedback")" = 3
 for plugin in "$rule" "$credit" "$kind"; do
   "$work/prefix/bin/lateral-rule-test" --plugin "$plugin" >"$work/contract"; rc=$?
   check "the contract of rules holds for $(basename "$plugin"): exit 0 (is $rc)" test $rc = 0
 done
-check "and is tested at all" grep -Eq "test cases: +[1-9][0-9]? " "$work/contract"
+check "the contract has test cases" grep -Eq "test cases: +[1-9][0-9]? " "$work/contract"
 
-# A rule that does not keep the contract, with an activation beside it; in a folder of their own.
+# A rule that violates the contract, and an activation, in a folder of their own.
 mkdir "$work/other"
 cat >"$work/other/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.25)
@@ -56,10 +56,10 @@ END
   cmake --build "$work/other/build"; } >"$work/built" 2>&1 || cat "$work/built"
 other=$work/other/build/libother.so
 "$work/prefix/bin/lateral-rule-test" --plugin "$other" >"$work/contract"; rc=$?
-check "a rule that starts from elsewhere breaks the contract: exit 1 (is $rc)" test $rc = 1
-check "it is named" grep -q "name := other" "$work/contract"
+check "a rule with a wrong initial state violates the contract: exit 1 (is $rc)" test $rc = 1
+check "the violation names the rule" grep -q "name := other" "$work/contract"
 fresh; $lateral run $small --set learning.epochs=1 --plugin "$other" --set layer.hidden1.activation=square --out "$dir"; rc=$?
-check "an activation of one's own: exit 0 (is $rc)" test $rc = 0
+check "an activation from a plug-in: exit 0 (is $rc)" test $rc = 0
 
 # A kind of layer.
 check "rules: the kind of layer" grep -q "it learns nothing" <($lateral rules random_projection --plugin "$kind")
@@ -83,22 +83,22 @@ own="--plugin $rule --set decorrelation.rule=silva_almeida1991 --set decorrelati
   --plugin $credit --set learning.credit=sign_direct_feedback_alignment"
 fresh; whole=$dir
 (cd "$work/build" && $lateral run "$OLDPWD"/$small ${own//$work\/build\//} --out "$whole"); rc=$?
-check "a network of processes learns by them: exit 0 (is $rc)" test $rc = 0
+check "a network of processes with rules from plug-ins: exit 0 (is $rc)" test $rc = 0
 digest=$(value "$whole" state_sha256)
-check "the run says which files they were" grep -q "sha256: \"$(sha256sum "$rule" | cut -c1-64)\"" "$whole/experiment.textproto"
-check "and where" grep -q "file: \"$rule\"" "$whole/experiment.textproto"
+check "the run records the digests of the plug-ins" grep -q "sha256: \"$(sha256sum "$rule" | cut -c1-64)\"" "$whole/experiment.textproto"
+check "the run records the paths of the plug-ins" grep -q "file: \"$rule\"" "$whole/experiment.textproto"
 fresh; $lateral run $small --in-process $own --out "$dir"
 check "in one process: the same bits" equal "$(value "$dir" state_sha256)" "$digest"
 fresh; $lateral run "$whole/experiment.textproto" --quiet --out "$dir"
-check "its experiment run again brings them along: the same bits" equal "$(value "$dir" state_sha256)" "$digest"
+check "its experiment run again loads the plug-ins: the same bits" equal "$(value "$dir" state_sha256)" "$digest"
 fresh; $lateral run $small $own --set decorrelation.rule=none --out "$dir"
-check "the rule does something" test "$(value "$dir" state_sha256)" != "$digest"
+check "the rule has an effect" test "$(value "$dir" state_sha256)" != "$digest"
 fresh; part=$dir
 $lateral run $small $own --set learning.epochs=1 --out "$part"
 $lateral run --resume "$part" --quiet --set learning.epochs=2
-check "a run goes on with them: the same bits" equal "$(value "$part" state_sha256)" "$digest"
+check "resumed with the plug-ins: the same bits" equal "$(value "$part" state_sha256)" "$digest"
 accuracy=$($lateral evaluate "$part" | sed 's/.*accuracy //')
-check "evaluate finds them: $accuracy" test "$accuracy" = "$($python -c "print('%.2f %%' % (100 * $(value "$part" final.test_accuracy)))")"
+check "evaluate loads the plug-ins: $accuracy" test "$accuracy" = "$($python -c "print('%.2f %%' % (100 * $(value "$part" final.test_accuracy)))")"
 
 cat >"$work/sweep.textproto" <<END
 name: "sweep"
@@ -109,7 +109,7 @@ validation_samples: 500
 axis { path: "decorrelation.rule" value: "none" value: "silva_almeida1991" }
 END
 $lateral sweep "$work/sweep.textproto" --plugin "$rule" --quiet --out "$work/sweep"; rc=$?
-check "a sweep over a rule of one's own: exit 0 (is $rc)" test $rc = 0
+check "a sweep over a rule from a plug-in: exit 0 (is $rc)" test $rc = 0
 check "every member is done" test "$(grep -c ",done," "$work/sweep/sweep.csv")" = 2
 
 # refuses NAME TEXT ARGUMENTS...: exit 2, one line with TEXT
@@ -117,36 +117,36 @@ refuses() {
   local name=$1 text=$2; shift 2
   $lateral "$@" >/dev/null 2>"$work/err"; rc=$?
   check "$name: exit 2 (is $rc), one line: $(head -c 300 "$work/err")" sh -c "[ $rc = 2 ] && [ \$(grep -c . '$work/err') = 1 ]"
-  check "$name: it says '$text'" grep -q -- "$text" "$work/err"
+  check "$name: the message contains '$text'" grep -q -- "$text" "$work/err"
 }
 bad=$work/bad.so
 refuses "no such file" "no such shared library" rules --plugin "$work/none.so"
 refuses "a folder" "not a regular file" rules --plugin "$work"
 echo text >"$bad"
-refuses "a file that is no library" "no shared library" rules --plugin "$bad"
+refuses "a file that is not a library" "no shared library" rules --plugin "$bad"
 echo "int nothing;" | gcc -shared -x c - -o "$bad"
-refuses "a library that is no plug-in" "LATERAL_PLUGIN" rules --plugin "$bad"
+refuses "a library that is not a plug-in" "LATERAL_PLUGIN" rules --plugin "$bad"
 head -c 20000 "$rule" >"$bad"
-refuses "half a plug-in" "plug-in $bad" rules --plugin "$bad"
+refuses "a truncated plug-in" "plug-in $bad" rules --plugin "$bad"
 other=${version//[0-9]/9}
 sed "s/plug-in for: lateral $version/plug-in for: lateral $other/" "$rule" >"$bad"
 refuses "another version" "was built for lateral $other .*; this is lateral $version .*build it again" rules --plugin "$bad"
 sed "s/aligned to [0-9]/aligned to 9/" "$rule" >"$bad"
 refuses "another alignment" "aligned to 9.*; this is .*aligned to" rules --plugin "$bad"
 sed "s/add_outer_product/add_outer_produce/" "$rule" >"$bad"
-refuses "a symbol that the program lacks" "undefined symbol" rules --plugin "$bad"
+refuses "a symbol that the program does not have" "undefined symbol" rules --plugin "$bad"
 { cat "$rule"; echo; } >"$bad"
 refuses "a name that is taken" "silva_almeida1991, which is taken" rules --plugin "$rule" --plugin "$bad"
-check "the same file twice is one" $lateral rules silva_almeida1991 --plugin "$rule" --plugin "$rule" >"$work/rules"
+check "the same file twice is loaded once" $lateral rules silva_almeida1991 --plugin "$rule" --plugin "$rule" >"$work/rules"
 refuses "a rule without its plug-in" "expected one of" check sims/quickstart.textproto --set decorrelation.rule=silva_almeida1991
-refuses "a sweep that goes on with others" "expected no --plugin" sweep --resume "$work/sweep" --plugin "$rule"
+refuses "a resumed sweep with other plug-ins" "expected no --plugin" sweep --resume "$work/sweep" --plugin "$rule"
 
 mv "$rule" "$work/moved.so"
-refuses "a plug-in that has gone" "plug-in $rule: no such shared library" run --resume "$part"
+refuses "a plug-in that was removed" "plug-in $rule: no such shared library" run --resume "$part"
 refuses "the same in evaluation" "plug-in $rule: no such shared library" evaluate "$part"
 $lateral run --resume "$part" --quiet --plugin "$work/moved.so"; rc=$?
-check "a plug-in that has moved, and is pointed at: exit 0 (is $rc)" test $rc = 0
-check "it is the same network" equal "$(value "$part" state_sha256)" "$digest"
+check "a plug-in that was moved, with its new path: exit 0 (is $rc)" test $rc = 0
+check "a moved plug-in: the same bits" equal "$(value "$part" state_sha256)" "$digest"
 { cat "$work/moved.so"; echo; } >"$rule"
 refuses "a plug-in that has changed" "its SHA-256 is .*, expected $(sha256sum "$work/moved.so" | cut -c1-64)" run --resume "$whole"
 refuses "the same in evaluation" "its SHA-256 is" evaluate "$whole"

@@ -1,4 +1,4 @@
-# recording.h5: what is in it, that it changes nothing, that it survives being stopped, its pictures.
+# recording.h5: its values, that it does not change results, that it is intact after stops, and its pictures.
 . tests/system/support.sh
 
 err=$work/err
@@ -45,7 +45,7 @@ check "one sample a step: the same bits with and without recording" equal "$(sha
 ahead="$base --set decorrelation.demean=running --set execution.schedule=asynchronous --set execution.micro_batches=2"
 fresh; $lateral run $ahead --set decorrelation.mode=settled --out "$dir"; plain=$dir
 fresh; $lateral run $ahead $records $settling --out "$dir"; asynchronous=$dir
-check "asynchronous, in pieces: the same bits with and without recording" equal "$(sha "$plain")" "$(sha "$dir")"
+check "asynchronous, with micro-batches: the same bits with and without recording" equal "$(sha "$plain")" "$(sha "$dir")"
 
 cat >"$work/values.py" <<'PY'
 import h5py, numpy as np, sys
@@ -63,7 +63,7 @@ assert l.shape == (5, 64, 64) and c.shape == (5, 2, 11, 11)
 assert list(f['y/hidden2/units']) == [0, 1, 2, 3, 20]
 
 for r in range(5):
-    # Of the running mean the asynchronous run has no record: x and z differ in it by one vector.
+    # The running mean of the asynchronous run is not recorded: x and z differ by one vector.
     zc = z[r] - z[r].mean(0)
     xc = x[r] - x[r].mean(0)
     if mode == 'closed':
@@ -130,38 +130,38 @@ $lateral run --resume "$dir" --quiet
 check "killed, resumed: the recording of the undisturbed run" same_recording "$whole" "$dir"
 echo damaged >"$dir/recording.h5"
 $lateral run --resume "$dir" --set learning.epochs=61 --quiet 2>"$err"; rc=$?
-check "a damaged recording is not gone on with: exit 2 (is $rc)" test $rc = 2
+check "a damaged recording is not continued: exit 2 (is $rc)" test $rc = 2
 check "a damaged recording: one line" has_line "$err" "recording.h5: missing or damaged"
 
-# What is refused, before anything starts. refuses NAME TEXT SETS...
+# Errors before the run starts. refuses NAME TEXT SETS...
 refuses() {
   local name=$1 text=$2; shift 2
   $lateral check $(echo $base | sed 's/--quiet//') "$@" >/dev/null 2>"$err"; rc=$?
   check "$name: exit 2 (is $rc): $(head -c 300 "$err")" test $rc = 2
-  check "$name: one line that says '$text'" has_line "$err" "$text"
+  check "$name: one line with '$text'" has_line "$err" "$text"
 }
 refuses "units out of range" "expected ascending numbers from 0 to 63" $(record a decorrelated layer=hidden2 units=0-64)
 refuses "units that do not ascend" "expected ascending" $(record a weight layer=hidden2 units=4,3)
 refuses "settling in closed form" "decorrelation.mode: settled" $(record a settling)
-refuses "a layer that is not there" "expected one of hidden1" $(record a weight layer=hidden9)
-refuses "a record without what" "does not say what" --set recording.record.a.interval=3
-refuses "a record of something else" "one of input, decorrelated" --set recording.record.a.what=everything
-refuses "R where there is none" "a decorrelation.rule" --set decorrelation.rule=none $(record a lateral)
+refuses "a layer that does not exist" "expected one of hidden1" $(record a weight layer=hidden9)
+refuses "a record without what" "has no \`what\`" --set recording.record.a.interval=3
+refuses "a record of an unknown quantity" "one of input, decorrelated" --set recording.record.a.what=everything
+refuses "R without a decorrelation rule" "a decorrelation.rule" --set decorrelation.rule=none $(record a lateral)
 refuses "more than the limit" "recording.size_limit_mb, 1.0 MB" $records --set recording.size_limit_mb=1
 fresh; $lateral run $base $records --set recording.size_limit_mb=1 --out "$dir" 2>"$err"; rc=$?
 check "a run over the limit: exit 2 (is $rc) and nothing left" test $rc = 2 -a ! -e "$dir"
-size_fits() { # DIR OPTIONS: the file is no larger than foretold, and not a tenth of it
-  local promised actual
-  promised=$($lateral check $(echo $base | sed 's/--quiet//') $2 | sed -n 's/.*recording.h5 takes at most \([0-9.]*\) MB.*/\1/p')
+size_fits() { # DIR OPTIONS: the size of the file is within the prediction, and not less than a third of it
+  local predicted actual
+  predicted=$($lateral check $(echo $base | sed 's/--quiet//') $2 | sed -n 's/.*recording.h5 takes at most \([0-9.]*\) MB.*/\1/p')
   actual=$(stat -c %s "$1/recording.h5")
-  echo "      $actual bytes, foretold $promised MB"
-  $python -c 'import sys; p, a = float(sys.argv[1]) * 1e6 + 1e5, float(sys.argv[2]); sys.exit(not p / 3 < a <= p)' "$promised" "$actual"
+  echo "      $actual bytes, predicted $predicted MB"
+  $python -c 'import sys; p, a = float(sys.argv[1]) * 1e6 + 1e5, float(sys.argv[2]); sys.exit(not p / 3 < a <= p)' "$predicted" "$actual"
 }
-check "the size foretold is one that the file keeps within" size_fits "$whole" "$many"
-# A file may not grow beyond 8 MB: the system's answer is that of a full disk.
+check "the predicted size is an upper bound of the file" size_fits "$whole" "$many"
+# Files are limited to 8 MB: the error of the system is that of a full disk.
 fresh; (trap '' XFSZ; ulimit -f 8000; exec $lateral run $base $(record l lateral interval=1) --out "$dir") 2>"$err"; rc=$?
 check "full disk: exit 2 (is $rc)" test $rc = 2
-check "full disk: one line that says so: $(head -c 200 "$err")" has_line "$err" "recording.h5: cannot be written (is the disk full?)"
+check "full disk: one line of error: $(head -c 200 "$err")" has_line "$err" "recording.h5: cannot be written (is the disk full?)"
 
 $lateral plot "$settled" --out "$work/pictures" >"$work/pictures.txt"; rc=$?
 check "plot: exit 0 (is $rc)" test $rc = 0

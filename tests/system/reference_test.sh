@@ -1,4 +1,4 @@
-# Networks of processes learn what a NumPy reference learns that was written from the formulas alone.
+# Networks of processes learn the same tensors as a NumPy reference written from the published formulas.
 . tests/system/support.sh
 $python tests/system/reference.py "$lateral" "$work"
 exit

@@ -1,4 +1,4 @@
-# Every mistake of a user is one line, exit code 2, and leaves nothing behind.
+# Every mistake of a user causes one line, exit code 2, and no files.
 . tests/system/support.sh
 err=$work/err
 
@@ -7,7 +7,7 @@ refuse() {
   local sentence=$1 words=$2; shift 2; fresh
   timeout 60 $lateral run "$@" --out "$dir" >/dev/null 2>"$err"; local rc=$?
   check "$sentence: exit 2 (is $rc): $(head -c 200 "$err" | head -n 1)" test $rc = 2
-  check "$sentence: one line that says '$words'" has_line "$err" "$words"
+  check "$sentence: one line with '$words'" has_line "$err" "$words"
   check "$sentence: no run directory is left" test ! -e "$dir"
 }
 refuse "no such file" "no such experiment file" /nonexistent.textproto
@@ -18,7 +18,7 @@ refuse "unknown rule" "expected one of ahmad2022, ahmad2024" $small --set decorr
 refuse "no data" "mnist" sims/mnist.textproto --quiet --data "$work/nowhere"
 mkdir -p "$work/d/mnist"; head -c 100 /dev/urandom >"$work/d/mnist/train-images-idx3-ubyte"
 refuse "damaged data" "train-images-idx3-ubyte: at byte 0" sims/mnist.textproto --quiet --data "$work/d"
-echo garbage >"$work/c.h5"; refuse "checkpoint that is none" "expected an HDF5 file" $small --init "$work/c.h5"
+echo garbage >"$work/c.h5"; refuse "checkpoint of another format" "expected an HDF5 file" $small --init "$work/c.h5"
 refuse "no such checkpoint" "no such checkpoint" $small --init "$work/none.h5"
 $python - "$work" <<'P'
 import h5py, numpy as np, sys
@@ -32,25 +32,25 @@ refuse "tensor of an unknown layer" "hidden7" $small --init "$work/layer.h5"
 refuse "tensor with NaN" "not finite" $small --init "$work/nan.h5"
 refuse "batch of one left over" "demean" $small --set data.generated.train_samples=2049 --set decorrelation.rule=ahmad2024
 refuse "unknown option" "xyz" $small --xyz
-refuse "unknown transport" "transport" $small --transport pigeon
+refuse "unknown transport" "transport" $small --transport unknown
 
 mkdir "$work/full"; touch "$work/full/x"
 $lateral run $small --out "$work/full" 2>"$err"; rc=$?
 check "non-empty --out: exit 2 (is $rc), one line" test $rc = 2
 check "non-empty --out: untouched" test "$(ls "$work/full")" = x
 $lateral run $small --resume "$work/nowhere" 2>"$err"; rc=$?
-check "--resume of nothing: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run, expected"
+check "--resume of a folder that does not exist: exit 2 (is $rc), one line" has_line "$err" "not the folder of a run, expected"
 fresh; $lateral run $small --out "$dir"
 $lateral run $small --set seed=5 --resume "$dir" 2>"$err"; rc=$?
 check "--resume with other settings: exit 2 (is $rc), one line: $(cat "$err")" has_line "$err" "seed: 5"
-for arguments in "" "walk" "run" "evaluate" "evaluate $work/nowhere" "check" "check /nonexistent" "node" "run --set"; do
+for arguments in "" "unknown" "run" "evaluate" "evaluate $work/nowhere" "check" "check /nonexistent" "node" "run --set"; do
   $lateral $arguments >/dev/null 2>"$err"; rc=$?
   check "lateral $arguments: exit 2 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 2 ] && [ \$(grep -c . $err) = 1 ]"
 done
 
 $python -c "import h5py, sys; h5py.File(sys.argv[1] + '/checkpoint.h5', 'a').attrs['step'] = 5000" "$dir"
 $lateral run --resume "$dir" --quiet 2>"$err"; rc=$?
-check "a step that does not fit its epoch: exit 2 (is $rc): $(cat "$err")" has_line "$err" "step 5000 does not fit 2 epochs"
+check "a step that does not match its epoch: exit 2 (is $rc): $(cat "$err")" has_line "$err" "step 5000 does not fit 2 epochs"
 fresh; $lateral run $long --out "$dir" 2>/dev/null & pid=$!
 wait_for 20 test -s "$dir/checkpoint.h5"
 $lateral run --resume "$dir" --quiet 2>"$err"; rc=$?
@@ -63,13 +63,13 @@ check "--resume with fewer epochs than are done: exit 2 (is $rc): $(cat "$err")"
 fresh; $lateral run --set learning.epochs=1 $small --out "$dir" 2>"$err"; rc=$?
 check "--set before the experiment takes one value: exit 0 (is $rc)" test $rc = 0
 $lateral node --name a --coordinator tcp:localhost:1 --digest "$(printf %064d 0)" --secret <(printf %064d 0) --listen "unix:$work/s" 2>"$err"; rc=$?
-check "an address that is none: exit 2 (is $rc): $(cat "$err")" has_line "$err" "expected unix:PATH or tcp:NUMERIC_HOST:PORT"
+check "an invalid address: exit 2 (is $rc): $(cat "$err")" has_line "$err" "expected unix:PATH or tcp:NUMERIC_HOST:PORT"
 $lateral node --name a --coordinator "unix:$work/none" --digest "$(printf %064d 0)" --secret <(printf %064d 0) --listen "unix:$work/s" 2>"$err"; rc=$?
 check "no coordinator: exit 3 (is $rc): $(cat "$err")" has_line "$err" "cannot reach coordinator at unix:"
-check "a network larger than this machine is checked at once" timeout 5 sh -c "$lateral check sims/quickstart.textproto \
+check "a network larger than this machine is checked within seconds" timeout 5 sh -c "$lateral check sims/quickstart.textproto \
   --set layer.hidden1.units=65536 --set layer.hidden2.units=65536 --set decorrelation.rule=ahmad2024 | grep -q 'hidden2 .* 65536 -> 65536'"
 
-# Numbers that go wrong are the network's failure, with a code of their own.
+# Divergence is a failure of its own, with its own exit code.
 fresh; $lateral run $small --set learning.optimizer=sgd --set learning.learning_rate=1e5 --set layer.hidden1.activation=identity \
   --set learning.loss=squared_error --out "$dir" 2>"$err"; rc=$?
 check "divergence: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && [ \$(grep -c . $err) = 1 ]"
@@ -80,16 +80,16 @@ check "divergence: exit 4 (is $rc), layer, quantity and step: $(cat "$err")" \
 refuse "unknown policy" "expected one of stop, skip, shorten" $small --set learning.diverging=ignore
 fresh; $lateral run $wild --set learning.diverging=shorten --set learning.change_max=0.1 --out "$dir" 2>"$err"; rc=$?
 check "shortened: exit 0 (is $rc): $(cat "$err")" test $rc = 0
-check "shortened: probes.csv says so" grep -q ',hidden1,shortened_step,1$' "$dir/probes.csv"
+check "shortened: probes.csv has a row" grep -q ',hidden1,shortened_step,1$' "$dir/probes.csv"
 fresh; $lateral run $small --set decorrelation.rule=ahmad2024 --set decorrelation.mode=settled --set decorrelation.max_steps=1 \
   --set decorrelation.step=0.5 --out "$dir" 2>"$err"; rc=$?
-check "what does not settle: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && grep -q 'hidden1: activity at step 1 has not settled' $err"
-# A file may not grow beyond 200 kB: the system's answer is that of a full disk.
+check "unsettled: exit 4 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 4 ] && grep -q 'hidden1: activity at step 1 has not settled' $err"
+# Files are limited to 200 kB: the error of the system is that of a full disk.
 $python -c 'import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000))
 os.execv(sys.argv[1], sys.argv[1:])' $lateral run sims/quickstart.textproto --quiet --out "$work/limited" 2>"$work/err"; rc=$?
 check "full disk: exit 2 (is $rc)" test $rc = 2
-check "full disk: one line that says so: $(head -c 200 "$work/err")" has_line "$work/err" "is the disk full"
-check "full disk: no half checkpoint" test ! -e "$work/limited/checkpoint.h5.tmp"
+check "full disk: one line of error: $(head -c 200 "$work/err")" has_line "$work/err" "is the disk full"
+check "full disk: no incomplete checkpoint" test ! -e "$work/limited/checkpoint.h5.tmp"
 finish

@@ -1,14 +1,14 @@
-# A run writes what RUN_DIRECTORY.md promises, in forms that other tools read.
+# A run writes the files of RUN_DIRECTORY.md, in formats that other tools read.
 . tests/system/support.sh
 
 fresh
 $lateral run $small --set learning.credit=feedback_alignment --set decorrelation.rule=ahmad2024 --set recording.probe_interval=5 --out "$dir" 2>"$work/err"
-check "a quiet run says nothing" test ! -s "$work/err"
+check "a quiet run prints nothing" test ! -s "$work/err"
 for file in experiment.textproto metrics.csv probes.csv summary.json checkpoint.h5 log/source.log log/hidden1.log \
   log/readout.log log/coordinator.log; do
-  check "it writes $file" test -e "$dir/$file"
+  check "the run writes $file" test -e "$dir/$file"
 done
-check "probes: correlations fall, gradients are compared, norms are there" $python - "$dir/probes.csv" <<'P'
+check "probes: correlations decrease, gradient angles and norms are recorded" $python - "$dir/probes.csv" <<'P'
 import csv, sys
 rows = list(csv.DictReader(open(sys.argv[1])))
 probes = {r['probe'] for r in rows}
@@ -20,7 +20,7 @@ assert at['output', 'gradient_angle_degrees'] < 1e-2, at['output', 'gradient_ang
 assert 0 < at['hidden1', 'gradient_angle_degrees'] < 180
 assert [int(r['step']) for r in rows] == sorted(int(r['step']) for r in rows)
 P
-check "the checkpoint is what h5py reads as the contract lays it out" $python - "$dir" <<'P'
+check "h5py reads the checkpoint with the layout of CHECKPOINT.md" $python - "$dir" <<'P'
 import h5py, json, sys
 f = h5py.File(sys.argv[1] + '/checkpoint.h5')
 for name, units, inputs in (('hidden1', 64, 576), ('hidden2', 32, 64), ('output', 10, 32)):
@@ -34,7 +34,7 @@ assert f.attrs['epoch'] == 2 and f.attrs['step'] == 16
 s = json.load(open(sys.argv[1] + '/summary.json'))
 assert len({n['pid'] for n in s['nodes']}) == 6 and all(n['peak_rss_bytes'] > 0 for n in s['nodes'])
 P
-check "the digest is the SHA-256 that the documentation describes" $python - "$dir" <<'P'
+check "the digest is the documented SHA-256" $python - "$dir" <<'P'
 import h5py, hashlib, json, sys
 f = h5py.File(sys.argv[1] + '/checkpoint.h5')
 order = ('weight bias feedback decorrelation/R decorrelation/mean optimizer/weight_m optimizer/weight_v '
@@ -49,7 +49,7 @@ assert h.hexdigest() == json.load(open(sys.argv[1] + '/summary.json'))['state_sh
 P
 accuracy=$(value "$dir" final.test_accuracy)
 printed=$($lateral evaluate "$dir")
-check "evaluate prints the accuracy that the run ended with: $printed" \
+check "evaluate prints the final accuracy of the run: $printed" \
   $python -c "import sys; sys.exit('%.2f' % (100 * $accuracy) not in '''$printed''')"
 first=$dir; fresh
 $lateral run "$first/experiment.textproto" --quiet --out "$dir"
@@ -59,15 +59,15 @@ check "the effective configuration run again gives the same bits" \
 $python - "$work/init.h5" <<'P'
 import h5py, numpy as np
 f = h5py.File(__import__('sys').argv[1], 'w')
-f['layers/hidden1/weight'] = np.zeros((64, 576))           # float64, as NumPy has it
+f['layers/hidden1/weight'] = np.zeros((64, 576))           # float64, the default of NumPy
 f['layers/hidden1/bias'] = np.full(64, .25, 'f4')
 P
 fresh; $lateral run $small --init "$work/init.h5" --set learning.learning_rate=0 --out "$dir"
-check "--init takes weights from NumPy and leaves the rest at its seeded start" $python - "$dir" <<'P'
+check "--init reads weights from NumPy; all other tensors have their seeded initial values" $python - "$dir" <<'P'
 import h5py, numpy as np, sys
 g = h5py.File(sys.argv[1] + '/checkpoint.h5')['layers']
 assert not g['hidden1/weight'][...].any() and (g['hidden1/bias'][...] == .25).all()
 w = g['hidden2/weight'][...]; assert 0 < abs(w).max() <= 64 ** -.5
 P
-check "check tells parameters" sh -c "$lateral check sims/mnist.textproto | grep -q '784 -> 256 .* 200960'"
+check "check prints the number of parameters" sh -c "$lateral check sims/mnist.textproto | grep -q '784 -> 256 .* 200960'"
 finish

@@ -1,4 +1,4 @@
-# The commands that look at runs: rules, compare, plot.
+# The commands rules, compare and plot.
 . tests/system/support.sh
 
 $lateral rules >"$work/rules"; rc=$?
@@ -8,7 +8,7 @@ for rule in foldiak1990 oja1989 pehlevan2015 vogels2011 ahmad2022 dalm2024 ahmad
   sign_symmetry weight_perturbation activity_perturbation iterative_perturbation backpropagation; do
   check "rules: $rule" grep -q "^  $rule\b" "$work/rules"
 done
-check "rules NAME: that one alone" test "$($lateral rules dalm2024 | grep -c "source:")" = 1
+check "rules NAME: only that one" test "$($lateral rules dalm2024 | grep -c "source:")" = 1
 $lateral rules nonsense 2>"$work/err"; rc=$?
 check "rules nonsense: exit 2 (is $rc)" test $rc = 2
 check "rules nonsense: one line" has_line "$work/err" "expected one of"
@@ -20,13 +20,13 @@ fresh; $lateral run $small --out "$dir"; again=$dir
 $lateral compare "$a" "$b" >"$work/compare"
 check "compare: the rate that differs" grep -Eq "learning.learning_rate +0.001 +0.002" "$work/compare"
 check "compare: the parameter that only one has" grep -Eq "decorrelation.parameter.kappa +- +0.25" "$work/compare"
-check "compare: nothing that does not differ" bash -c "! grep -q learning.epochs '$work/compare'"
-check "compare: other states" grep -q "states differ" "$work/compare"
+check "compare: no equal settings" bash -c "! grep -q learning.epochs '$work/compare'"
+check "compare: states differ" grep -q "states differ" "$work/compare"
 $lateral compare "$a" "$again" >"$work/compare"
 check "compare: the same settings" grep -q "the same settings" "$work/compare"
 check "compare: the same bits" grep -q "bit for bit" "$work/compare"
 $lateral compare "$a" "$work/nowhere" 2>"$work/err"; rc=$?
-check "compare with nothing: exit 2 (is $rc)" test $rc = 2
+check "compare with a missing run: exit 2 (is $rc)" test $rc = 2
 
 $lateral plot "$a" "$b" --out "$work/pictures" >"$work/pictures.txt"; rc=$?
 check "plot: exit 0 (is $rc)" test $rc = 0
@@ -34,11 +34,11 @@ for picture in learning_curves probes spectrum; do
   check "plot: $picture.svg is a picture" grep -q "</svg>" "$work/pictures/$picture.svg"
   check "plot: $picture.png is a picture" test "$(head -c 8 "$work/pictures/$picture.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a
 done
-check "plot: it names both runs" bash -c "grep -q '$(basename "$a")' '$work/pictures/learning_curves.svg' && grep -q '$(basename "$b")' '$work/pictures/learning_curves.svg'"
+check "plot: both runs are named" bash -c "grep -q '$(basename "$a")' '$work/pictures/learning_curves.svg' && grep -q '$(basename "$b")' '$work/pictures/learning_curves.svg'"
 sed 's/,/;/g' -i "$again/metrics.csv"
 many=(); for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do many+=("$a"); done
 $lateral plot "${many[@]}" --out "$work/many" >/dev/null
-named_inside() {  # so many titles, all of them within the picture
+named_inside() {  # FILE TITLE COUNT: the title occurs COUNT times within the picture
   awk '/<svg/ { inside = 1 } inside && /width=/ && !width { split($0, word, "\""); width = word[2] }
     /<g transform="translate\(/ { split($0, word, /[(,]/); x = word[2] }
     /<text>/ && index($0, name) && x < width { found++ }
@@ -49,8 +49,8 @@ $lateral plot "$again" --out "$work/bad" 2>"$work/err"; rc=$?
 check "plot of a damaged metrics.csv: exit 2 (is $rc)" test $rc = 2
 check "plot of a damaged metrics.csv: one line" has_line "$work/err" "metrics.csv"
 $lateral run --resume "$again" --set learning.epochs=3 --quiet 2>"$work/err"; rc=$?
-check "a run whose metrics.csv is damaged is not gone on with: exit 2 (is $rc)" test $rc = 2
-check "and its file is as it was" grep -q ";" "$again/metrics.csv"
+check "a run with a damaged metrics.csv is not resumed: exit 2 (is $rc)" test $rc = 2
+check "the damaged metrics.csv is unchanged" grep -q ";" "$again/metrics.csv"
 mkdir "$work/empty"; $lateral plot "$work/empty" 2>"$work/err"; rc=$?
 check "plot of an empty folder: exit 2 (is $rc)" test $rc = 2
 check "plot of an empty folder: one line" has_line "$work/err" "neither a run"
@@ -60,26 +60,26 @@ refuses() {
   local name=$1 text=$2; shift 2
   $lateral check sims/quickstart.textproto "$@" >/dev/null 2>"$work/err"; rc=$?
   check "$name: exit 2 (is $rc): $(head -c 150 "$work/err")" test $rc = 2
-  check "$name: one line that says '$text'" has_line "$work/err" "$text"
+  check "$name: one line with '$text'" has_line "$work/err" "$text"
 }
 refuses "a parameter of another rule" "expected none" --set decorrelation.rule=ahmad2024 --set decorrelation.parameter.kappa=1
 refuses "a parameter out of range" "from 0 to 1" --set decorrelation.rule=dalm2024 --set decorrelation.parameter.kappa=2
-refuses "a mode that the rule has not" "expected settled" --set decorrelation.rule=foldiak1990 --set decorrelation.mode=closed_form
+refuses "a mode that the rule does not have" "expected settled" --set decorrelation.rule=foldiak1990 --set decorrelation.mode=closed_form
 refuses "a batch whitener without batch means" "demean: batch" --set decorrelation.rule=iterative_normalization --set decorrelation.demean=running
 refuses "a batch whitener with delays" "overlapped" --set decorrelation.rule=iterative_normalization --set execution.schedule=asynchronous
 refuses "rules without a mode in common" "a mode in common" --set decorrelation.rule=zca --set layer.hidden2.decorrelation=foldiak1990
 refuses "a number that could be octal" "a whole number" --set learning.epochs=010
-refuses "a step where there is none" "gauss_seidel" --set decorrelation.integrator=gauss_seidel --set decorrelation.step=1
+refuses "a step with an integrator that has none" "gauss_seidel" --set decorrelation.integrator=gauss_seidel --set decorrelation.step=1
 
-# Targets that are no labels have no accuracy.
+# Targets that are not labels have no accuracy.
 fresh
 $lateral run sims/correlations_skew_descent/experiment.textproto --quiet --set learning.epochs=5 --out "$dir"
-check "a regression has its accuracy as nan" test "$(sed -n 2p "$dir/metrics.csv" | cut -d, -f3,5)" = nan,nan
-check "it can be evaluated" grep -q "accuracy -" <($lateral evaluate "$dir")
+check "the accuracy of a regression is nan" test "$(sed -n 2p "$dir/metrics.csv" | cut -d, -f3,5)" = nan,nan
+check "a regression can be evaluated" grep -q "accuracy -" <($lateral evaluate "$dir")
 $lateral plot "$dir" >"$work/out"
-check "and plotted, by its losses" grep -q learning_curves.png "$work/out"
+check "a regression is plotted by its losses" grep -q learning_curves.png "$work/out"
 
-# The table in FORMAT.md is what the program does.
+# The table in FORMAT.md equals that of the program.
 $lateral check sims/residual_dense.textproto --protocol --set learning.credit=feedback_alignment \
   --set learning.preconditioner=kfac --set learning.optimizer=sgd >"$work/protocol"
 sed -n '/^<!-- protocol table -->/,/^<!-- end of the protocol table -->/p' proto/FORMAT.md | grep '^|' >"$work/documented"

@@ -1,4 +1,4 @@
-// Edge: the order in which a link is given messages, the bounded queue, and acknowledgements.
+// Edge: the order of sent messages, the bounded queue, and acknowledgements.
 #include "transport/edge.hpp"
 
 #include <doctest/doctest.h>
@@ -27,7 +27,7 @@ Message resume(std::uint64_t received) {
   return message;
 }
 
-TEST_CASE("a link is given Resume first, and the stream once the peer has sent its own") {
+TEST_CASE("a link first sends Resume, and the stream after the peer's Resume was received") {
   Edge edge{Stream(true)};
   edge.push(Message());
   CHECK_FALSE(edge.next());
@@ -62,7 +62,9 @@ TEST_CASE("the queue has room for the messages in flight and a few more, and for
   CHECK(code_of([&] { edge.take(Message()); }) == TransportError::unexpected_message);
 }
 
-TEST_CASE("what was received is acknowledged after so many messages or bytes, or along the way") {
+TEST_CASE(
+    "received messages are acknowledged after a number of messages or bytes, or with another "
+    "message") {
   const auto acknowledged = [](Edge& edge) -> std::uint64_t {
     const std::optional<Message> message = edge.next();
     return message && message->header.has_acknowledge() ? message->header.acknowledge().received()

@@ -1,4 +1,5 @@
-// Frames survive the wire, and hostile bytes are refused before anything is allocated for them.
+// Frames are decoded as they were encoded, and malformed bytes are refused before anything is
+// allocated for them.
 #include "transport/frame.hpp"
 
 #include <doctest/doctest.h>
@@ -48,7 +49,7 @@ TEST_CASE("a message keeps header, shape and values through its frame") {
   }
 }
 
-TEST_CASE("the frame that FORMAT.md works out in hexadecimal is what encode_head gives") {
+TEST_CASE("encode_head gives the frame that FORMAT.md shows in hexadecimal") {
   // A signal (error) for step 2, one sample of two values 1 and -2.
   Message message;
   message.header.mutable_signal()->set_step(2);
@@ -89,7 +90,7 @@ TEST_CASE("a header or a body above the limit of the link is refused") {
 }
 
 TEST_CASE(
-    "a body that is not as long as its shape says is refused, also where the product overflows") {
+    "a body whose length does not match its shape is refused, also where the product overflows") {
   const auto decode = [](std::vector<std::uint32_t> shape, std::size_t body_bytes) {
     wire::Header header;
     header.mutable_shape()->Assign(shape.begin(), shape.end());
@@ -112,14 +113,15 @@ TEST_CASE(
   CHECK(decode(std::vector<std::uint32_t>(70, 2), 4) == TransportError::shape_mismatch);
 }
 
-// A header as a stranger may send it, and the bytes that it takes in memory.
+// The memory [bytes] of a header that an unauthenticated peer may send.
 std::size_t bytes_made_of(const std::string& header) {
   const std::span<const std::uint8_t> bytes{reinterpret_cast<const std::uint8_t*>(header.data()),
                                             header.size()};
-  return bytes.size() + decode_header(bytes, 0, handshake_limits, "stranger").SpaceUsedLong();
+  return bytes.size() +
+         decode_header(bytes, 0, handshake_limits, "unauthenticated").SpaceUsedLong();
 }
 
-TEST_CASE("before the handshake is over no header makes us allocate more than 4 KiB") {
+TEST_CASE("before the handshake is complete no header causes an allocation of more than 4 KiB") {
   const std::size_t most = handshake_limits.header_bytes_max;
   using namespace std::string_literals;
   const auto filled_with = [&](const std::string& piece, std::size_t times) {
@@ -140,7 +142,7 @@ TEST_CASE("before the handshake is over no header makes us allocate more than 4 
     REQUIRE(header.size() <= most);
     CHECK(bytes_made_of(header) <= 4096);
   }
-  // These can take many bytes each: refused before anything is made of them.
+  // Fields that take much memory when parsed: refused before.
   wire::Header peers, shape, unknown;
   for (int i = 0; i < 50; ++i) peers.mutable_assignment()->add_peers();
   shape.mutable_shape()->Resize(200, 0);

@@ -1,4 +1,4 @@
-// Only a peer that knows the secret, runs the same experiment and is expected comes in.
+// Only an expected peer with the secret and the same experiment is accepted.
 #include "transport/handshake.hpp"
 
 #include <doctest/doctest.h>
@@ -49,7 +49,7 @@ awaitable<void> meet(Link& a, Link& b, Credentials credentials, Identity to, End
   co_await group.async_wait(asio::experimental::wait_for_all(), use_awaitable);
 }
 
-/// The end of a connection that is bound to a channel of TLS, as far as a handshake can see.
+/// An end of a connection with the channel binding of a TLS channel.
 class BoundLink final : public Link {
  public:
   BoundLink(std::unique_ptr<Link> link, std::string binding)
@@ -75,7 +75,7 @@ Ends meet_with(const Credentials& credentials, const Identity& to = source,
   return ends;
 }
 
-TEST_CASE("two nodes of the same run let each other in") {
+TEST_CASE("two nodes of the same run accept each other") {
   for (const char* channel : {"", "channel"}) {
     const Ends ends = meet_with(good, source, channel, channel);
     CHECK_FALSE(ends.dialler);
@@ -84,7 +84,7 @@ TEST_CASE("two nodes of the same run let each other in") {
   }
 }
 
-TEST_CASE("a peer with another secret is refused, and does not learn whether we know ours") {
+TEST_CASE("a peer with another secret is refused before it receives a valid proof") {
   Credentials other = good;
   other.secret[31] ^= 1;
   const Ends ends = meet_with(other);
@@ -93,14 +93,14 @@ TEST_CASE("a peer with another secret is refused, and does not learn whether we 
   CHECK(ends.name.empty());
 }
 
-TEST_CASE("proofs hold for one channel of TLS only: who stands between two cannot pass them on") {
+TEST_CASE("proofs are bound to one TLS channel: a man in the middle cannot forward them") {
   const Ends ends = meet_with(good, source, "a channel", "another channel");
   CHECK(ends.dialler == TransportError::wrong_secret);
   CHECK(ends.name.empty());
   CHECK(meet_with(good, source, "a channel", "").dialler == TransportError::wrong_secret);
 }
 
-TEST_CASE("a peer with another experiment is refused and told so") {
+TEST_CASE("a peer with another experiment is refused and receives the reason") {
   Credentials other = good;
   other.configuration_digest = sha256("another experiment");
   const Ends ends = meet_with(other);
@@ -108,12 +108,12 @@ TEST_CASE("a peer with another experiment is refused and told so") {
   CHECK(ends.dialled == TransportError::wrong_configuration);
 }
 
-TEST_CASE("a peer that means somebody else, or another generation, is refused") {
+TEST_CASE("a peer that dials another node, or another generation, is refused") {
   CHECK(meet_with(good, {"readout", 0}).dialled == TransportError::wrong_peer);
   CHECK(meet_with(good, {"source", 1}).dialler == TransportError::wrong_peer);
 }
 
-// Dials by hand: plays `first`, then answers the challenge with `answer`.
+// Dials manually: sends `first`, then answers the challenge with `answer`.
 awaitable<void> forge(Link& link, Message first,
                       std::function<Message(const wire::Challenge&)> answer) {
   co_await link.send(std::move(first));
@@ -192,7 +192,7 @@ TEST_CASE("a recorded handshake cannot be replayed: each challenge is new") {
   CHECK(nonces[1] != nonces[2]);
 }
 
-TEST_CASE("HMAC-SHA256 is that of the standard") {
+TEST_CASE("HMAC-SHA256 equals that of RFC 4231") {
   Secret secret{};  // RFC 4231, test case 1: the key is padded with zeros in any case
   std::fill_n(secret.begin(), 20, std::uint8_t{0x0b});
   CHECK(to_hex(hmac_sha256(secret, "Hi There")) ==

@@ -35,7 +35,7 @@ awaitable<void> dial_into(std::string address, std::unique_ptr<Link>& link) {
 
 const Secret secret{1, 2, 3};
 
-/// Sockets that a program which this one started would have.
+/// Number of sockets that a child process would inherit.
 int inherited() {
   int count = 0;
   for (int descriptor = 0; descriptor < 256; ++descriptor) {
@@ -147,7 +147,7 @@ TEST_CASE("messages arrive complete and in order, whatever their size") {
   });
 }
 
-TEST_CASE("both directions carry messages at once") {
+TEST_CASE("messages are sent in both directions at the same time") {
   for_each_kind([](asio::io_context& io, Links links) {
     int up = 0, down = 0;
     run(io,
@@ -158,7 +158,7 @@ TEST_CASE("both directions carry messages at once") {
   });
 }
 
-TEST_CASE("a sender is counted in messages and bytes of frames") {
+TEST_CASE("sent messages and bytes of frames are counted") {
   for_each_kind([](asio::io_context& io, Links links) {
     int received = 0;
     run(io, both(send_all(*links.first, 3, 10), receive_all(*links.second, 3, 10, received)));
@@ -173,7 +173,7 @@ TEST_CASE("a sender is counted in messages and bytes of frames") {
   });
 }
 
-TEST_CASE("what was sent before a close is still received, then comes the end of file") {
+TEST_CASE("messages sent before a close are received, then the end of file") {
   for_each_kind([](asio::io_context& io, Links links) {
     run(io, send_all(*links.first, 2, 100));
     links.first->close();
@@ -202,7 +202,7 @@ TEST_CASE("a message above the limits of the receiver is refused") {
   });
 }
 
-TEST_CASE("a body that does not have its shape is refused") {
+TEST_CASE("a body that does not match its shape is refused") {
   for_each_kind([](asio::io_context& io, Links links) {
     Message message = numbered(1, 6);
     message.header.set_shape(0, 7);
@@ -225,7 +225,7 @@ TEST_CASE(
                      sent = true;
                    });
     CHECK(code_of([&] { run(io, receive_within(*links.first, std::chrono::milliseconds{300})); }) ==
-          asio::error::timed_out);  // nobody sends to `first`: only time passes
+          asio::error::timed_out);  // there is no message to `first`
     CHECK_FALSE(sent);
     CHECK(links.first->messages_sent() < count);
     int received = 0;
@@ -240,11 +240,11 @@ TEST_CASE(
 
 awaitable<void> write_and_close(std::string address, std::string bytes) {
   Socket socket = co_await dial(address);
-  const asio::const_buffer said = asio::buffer(bytes);
-  co_await asio::async_write(socket, said, use_awaitable);
+  const asio::const_buffer buffer = asio::buffer(bytes);
+  co_await asio::async_write(socket, buffer, use_awaitable);
 }
 
-TEST_CASE("bytes that are no message of this link: each kind has a refusal of its own") {
+TEST_CASE("each kind of invalid bytes has an error of its own") {
   Message message = numbered(1, 6);
   const std::string head = encode_head(message);
   const std::string body(message.body.bytes(), '\1');
@@ -258,16 +258,16 @@ TEST_CASE("bytes that are no message of this link: each kind has a refusal of it
     std::string bytes;
     error_code refusal;
   } cases[] = {
-      {"a whole message", head + body, {}},
+      {"a complete message", head + body, {}},
       {"nothing", "", asio::error::eof},
-      {"a prefix cut off", head.substr(0, 10), asio::error::eof},
-      {"a header cut off", head.substr(0, head.size() - 1), asio::error::eof},
-      {"a body cut off", head + body.substr(1), asio::error::eof},
+      {"a truncated prefix", head.substr(0, 10), asio::error::eof},
+      {"a truncated header", head.substr(0, head.size() - 1), asio::error::eof},
+      {"a truncated body", head + body.substr(1), asio::error::eof},
       {"another magic", changed(0, 'X'), TransportError::bad_magic},
       {"a header above the limit", changed(6, '\x11'), TransportError::header_too_large},
       {"a body above the limit", changed(12, '\x01'), TransportError::body_too_large},
-      {"a header that is none", changed(16, '\xff'), TransportError::malformed_header},
-      {"a body that is not of its shape", changed(8, '\x14'), TransportError::shape_mismatch},
+      {"an invalid header", changed(16, '\xff'), TransportError::malformed_header},
+      {"a body that does not match its shape", changed(8, '\x14'), TransportError::shape_mismatch},
   };
   for (const auto& [what, bytes, refusal] : cases) {
     CAPTURE(what);
@@ -280,7 +280,7 @@ TEST_CASE("bytes that are no message of this link: each kind has a refusal of it
   }
 }
 
-TEST_CASE("a connection has not stalled because it is idle, or because nobody reads") {
+TEST_CASE("an idle connection, or one whose receiver does not read, has not stalled") {
   asio::io_context io;
   using Tcp = asio::ip::tcp;
   Tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
@@ -303,7 +303,9 @@ TEST_CASE("a connection has not stalled because it is idle, or because nobody re
   CHECK(!tcp_state(one.native_handle()));
 }
 
-TEST_CASE("what TCP waits for in vain has stalled, the later the more connections were in vain") {
+TEST_CASE(
+    "an unacknowledged connection has stalled, after a limit that grows with unproductive "
+    "reconnects") {
   using std::chrono::milliseconds;
   CHECK(!has_stalled({true, milliseconds{249}, {}}, 0));
   CHECK(has_stalled({true, milliseconds{250}, {}}, 0));
@@ -315,7 +317,7 @@ TEST_CASE("what TCP waits for in vain has stalled, the later the more connection
   CHECK(has_stalled({true, milliseconds{16000}, {}}, 1000));
 }
 
-TEST_CASE("no process that is started later inherits a socket") {
+TEST_CASE("child processes do not inherit sockets") {
   for (const char* address : {"unix:/tmp/lateral-inherited-test", "tcp:127.0.0.1:0"}) {
     CAPTURE(address);
     asio::io_context io{1};
@@ -328,7 +330,7 @@ TEST_CASE("no process that is started later inherits a socket") {
   }
 }
 
-TEST_CASE("an address that is none is refused") {
+TEST_CASE("an invalid address is refused") {
   asio::io_context io{1};
   for (const char* address :
        {"", "tcp:", "tcp:127.0.0.1", "tcp:localhost:80", "tcp:127.0.0.1:99999", "udp:1.2.3.4:5",

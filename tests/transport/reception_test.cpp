@@ -1,4 +1,4 @@
-// What a stranger can do to a node that listens: be refused, and nothing else.
+// Unauthenticated callers of a listening node are refused, and have no other effect.
 #include "transport/reception.hpp"
 
 #include <arpa/inet.h>
@@ -42,7 +42,7 @@ std::string outside_host() {
   return found;
 }
 
-/// The places to listen at that this machine has, over which every test below goes.
+/// The addresses at which this machine can listen; the tests below are run for each.
 std::vector<std::string> addresses() {
   std::vector<std::string> found{"unix:/tmp/lateral-reception-test-" + std::to_string(getpid()),
                                  "tcp:127.0.0.1:0"};
@@ -95,8 +95,8 @@ awaitable<void> call(std::string address, Credentials credentials, Identity self
     failure = error.code();
   }
 }
-/// Sends bytes and reads until the other side has had enough.
-awaitable<void> say(std::string address, std::string bytes) {
+/// Sends bytes and reads until the other side closes the connection.
+awaitable<void> send_bytes(std::string address, std::string bytes) {
   Socket socket = co_await dial(address);
   error_code ended;
   co_await asio::async_write(socket, asio::buffer(bytes),
@@ -105,7 +105,7 @@ awaitable<void> say(std::string address, std::string bytes) {
   const asio::mutable_buffer into = asio::buffer(answer);
   while (!ended) co_await socket.async_read_some(into, asio::redirect_error(use_awaitable, ended));
 }
-awaitable<void> rest(Duration duration) { co_await sleep_for(duration); }
+awaitable<void> pause(Duration duration) { co_await sleep_for(duration); }
 
 std::string frame(const std::string& header, std::uint64_t body_bytes = 0) {
   std::string bytes{"LAT1"};
@@ -114,19 +114,19 @@ std::string frame(const std::string& header, std::uint64_t body_bytes = 0) {
   return bytes + header;
 }
 
-awaitable<void> siege(Node& node, error_code& stranger, error_code& older, error_code& friendly,
-                      error_code& again) {
+awaitable<void> call_all(Node& node, error_code& unauthenticated, error_code& older,
+                         error_code& expected, error_code& again) {
   const std::string address = node.reception.address();
-  co_await say(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  co_await send_bytes(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   std::unique_ptr<Link> link;
   Credentials wrong = good;
   wrong.secret[0] ^= 1;
-  co_await call(address, wrong, hidden1, link, stranger);
+  co_await call(address, wrong, hidden1, link, unauthenticated);
   link.reset();
   const Identity predecessor{hidden1.name, 1};
   co_await call(address, good, predecessor, link, older);
   link.reset();
-  co_await call(address, good, hidden1, link, friendly);
+  co_await call(address, good, hidden1, link, expected);
   std::unique_ptr<Link> second;
   co_await call(address, good, hidden1, second, again);
 }
@@ -135,12 +135,12 @@ TEST_CASE("strangers are refused and logged; the expected peer comes in, also a 
   for (const std::string& address : addresses()) {
     CAPTURE(address);
     Node node{address};
-    error_code stranger, older, friendly, again;
-    node.against(siege(node, stranger, older, friendly, again));
+    error_code unauthenticated, older, expected, again;
+    node.against(call_all(node, unauthenticated, older, expected, again));
     const bool tls = node.reception.address().find("tcp:") == 0 && address != "tcp:127.0.0.1:0";
-    CHECK(stranger == (tls ? TransportError::wrong_tls : TransportError::wrong_secret));
+    CHECK(unauthenticated == (tls ? TransportError::wrong_tls : TransportError::wrong_secret));
     CHECK(older == TransportError::refused);
-    CHECK_FALSE(friendly);
+    CHECK_FALSE(expected);
     CHECK_FALSE(again);
     REQUIRE(node.arrived.size() == 2);
     CHECK(node.arrived[0]->peer() == "hidden1");
@@ -154,7 +154,7 @@ TEST_CASE("strangers are refused and logged; the expected peer comes in, also a 
   }
 }
 
-TEST_CASE("each way to be malformed has a refusal of its own, and none is let in") {
+TEST_CASE("each kind of malformed input has an error of its own, and none is accepted") {
   wire::Header hello;
   hello.mutable_hello()->set_protocol_version(protocol_version);
   hello.mutable_hello()->set_configuration_digest(good.configuration_digest);
@@ -173,8 +173,8 @@ TEST_CASE("each way to be malformed has a refusal of its own, and none is let in
       {"a header that is too long", frame(std::string(257, 'x')), "header of 257 bytes"},
       {"a body", frame("\x12", 4), "body of 4 bytes"},
       {"a body of 2^64 - 1 bytes", frame("", ~std::uint64_t{0}), "at most 0 expected"},
-      {"a header that is none", frame("\x12\x02\x08"), "unexpected message"},
-      {"a hello that is none", frame("\x12\x02\xff\xff"), "malformed header"},
+      {"an invalid header", frame("\x12\x02\x08"), "unexpected message"},
+      {"an invalid hello", frame("\x12\x02\xff\xff"), "malformed header"},
       {"a message of the run", frame(assignment.SerializeAsString()), "unexpected message"},
       {"no hello first", frame(proof.SerializeAsString()), "unexpected message"},
       {"a wrong proof", frame(hello.SerializeAsString()) + frame(proof.SerializeAsString()),
@@ -186,7 +186,7 @@ TEST_CASE("each way to be malformed has a refusal of its own, and none is let in
   for (const auto& [what, bytes, line] : cases) {
     CAPTURE(what);
     node.log.clear();
-    node.against(say(node.reception.address(), bytes));
+    node.against(send_bytes(node.reception.address(), bytes));
     REQUIRE(node.log.size() == 1);
     CAPTURE(node.log[0]);
     CHECK(node.logged(line));
@@ -199,24 +199,24 @@ TEST_CASE("each way to be malformed has a refusal of its own, and none is let in
 
 TEST_CASE("over a Unix socket a process of another user is refused, whichever side it is on") {
   if (::geteuid() != 0) {
-    MESSAGE("SKIPPED: needs root to be somebody else");
+    MESSAGE("SKIPPED: needs root to change the user");
     return;
   }
-  constexpr uid_t somebody = 65534;
+  constexpr uid_t other_user = 65534;
   char folder[] = "/tmp/lateral-user-test-XXXXXX";
   REQUIRE(::mkdtemp(folder) != nullptr);
-  REQUIRE(::chmod(folder, 0777) == 0);  // unlike the folder of a run, which nobody can enter
+  REQUIRE(::chmod(folder, 0777) == 0);  // unlike the folder of a run, which only its user can enter
   const std::string path = std::string(folder) + "/socket";
   SUBCASE("it dials, and knows the secret") {
     Node node{"unix:" + path};
     REQUIRE(::chmod(path.c_str(), 0777) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
-      if (::setuid(somebody) != 0) ::_exit(2);
+      if (::setuid(other_user) != 0) ::_exit(2);
       asio::io_context io{1};
       std::unique_ptr<Link> link;
       error_code failure;
-      // Its own check would refuse us: it does without.
+      // Without the check of the user, which would refuse the node.
       const auto visit = [&]() -> awaitable<void> {
         try {
           Socket socket = co_await dial("unix:" + path);
@@ -229,7 +229,7 @@ TEST_CASE("over a Unix socket a process of another user is refused, whichever si
       lateral::run(io, visit());
       ::_exit(failure ? 0 : 1);
     }
-    node.against(rest(std::chrono::milliseconds{500}));
+    node.against(pause(std::chrono::milliseconds{500}));
     int status = 0;
     ::waitpid(child, &status, 0);
     CHECK(WIFEXITED(status));
@@ -237,15 +237,15 @@ TEST_CASE("over a Unix socket a process of another user is refused, whichever si
     CHECK(node.arrived.empty());
     CHECK(node.logged("uid 65534, expected 0: a process of another user"));
   }
-  SUBCASE("it listens in a node's place") {
+  SUBCASE("it listens instead of a node") {
     int ready[2];
     REQUIRE(::pipe(ready) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
-      if (::setuid(somebody) != 0) ::_exit(2);
+      if (::setuid(other_user) != 0) ::_exit(2);
       Node node{"unix:" + path};
       if (::write(ready[1], "x", 1) != 1) ::_exit(3);
-      node.against(rest(std::chrono::seconds{1}));
+      node.against(pause(std::chrono::seconds{1}));
       ::_exit(0);
     }
     char byte = 0;
@@ -264,7 +264,7 @@ TEST_CASE("over a Unix socket a process of another user is refused, whichever si
 
 // ---- TLS
 
-TEST_CASE("beyond loopback a peer that speaks plain TCP is refused, and so is its listener") {
+TEST_CASE("beyond loopback a peer with plain TCP is refused, and so is a listener with plain TCP") {
   const std::string host = outside_host();
   if (host.empty()) {
     MESSAGE("SKIPPED: this machine has no address but loopback");
@@ -293,8 +293,8 @@ TEST_CASE("beyond loopback a peer that speaks plain TCP is refused, and so is it
   }
 }
 
-/// Passes on what two say to each other, and keeps what the first says.
-awaitable<void> pass_on(Socket& from, Socket& to, std::string* kept) {
+/// Forwards the bytes between two sockets, and records those of the first.
+awaitable<void> forward(Socket& from, Socket& to, std::string* recorded) {
   std::array<char, 4096> bytes;
   for (;;) {
     const asio::mutable_buffer into = asio::buffer(bytes);
@@ -302,64 +302,66 @@ awaitable<void> pass_on(Socket& from, Socket& to, std::string* kept) {
     const std::size_t n =
         co_await from.async_read_some(into, asio::redirect_error(use_awaitable, ended));
     if (ended) co_return;
-    if (kept != nullptr) kept->append(bytes.data(), n);
+    if (recorded != nullptr) recorded->append(bytes.data(), n);
     const asio::const_buffer piece = asio::buffer(bytes.data(), n);
     co_await asio::async_write(to, piece, asio::redirect_error(use_awaitable, ended));
   }
 }
-awaitable<void> relay(Listener& listener, std::string address, std::string& said) {
+awaitable<void> relay(Listener& listener, std::string address, std::string& recorded) {
   Socket first = co_await listener.accept();
   Socket second = co_await dial(address);
   std::vector<awaitable<void>> both;
-  both.push_back(pass_on(first, second, &said));
-  both.push_back(pass_on(second, first, nullptr));
+  both.push_back(forward(first, second, &recorded));
+  both.push_back(forward(second, first, nullptr));
   co_await run_until_first_ends(std::move(both));
 }
-awaitable<void> call_through(std::string host, std::string address, std::string& said,
+awaitable<void> call_through(std::string host, std::string address, std::string& recorded,
                              error_code& failure) {
   Listener listener{co_await asio::this_coro::executor, host};
   std::unique_ptr<Link> link;
   std::vector<awaitable<void>> both;
-  both.push_back(relay(listener, address, said));
+  both.push_back(relay(listener, address, recorded));
   both.push_back(call(listener.address(), good, hidden1, link, failure));
   co_await run_until_first_ends(std::move(both));
 }
 
-TEST_CASE("a recorded handshake that succeeded is refused when it is played again") {
+TEST_CASE("a recorded successful handshake is refused when it is replayed") {
   for (const std::string& address : addresses()) {
     if (address.starts_with("unix:")) continue;
     CAPTURE(address);
     Node node{address};
-    std::string said;
+    std::string recorded;
     error_code failure;
-    node.against(call_through(address, node.reception.address(), said, failure));
+    node.against(call_through(address, node.reception.address(), recorded, failure));
     CHECK_FALSE(failure);
     REQUIRE(node.arrived.size() == 1);
-    REQUIRE(said.size() > 100);
+    REQUIRE(recorded.size() > 100);
     const bool tls = address != "tcp:127.0.0.1:0";
-    CHECK(said.starts_with(tls ? "\x16\x03" : "LAT1"));
-    CHECK((said.find("hidden1") == std::string::npos) == tls);  // nothing readable passes
+    CHECK(recorded.starts_with(tls ? "\x16\x03" : "LAT1"));
+    CHECK((recorded.find("hidden1") == std::string::npos) == tls);  // nothing readable passes
     node.log.clear();
-    node.against(say(node.reception.address(), said));
+    node.against(send_bytes(node.reception.address(), recorded));
     CHECK(node.arrived.size() == 1);
     CHECK(node.logged(tls ? "no TLS 1.3 under the secret" : "does not know the secret"));
   }
 }
 
-/// As many callers as there are slots say this and wait; `used` is the memory in use then.
-awaitable<void> hold(std::string address, std::string bytes, std::size_t& used) {
+/// As many callers as there are slots send these bytes and wait; `used` is the memory in use then.
+awaitable<void> occupy_slots(std::string address, std::string bytes, std::size_t& used) {
   std::deque<Socket> sockets;
   for (std::size_t i = 0; i < handshakes_max; ++i) {
     Socket socket = co_await dial(address);
-    const asio::const_buffer said = asio::buffer(bytes);
-    co_await asio::async_write(socket, said, use_awaitable);
+    const asio::const_buffer recorded = asio::buffer(bytes);
+    co_await asio::async_write(socket, recorded, use_awaitable);
     sockets.push_back(std::move(socket));
   }
   co_await sleep_for(std::chrono::milliseconds{300});
   used = ::mallinfo2().uordblks;
 }
 
-TEST_CASE("a ClientHello is read whole and bounded, before anything is allocated for TLS") {
+TEST_CASE(
+    "a ClientHello is read completely and with a size limit, before anything is allocated for "
+    "TLS") {
   const std::string host = outside_host();
   if (host.empty()) {
     MESSAGE("SKIPPED: this machine has no address but loopback");
@@ -367,16 +369,16 @@ TEST_CASE("a ClientHello is read whole and bounded, before anything is allocated
   }
   using namespace std::string_literals;
   Node node{"tcp:" + host + ":0"};
-  std::string said;
+  std::string recorded;
   error_code failure;
-  node.against(call_through("tcp:" + host + ":0", node.reception.address(), said, failure));
+  node.against(call_through("tcp:" + host + ":0", node.reception.address(), recorded, failure));
   REQUIRE_FALSE(failure);
   const std::size_t hello_bytes =
-      5 + (static_cast<std::size_t>(static_cast<unsigned char>(said[3])) << 8 |
-           static_cast<unsigned char>(said[4]));
-  const std::string hello = said.substr(0, hello_bytes);
+      5 + (static_cast<std::size_t>(static_cast<unsigned char>(recorded[3])) << 8 |
+           static_cast<unsigned char>(recorded[4]));
+  const std::string hello = recorded.substr(0, hello_bytes);
   CHECK(hello.size() < 300);
-  std::string other_share = hello;  // an X25519 share that is called something else
+  std::string other_share = hello;  // an X25519 share with the identifier of another group
   const std::size_t share = other_share.find("\x00\x33\x00\x26\x00\x24\x00\x1d"s);
   REQUIRE(share != std::string::npos);
   other_share[share + 7] = '\x17';
@@ -385,20 +387,21 @@ TEST_CASE("a ClientHello is read whole and bounded, before anything is allocated
       {"\x16\x03\x01\x00\x04\x01\x00\x01\x00"s, "no ClientHello"},  // in pieces
       {"\x16\x03\x01\x00\x24\x02\x00\x00\x20"s, "no ClientHello"},  // a ServerHello
       {"\x16\x03\x01\x00\x24\x01\x00\x00\x20"s + std::string(32, 'x'), "no TLS 1.3"},
-      {other_share, "no TLS 1.3"},  // would ask for another ClientHello
+      {other_share, "no TLS 1.3"},  // would cause a request for another ClientHello
       {hello.substr(0, hello.size() - 1) + static_cast<char>(hello.back() ^ 1), "no TLS 1.3"},
   };
   for (const auto& [bytes, line] : cases) {
     CAPTURE(to_hex(bytes));
     node.log.clear();
-    node.against(say(node.reception.address(), bytes));
+    node.against(send_bytes(node.reception.address(), bytes));
     CHECK(node.logged(line));
   }
   CHECK(node.arrived.size() == 1);
-  // One that is genuine, played again by everybody at once: what TLS holds until they are left.
+  // A valid ClientHello, replayed in all slots: the memory of TLS until the callers are
+  // disconnected.
   const std::size_t before = ::mallinfo2().uordblks;
   std::size_t after = 0;
-  node.against(hold(node.reception.address(), hello, after));
+  node.against(occupy_slots(node.reception.address(), hello, after));
   const std::size_t each = (after - before) / handshakes_max;
   MESSAGE("a caller with a genuine ClientHello takes " << each << " bytes");
   CHECK(each <= 128 * 1024);
@@ -412,13 +415,14 @@ std::size_t descriptors() {
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
-TEST_CASE("a peer that says nothing, or not enough, is left after handshake_max") {
+TEST_CASE(
+    "a peer that sends nothing, or an incomplete handshake, is disconnected after handshake_max") {
   for (const std::string& address : addresses()) {
     CAPTURE(address);
     for (const std::string bytes : {"", "LAT1", "\x16\x03\x01"}) {
       Node node{address};
       const auto before = std::chrono::steady_clock::now();
-      node.against(say(node.reception.address(), bytes));
+      node.against(send_bytes(node.reception.address(), bytes));
       const auto waited = std::chrono::steady_clock::now() - before;
       CHECK(waited >= handshake_max);
       CHECK(waited < handshake_max + std::chrono::seconds{2});
@@ -427,7 +431,7 @@ TEST_CASE("a peer that says nothing, or not enough, is left after handshake_max"
   }
 }
 
-/// Connects again and again and says nothing; holds as many connections as it may.
+/// Connects repeatedly without sending anything, and keeps up to held_max connections open.
 struct Flood {
   std::deque<Socket> sockets;
   std::size_t made = 0, most_descriptors = 0;
@@ -443,7 +447,7 @@ awaitable<void> flood(Flood& flood, std::string address, std::size_t count, Dura
   }
   for (;;) co_await sleep_for(std::chrono::seconds{1});
 }
-awaitable<void> call_until_in(std::string address, int& calls) {
+awaitable<void> call_until_accepted(std::string address, int& calls) {
   std::unique_ptr<Link> link;
   error_code failure = asio::error::try_again;
   co_await sleep_for(std::chrono::milliseconds{100});
@@ -453,34 +457,37 @@ awaitable<void> call_until_in(std::string address, int& calls) {
     if (failure) co_await sleep_for(std::chrono::milliseconds{20});
   }
 }
-awaitable<void> call_in_flood(Node& node, Flood& strangers, std::size_t count, Duration pause,
+awaitable<void> call_in_flood(Node& node, Flood& callers, std::size_t count, Duration pause,
                               int& calls) {
   const std::string address = node.reception.address();
   std::vector<awaitable<void>> both;
-  both.push_back(flood(strangers, address, count, pause));
-  both.push_back(call_until_in(address, calls));
+  both.push_back(flood(callers, address, count, pause));
+  both.push_back(call_until_accepted(address, calls));
   co_await run_until_first_ends(std::move(both));
 }
 
-TEST_CASE("strangers who hold every slot, or call without a pause, do not keep the peer out") {
+TEST_CASE(
+    "unauthenticated callers that occupy every slot, or dial without a pause, do not block the "
+    "peer") {
   for (const std::string& address : addresses()) {
     for (const auto pause : {std::chrono::microseconds{0}, std::chrono::microseconds{500}}) {
       CAPTURE(address);
       CAPTURE(pause.count());
       Node node{address};
       const std::size_t before = descriptors();
-      Flood strangers;
+      Flood callers;
       int calls = 0;
       const auto began = std::chrono::steady_clock::now();
-      node.against(call_in_flood(node, strangers, 1000000, pause, calls));
+      node.against(call_in_flood(node, callers, 1000000, pause, calls));
       CHECK(node.arrived.size() == 1);
       CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds{5});
-      MESSAGE(address << ": in at call " << calls << " among " << strangers.made << " strangers");
-      CHECK(strangers.made > handshakes_max);
-      // The slots, the one that waits for a slot, the peer's two ends, and the one that dials.
-      CHECK(strangers.most_descriptors <= before + handshakes_max + 6);
+      MESSAGE(address << ": accepted at call " << calls << " among " << callers.made << " callers");
+      CHECK(callers.made > handshakes_max);
+      // The slots, the caller that waits for a slot, the two ends of the peer, and its dialling
+      // socket.
+      CHECK(callers.most_descriptors <= before + handshakes_max + 6);
       CHECK(node.log.size() <= 6 * (refusals_logged_max + 1));
-      CHECK(node.logged("gave way to another"));
+      CHECK(node.logged("aborted in favour of another caller"));
     }
   }
 }

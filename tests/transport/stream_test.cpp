@@ -1,5 +1,4 @@
-// Numbered messages: each is taken once and in order, whatever becomes of connections and
-// processes.
+// Numbered messages: each is accepted once and in order, over successive connections and processes.
 #include "transport/stream.hpp"
 
 #include <doctest/doctest.h>
@@ -21,7 +20,7 @@ Stream with_sent(std::uint64_t count, bool retains) {
   for (std::uint64_t i = 1; i <= count; ++i) stream.push(message(i));
   return stream;
 }
-/// The steps of the messages that a connection is given now, which bear the same numbers.
+/// The steps of the messages that are sent on a connection now, which equal their numbers.
 std::vector<std::uint64_t> take_all(Stream& stream) {
   std::vector<std::uint64_t> steps;
   while (stream.unsent() > 0) {
@@ -33,7 +32,7 @@ std::vector<std::uint64_t> take_all(Stream& stream) {
 }
 using Steps = std::vector<std::uint64_t>;
 
-TEST_CASE("messages are numbered from 1 and handed out once, in order") {
+TEST_CASE("messages are numbered from 1 and returned once, in order") {
   for (const bool retains : {false, true}) {
     Stream stream = with_sent(3, retains);
     CHECK(stream.unsent() == 3);
@@ -46,7 +45,7 @@ TEST_CASE("messages are numbered from 1 and handed out once, in order") {
   }
 }
 
-TEST_CASE("numbers go on where a predecessor stopped") {
+TEST_CASE("numbers continue after those of a predecessor") {
   Stream stream{true, 7, 5};
   stream.push(message(8));
   CHECK(take_all(stream) == Steps{8});
@@ -54,7 +53,7 @@ TEST_CASE("numbers go on where a predecessor stopped") {
   CHECK(stream.accept(6));
 }
 
-TEST_CASE("a message that comes again is dropped, and applied once") {
+TEST_CASE("a repeated message is dropped") {
   Stream stream;
   int applied = 0;
   for (const std::uint64_t sequence : {1, 1, 2, 1, 2, 3, 3}) applied += stream.accept(sequence);
@@ -62,7 +61,7 @@ TEST_CASE("a message that comes again is dropped, and applied once") {
   CHECK(stream.received() == 3);
 }
 
-TEST_CASE("a message that is missing is told at once") {
+TEST_CASE("a message that is missing is reported at once") {
   Stream stream;
   CHECK(stream.accept(1));
   CHECK(code_of([&] { stream.accept(3); }) == TransportError::out_of_sequence);
@@ -70,7 +69,7 @@ TEST_CASE("a message that is missing is told at once") {
   CHECK(stream.accept(2));  // nothing was taken in its place
 }
 
-TEST_CASE("a new connection goes on behind whatever has come, if that is kept") {
+TEST_CASE("a new connection continues after the received messages, if the others are retained") {
   for (std::uint64_t received = 0; received <= 5; ++received) {
     Stream stream = with_sent(5, true);
     take_all(stream);
@@ -79,7 +78,7 @@ TEST_CASE("a new connection goes on behind whatever has come, if that is kept") 
     for (std::uint64_t i = received + 1; i <= 5; ++i) expected.push_back(i);
     CHECK(take_all(stream) == expected);
   }
-  // Without keeping, only what no connection was given.
+  // Without retention, only messages that were not sent on any connection.
   Stream forgetful = with_sent(5, false);
   forgetful.next();
   forgetful.next();
@@ -88,21 +87,21 @@ TEST_CASE("a new connection goes on behind whatever has come, if that is kept") 
   CHECK(take_all(forgetful) == Steps{3, 4, 5});
 }
 
-TEST_CASE("what a node says again, which its peer has from its predecessor, does not leave") {
+TEST_CASE("repeated messages that the peer has received from the predecessor are not sent") {
   for (const bool retains : {false, true}) {
     Stream stream{retains};
     stream.resume(3);
     for (std::uint64_t i = 1; i <= 5; ++i) stream.push(message(i));
     CHECK(stream.unsent() == 2);
     CHECK(take_all(stream) == Steps{4, 5});
-    if (retains) {  // for a peer that begins again
+    if (retains) {  // for a peer that restarts
       stream.resume(0);
       CHECK(take_all(stream) == Steps{1, 2, 3, 4, 5});
     }
   }
 }
 
-TEST_CASE("what is forgotten cannot be asked for") {
+TEST_CASE("a peer that needs forgotten messages is refused") {
   Stream stream = with_sent(5, true);
   take_all(stream);
   stream.forget(3);
@@ -110,16 +109,18 @@ TEST_CASE("what is forgotten cannot be asked for") {
   stream.resume(3);
   CHECK(take_all(stream) == Steps{4, 5});
   CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
-  stream.forget(9);  // more than was sent: no more than that
+  stream.forget(9);  // beyond the last sent message: all sent ones
   CHECK(stream.retained_bytes() == 0);
   stream.push(message(6));
   CHECK(take_all(stream) == Steps{6});
 }
 
-TEST_CASE("beyond retained_bytes_max the oldest go, and with them the chance to begin there") {
+TEST_CASE(
+    "beyond retained_bytes_max the oldest messages are dropped, and a peer that needs them is "
+    "refused") {
   Stream stream{true};
   const std::size_t quarter =
-      retained_bytes_max / 4 / sizeof(float);  // never written to: no memory
+      retained_bytes_max / 4 / sizeof(float);  // never written: uses no memory
   for (std::uint64_t i = 1; i <= 6; ++i) {
     stream.push(message(i, quarter));
     take_all(stream);
@@ -128,13 +129,13 @@ TEST_CASE("beyond retained_bytes_max the oldest go, and with them the chance to 
   stream.resume(3);
   CHECK(take_all(stream) == Steps{4, 5, 6});
   CHECK(code_of([&] { stream.resume(2); }) == TransportError::out_of_sequence);
-  // What has not left yet is not dropped: the process that sends is slowed down elsewhere.
+  // Unsent messages are not dropped: flow control of the sending process is elsewhere.
   Stream unsent{true};
   for (std::uint64_t i = 1; i <= 6; ++i) unsent.push(message(i, quarter));
   CHECK(take_all(unsent) == Steps{1, 2, 3, 4, 5, 6});
 }
 
-TEST_CASE("what waits to be handed out is not forgotten, whatever a peer claims to have") {
+TEST_CASE("unsent messages are not forgotten, whatever the peer claims to have received") {
   Stream stream{true};
   for (int i = 0; i < 3; ++i) stream.push(Message());
   CHECK(stream.next().header.sequence() == 1);

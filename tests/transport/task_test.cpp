@@ -1,4 +1,4 @@
-// Deadlines and groups end as they promise.
+// Deadlines and groups of coroutines.
 #include "transport/task.hpp"
 
 #include <doctest/doctest.h>
@@ -39,7 +39,8 @@ awaitable<void> deadline_on_failure() {
   co_await with_deadline(std::chrono::hours{1}, fail_after(milliseconds{5}));
 }
 
-TEST_CASE("an operation that is in time gives its result, one that is late the error timed_out") {
+TEST_CASE(
+    "an operation that ends before the deadline returns its result, a later one throws timed_out") {
   asio::io_context io{1};
   int answer = 0;
   run(io, ask(milliseconds{2000}, milliseconds{1}, answer));

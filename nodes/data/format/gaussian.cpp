@@ -10,7 +10,7 @@
 namespace lateral::data_format {
 namespace {
 
-// Inputs of unit variance, <z_i z_j> = correlation^|i − j| (an autoregressive process), kept as
+// Inputs of unit variance, <z_i z_j> = correlation^|i − j| (an autoregressive process), stored as
 // bytes 127.5 + 40 z like an image of one row. The label is the sign of Σ_i (−1)^i z_i, which is a
 // direction of small variance. Rounding to bytes adds 0.03 % of the variance. The inputs of the
 // network are the rounded values, so that a network can represent a linear teacher of its inputs

@@ -19,11 +19,12 @@ namespace {
 // An image is  127.5 + contrast · (noise · background + strength · pattern) / √(noise² + 1),
 // background and pattern of unit variance. The background's amplitude spectrum falls as
 // frequency^-slope, the pattern's is flat: classes differ mostly in directions of small variance,
-// which gradient descent learns late, and early if its inputs are decorrelated. Each class has
+// which gradient descent learns slowly, and fast if its inputs are decorrelated. Each class has
 // several patterns, of which a sample contains one.
 //
 // Test accuracy in % after epochs 1, 3 and 5 with the default parameters (576-256-256-10, leaky
-// ReLU, Adam 1e-3, batches of 256; a NumPy model of the experiment, so other seeds differ a bit):
+// ReLU, Adam 1e-3, batches of 256; a NumPy model of the experiment, so other seeds differ
+// slightly):
 //   backpropagation                                     26  77  86
 //   feedback alignment                                  12  34  75
 //   feedback alignment, decorrelation (rate 1e-3)       20  89  92
@@ -65,7 +66,7 @@ class Synthesis {
         basis_[u * n_ + v] = std::cos(angle) + std::sin(angle);
         const auto fu = static_cast<double>(std::min(u, n_ - u));
         const auto fv = static_cast<double>(std::min(v, n_ - v));
-        // The mean brightness has frequency 0; it gets the amplitude of the lowest other one.
+        // The mean brightness has frequency 0; it has the amplitude of the lowest other frequency.
         const double frequency = std::max(1.0, std::sqrt(fu * fu + fv * fv));
         const double amplitude = std::pow(frequency, -falling);
         amplitude_[u * n_ + v] = amplitude;
@@ -129,7 +130,8 @@ class Generator {
   }
 
  private:
-  /// A small field's own mean and variance vary; classes must not differ in brightness or contrast.
+  /// Normalises a field: the mean and variance of small fields vary, and classes must not differ in
+  /// brightness or contrast.
   static std::vector<double> unit_variance(std::vector<double> field) {
     const auto n = static_cast<double>(field.size());
     double sum = 0;
@@ -147,7 +149,7 @@ class Generator {
     const RandomStream random = stream(params_.seed, step);
     random.fill_normal(white_, 1.0);
     background_.draw(white_, field_);
-    // Elements of the stream after those that the normal numbers used.
+    // The next elements of the stream after those used for the normal numbers.
     const std::uint64_t next = std::uint64_t{4} * field_.size();
     const std::uint64_t pattern_index = random.below(next, patterns_per_class);
     const double strength = strength_min + (strength_max - strength_min) * random.uniform(next + 1);

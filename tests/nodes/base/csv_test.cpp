@@ -1,4 +1,5 @@
-// CSV tables: what is written is read again, columns go by their names, refusals say where.
+// CSV tables: written fields are read unchanged, columns are found by name, errors name the
+// position.
 #include "nodes/base/csv.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +20,7 @@ struct File {
       std::filesystem::temp_directory_path() / ("lateral-csv-" + std::to_string(::getpid()));
 };
 
-/// The refusal without the name of the file.
+/// The error message without the name of the file.
 template <class Use>
 std::string refusal_of(const std::string& content, Use&& use) {
   const File file{content};
@@ -47,7 +48,7 @@ TEST_CASE("fields with commas, quotes and line breaks are read as they were writ
   CHECK(csv_line({"a", "b,c", "\""}) == "a,\"b,c\",\"\"\"\"\n");
 }
 
-TEST_CASE("columns are found by their names, whatever their order and number") {
+TEST_CASE("columns are found by their names, in any order and number") {
   const File file{"name,loss,epoch\nx,0.5,1\n\ny,nan,2\r\nz,-inf,18446744073709551615\nlast,1,3"};
   CsvReader table{file.path, {"epoch", "loss"}};
   REQUIRE(table.next_row());
@@ -62,7 +63,7 @@ TEST_CASE("columns are found by their names, whatever their order and number") {
   CHECK_FALSE(table.next_row());  // the last line has no line break
 }
 
-TEST_CASE("a refusal names line, column and value") {
+TEST_CASE("an error names line, column and value") {
   CHECK(refusal_of("epoch,loss\n1,2\n") == "accepted");
   CHECK(refusal_of("") == " is empty, expected a line with the names of the columns epoch,loss");
   CHECK(refusal_of("epoch;loss\n") == "1: has no column 'epoch', expected the columns epoch,loss");

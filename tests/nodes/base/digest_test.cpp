@@ -6,14 +6,14 @@
 namespace lateral {
 namespace {
 
-TEST_CASE("SHA-256 is that of FIPS 180-4") {
+TEST_CASE("SHA-256 equals that of FIPS 180-4") {
   CHECK(to_hex(sha256("abc")) ==
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(to_hex(sha256("")) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   CHECK(sha256("abc").size() == sha256_bytes);
 }
 
-TEST_CASE("a digest does not depend on how the bytes are cut into pieces") {
+TEST_CASE("a digest does not depend on how the bytes are divided into calls") {
   const std::string bytes(1000, 'x');
   for (const std::size_t piece : {1, 63, 64, 999}) {
     Sha256 digest;

@@ -59,7 +59,7 @@ TEST_CASE("a file that cannot be read is refused with its name and the reason") 
   CHECK(refusal_of([&] { read_file(file, 5, "sweep file"); }).empty());
 }
 
-TEST_CASE("a file is replaced completely, and the temporary one is gone") {
+TEST_CASE("a file is replaced completely, and the temporary file is removed") {
   const TemporaryFolder folder;
   const fs::path file = folder.path / "f";
   write_atomically(file, "first, and longer");

@@ -20,7 +20,7 @@ constexpr int width = 4;
 constexpr int channels = 2;
 constexpr int pixels = channels * height * width;
 
-/// Sample i starts with the bytes i, i + 100, so that a column tells which sample it is.
+/// Sample i starts with the bytes i, i + 100, so that a column identifies its sample.
 DataSet numbered(int n_train, int n_test) {
   DataSet data;
   data.shape = {channels, height, width, 10};
@@ -113,7 +113,7 @@ TEST_CASE("known bytes become known values") {
   std::vector<std::uint32_t> labels;
   load_train(batches, 1, 0, values, labels);
   CHECK(labels == std::vector<std::uint32_t>{4});
-  // The constants of the MNIST normalisation, worked out by hand.
+  // The constants of the MNIST normalisation, computed by hand.
   CHECK(values(0, 0) == doctest::Approx(-0.424213).epsilon(1e-6));
   CHECK(values(1, 0) == doctest::Approx(1.204999).epsilon(1e-6));
   CHECK(values(2, 0) == doctest::Approx(2.821487).epsilon(1e-6));
@@ -166,7 +166,7 @@ TEST_CASE("shuffling differs by epoch and by seed and is a pure function of both
   CHECK(train_pass(Batches(numbered(53, 5), other), 1).numbers != first.numbers);
 }
 
-TEST_CASE("the order of an epoch is Fisher and Yates from the documented stream") {
+TEST_CASE("the order of an epoch is a Fisher-Yates shuffle by the documented stream") {
   std::vector<int> expected = range(0, 53);
   const RandomStream random(7, 0, 4, Purpose::shuffle);
   for (std::size_t i = 52; i > 0; --i) std::swap(expected[i], expected[random.below(i, i + 1)]);
@@ -182,7 +182,7 @@ TEST_CASE("without shuffling batches follow the order of the files") {
   CHECK(train_pass(batches, 1).sizes == std::vector<Index>{5, 5, 2});
 }
 
-TEST_CASE("evaluation goes through the test images in file order with a last smaller batch") {
+TEST_CASE("evaluation reads the test images in file order with a last smaller batch") {
   const Batches batches(numbered(12, 7), params_of(5));
   CHECK(batches.evaluate_samples() == 7);
   CHECK(batches.evaluate_steps() == 2);
@@ -192,7 +192,7 @@ TEST_CASE("evaluation goes through the test images in file order with a last sma
   CHECK(pass.labels == std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6});
 }
 
-TEST_CASE("a batch size that divides leaves no empty batch") {
+TEST_CASE("a batch size that divides the number of samples gives no empty batch") {
   const Batches batches(numbered(12, 8), params_of(4));
   CHECK(batches.train_steps_per_epoch() == 3);
   CHECK(batches.evaluate_steps() == 2);
@@ -210,7 +210,7 @@ TEST_CASE("limits keep the first samples of the files") {
   CHECK(Batches(numbered(12, 7), params).train_samples() == 12);
 }
 
-TEST_CASE("validation samples leave training and replace the test images") {
+TEST_CASE("validation samples are excluded from training and replace the test images") {
   BatchParams params = params_of(8);
   params.train_limit = 40;
   params.validation_samples = 11;
@@ -231,7 +231,7 @@ TEST_CASE("validation samples leave training and replace the test images") {
   CHECK(evaluate_pass(Batches(numbered(53, 5), params)).numbers != validation);
 }
 
-TEST_CASE("validation that leaves nothing to train on is refused") {
+TEST_CASE("validation that leaves no training samples is refused") {
   BatchParams params = params_of(8);
   params.train_limit = 10;
   params.validation_samples = 10;
@@ -255,7 +255,8 @@ TEST_CASE("crops and mirrored images are pixels of the padded image and each pla
     load_train(batches, 3, index, values, labels);
     for (int column = 0; column < 50; ++column) {
       const int sample = index * 50 + column;
-      // Naive: build the padded image, mirror or not, cut out, compare; exactly one must fit.
+      // Reference: build the padded image, mirror it or not, crop, compare; exactly one placement
+      // must match.
       std::vector<int> fits;
       for (int place = 0; place < 18; ++place) {
         const bool mirrored = place >= 9;
@@ -281,7 +282,8 @@ TEST_CASE("crops and mirrored images are pixels of the padded image and each pla
         if (same) fits.push_back(place);
       }
       REQUIRE(fits.size() == 1);
-      // And it is the one of the documented stream: three numbers a sample, by place in the file.
+      // The placement follows the documented stream: three numbers for each sample, by position in
+      // the file.
       const RandomStream random(7, 0, 3, Purpose::augmentation);
       const auto first = static_cast<std::uint64_t>(sample) * 3;
       const auto down = static_cast<int>(random.below(first, 3)) - 1;
@@ -294,7 +296,7 @@ TEST_CASE("crops and mirrored images are pixels of the padded image and each pla
   CHECK(seen.size() == 18);
 }
 
-TEST_CASE("half of the images are mirrored where mirroring is asked for") {
+TEST_CASE("half of the images are mirrored if horizontal_flip is set") {
   const DataSet data = numbered(200, 1);
   BatchParams params = params_of(200);
   params.shuffle = false;
@@ -314,7 +316,7 @@ TEST_CASE("half of the images are mirrored where mirroring is asked for") {
   CHECK(mirrored < 130);
 }
 
-TEST_CASE("augmentation is a pure function of epoch and sample and spares evaluation") {
+TEST_CASE("augmentation is a pure function of epoch and sample and does not affect evaluation") {
   BatchParams params = params_of(8);
   params.shuffle = false;
   params.crop_padding = 2;
@@ -336,7 +338,7 @@ TEST_CASE("augmentation is a pure function of epoch and sample and spares evalua
   CHECK(evaluate_pass(batches).numbers == range(100, 116));
 }
 
-TEST_CASE("a batch that does not exist is a bug of the caller") {
+TEST_CASE("an index beyond the last batch fails a check") {
   const Batches batches(numbered(12, 7), params_of(5));
   Matrix values;
   std::vector<std::uint32_t> labels;

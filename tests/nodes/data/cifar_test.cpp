@@ -1,4 +1,4 @@
-// CIFAR-10 and CIFAR-100: what is read, and the words of every refusal.
+// CIFAR-10 and CIFAR-100: the data read, and the text of every error.
 #include <numeric>
 
 #include "nodes/data/cifar_records.hpp"
@@ -57,15 +57,15 @@ TEST_CASE("a small CIFAR-10 is read in the order of its files") {
   CHECK(data.test.pixels[1] == 8);
 }
 
-TEST_CASE("a missing CIFAR-10 file is named with what to do") {
+TEST_CASE("the error for a missing CIFAR-10 file names it and the option to set") {
   const SmallCifar10 small;
   std::filesystem::remove(small.file("data_batch_4.bin"));
   CHECK(small.refusal() == small.file("data_batch_4.bin") +
                                ": not found, expected CIFAR records of 3073 bytes; name the folder "
-                               "that holds it with --data DIR or LATERAL_DATA");
+                               "that contains it with --data DIR or LATERAL_DATA");
 }
 
-TEST_CASE("a CIFAR-10 file that is cut or too long or empty is refused") {
+TEST_CASE("a CIFAR-10 file that is truncated or too long or empty is refused") {
   const SmallCifar10 small;
   const std::string file = small.file("data_batch_2.bin");
   Bytes bytes = record({3}, 0) + record({4}, 0);
@@ -99,7 +99,7 @@ TEST_CASE("too many CIFAR records are refused") {
   CHECK(refusal([&] { append_cifar_records(bytes, "F", {10}, images, 3); }).empty());
 }
 
-TEST_CASE("CIFAR-100 gives the fine label and checks both") {
+TEST_CASE("CIFAR-100 returns the fine label and checks both labels") {
   const TemporaryFolder folder;
   const auto load = [&] { return data_format::cifar100()->load(folder.path(), {}); };
   folder.write("cifar-100-binary/train.bin", record({19, 99}, 1) + record({0, 42}, 2));
@@ -123,7 +123,7 @@ TEST_CASE("CIFAR-100 gives the fine label and checks both") {
   CHECK(contains(refusal(load), test + ": not found"));
 }
 
-TEST_CASE("a refused CIFAR file leaves the images as they were") {
+TEST_CASE("a refused CIFAR file does not change the images") {
   Images images;
   append_cifar_records(record({1}, 0), "F", {10}, images);
   CHECK(is_one_line(

@@ -28,7 +28,7 @@ namespace lateral::testing {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// A new folder that goes away with its owner.
+/// A new folder that is removed with the object.
 class TemporaryFolder {
  public:
   TemporaryFolder() {

@@ -1,4 +1,4 @@
-// The correlated normal numbers: their moments, their labels, and that they are a pure function.
+// The correlated normal numbers: their moments and labels, and their dependence on the seed.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -14,7 +14,7 @@ DataSet load(const GeneratedParams& params) {
   return find_entry(data_format_table(), "gaussian")()->load("", params);
 }
 
-TEST_CASE("gaussian inputs have unit variance and the correlation asked for") {
+TEST_CASE("gaussian inputs have unit variance and the set correlation") {
   GeneratedParams params;
   params.train_samples = 20000;
   params.inputs = 5;
@@ -40,7 +40,7 @@ TEST_CASE("gaussian inputs have unit variance and the correlation asked for") {
   CHECK(right > 19500);  // bytes round a few over the border
 }
 
-TEST_CASE("a gaussian sample depends on the seed and its place alone") {
+TEST_CASE("a gaussian sample depends only on the seed and its position") {
   GeneratedParams few, many;
   few.train_samples = 30;
   const DataSet a = load(few), b = load(many);

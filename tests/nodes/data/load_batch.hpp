@@ -1,4 +1,4 @@
-// load_train(), load_evaluate(): a batch in a matrix that is made to fit.
+// load_train(), load_evaluate(): a batch in a matrix that is resized to it.
 #pragma once
 
 #include <vector>

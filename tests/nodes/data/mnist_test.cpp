@@ -1,4 +1,4 @@
-// MNIST and IDX: what is read, and the words of every refusal.
+// MNIST and IDX: the data read, and the text of every error.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -79,23 +79,23 @@ TEST_CASE("MNIST files may be gzipped and the raw one is preferred") {
   CHECK(small.load().train.pixels == Bytes(file.begin() + 16, file.end()));
 }
 
-TEST_CASE("a missing MNIST file is named with what to do") {
+TEST_CASE("the error for a missing MNIST file names it and the option to set") {
   const SmallMnist small;
   const std::string file = small.file("t10k-images-idx3-ubyte");
   std::filesystem::remove(file);
   CHECK(small.refusal() == file +
                                ": not found, expected MNIST images in IDX format (or the same as "
-                               ".gz); name the folder that holds it with --data DIR or "
+                               ".gz); name the folder that contains it with --data DIR or "
                                "LATERAL_DATA");
 }
 
-TEST_CASE("no data folder at all is said so") {
+TEST_CASE("a missing data folder is reported") {
   CHECK(refusal([] { data_format::mnist()->load("", {}); }) ==
-        "no data folder given, expected one that holds mnist; name it with --data DIR or "
+        "no data folder given, expected one that contains mnist; name it with --data DIR or "
         "LATERAL_DATA");
 }
 
-TEST_CASE("a folder in place of an MNIST file is refused") {
+TEST_CASE("a folder instead of an MNIST file is refused") {
   const SmallMnist small;
   const std::string file = small.file("train-images-idx3-ubyte");
   std::filesystem::remove(file);
@@ -130,7 +130,7 @@ TEST_CASE("MNIST images must be 28 by 28 and at least one") {
   CHECK(small.refusal() == file + ": at byte 3: found 1 dimensions, expected 3");
 }
 
-TEST_CASE("an MNIST file that is cut or too long is refused") {
+TEST_CASE("an MNIST file that is truncated or too long is refused") {
   const SmallMnist small;
   const std::string file = small.file("train-images-idx3-ubyte");
   Bytes bytes = image_file(3);
@@ -138,13 +138,13 @@ TEST_CASE("an MNIST file that is cut or too long is refused") {
   small.folder.write("mnist/train-images-idx3-ubyte", bytes);
   CHECK(small.refusal() == file +
                                ": at byte 2367: found the end of the file, expected 2368 bytes as "
-                               "the header says (truncated)");
+                               "in the header (truncated)");
   bytes.push_back(0);
   bytes.push_back(0);
   small.folder.write("mnist/train-images-idx3-ubyte", bytes);
   CHECK(small.refusal() == file +
                                ": at byte 2368: found 1 more bytes, expected the end of the file "
-                               "after the 2368 bytes that the header says (oversized)");
+                               "after the 2368 bytes of the header's dimensions (oversized)");
 }
 
 TEST_CASE("a corrupt gzip file is refused") {
@@ -164,7 +164,7 @@ TEST_CASE("a corrupt gzip file is refused") {
   bytes.assign(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2));
   small.folder.write("mnist/" + name + ".gz", bytes);
   CHECK(small.refusal() == file + ": at byte " + std::to_string(good.size() / 2) +
-                               ": found the end of the file, expected the rest of the gzip data "
+                               ": found the end of the file, expected the end of the gzip data "
                                "(the file is truncated)");
 
   bytes = good;
@@ -215,7 +215,7 @@ TEST_CASE("an IDX header is checked byte by byte") {
         "(truncated)");
 }
 
-TEST_CASE("IDX counts that lie are refused before anything is allocated") {
+TEST_CASE("wrong IDX dimensions are refused before anything is allocated") {
   constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
   CHECK(contains(idx_refusal(idx_bytes({most}, {1})), "expected 4294967303 bytes"));
   CHECK(contains(idx_refusal(idx_bytes({most, most, most, most}, {1})),
@@ -236,7 +236,7 @@ TEST_CASE("an IDX array refers to the bytes it was parsed from") {
   CHECK(parse_idx(empty, "F").values.empty());
 }
 
-TEST_CASE("every refusal of a short IDX file is a UserError of one line") {
+TEST_CASE("every error for a short IDX file is a UserError of one line") {
   const Bytes good = idx_bytes({2, 2}, {1, 2, 3, 4});
   for (std::size_t n = 0; n < good.size(); ++n) {
     const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(n));

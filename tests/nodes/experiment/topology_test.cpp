@@ -1,4 +1,4 @@
-// Networks as graphs: what is read from names, what is refused, and what follows for each node.
+// Networks as graphs: the connections by names, the errors, and the protocol of each node.
 #include "nodes/experiment/topology.hpp"
 
 #include <doctest/doctest.h>
@@ -32,14 +32,14 @@ std::string refusal(const std::string& layers, const std::vector<std::string>& s
   return "accepted";
 }
 
-bool says(const std::string& message, const Names& words) {
+bool contains_all(const std::string& message, const Names& words) {
   INFO(message);
   return std::all_of(words.begin(), words.end(), [&](const std::string& word) {
     return message.find(word) != std::string::npos;
   });
 }
 
-TEST_CASE("a file without input and add means the chain") {
+TEST_CASE("a file without input and add is a chain") {
   const Experiment chain = small_experiment();
   const Experiment named = small_experiment(
       {"layer.hidden1.input=source", "layer.hidden2.input=hidden1", "layer.output.input=hidden2"});
@@ -52,7 +52,7 @@ TEST_CASE("a file without input and add means the chain") {
                                                          {"source", "readout"}});
 }
 
-TEST_CASE("connections of a graph: order, rows, and who reaches whom") {
+TEST_CASE("connections of a graph: order, rows, and reachable layers") {
   const Experiment graph = small_graph();
   const Topology& topology = graph.topology;
   const std::vector<Connection> into = topology.into("hidden3");
@@ -77,13 +77,13 @@ TEST_CASE("connections of a graph: order, rows, and who reaches whom") {
   CHECK_FALSE(topology.reaches("hidden1", "hidden1"));
 }
 
-TEST_CASE("an effective configuration of a graph read again gives itself") {
+TEST_CASE("the effective configuration of a graph is parsed to itself") {
   const Experiment graph = small_graph();
   CHECK(parse_experiment(graph.text, "again", {}).text == graph.text);
   CHECK(graph.text.find("add: \"hidden1\"") != std::string::npos);
 }
 
-TEST_CASE("each mistake in a graph has a refusal of its own") {
+TEST_CASE("each mistake in a graph has an error message of its own") {
   const std::string first = "layer { name: \"a\" units: 12 }\n";
   const std::string last = "\nlayer { name: \"z\" units: 10 }";
   const struct {
@@ -91,10 +91,10 @@ TEST_CASE("each mistake in a graph has a refusal of its own") {
     Names words;
   } cases[] = {
       {"layer { name: \"b\" units: 12 input: \"z\" }",
-       {"'b' has input 'z', which stands after it"}},
-      {"layer { name: \"b\" units: 12 add: \"z\" }", {"'b' has add 'z', which stands after it"}},
-      {"layer { name: \"b\" units: 12 input: \"nobody\" }",
-       {"'b' has input 'nobody'", "expected source or the name of a layer before it"}},
+       {"'b' has input 'z', which is a later layer"}},
+      {"layer { name: \"b\" units: 12 add: \"z\" }", {"'b' has add 'z', which is a later layer"}},
+      {"layer { name: \"b\" units: 12 input: \"unknown\" }",
+       {"'b' has input 'unknown'", "expected source or the name of a layer before it"}},
       {"layer { name: \"b\" units: 12 input: \"b\" }", {"'b' has itself as input"}},
       {"layer { name: \"b\" units: 12 input: \"readout\" }", {"'b' has input 'readout'"}},
       {"layer { name: \"b\" units: 12 input: \"a\" input: \"a\" }", {"'b' has input 'a' twice"}},
@@ -105,13 +105,13 @@ TEST_CASE("each mistake in a graph has a refusal of its own") {
   };
   for (const auto& [layer, words] : cases) {
     const std::string message = refusal(first + layer + last);
-    CHECK(says(message, words));
-    CHECK(says(message, {"small.textproto:"}));
+    CHECK(contains_all(message, words));
+    CHECK(contains_all(message, {"small.textproto:"}));
   }
   CHECK(refusal(first + last) == "accepted");
 }
 
-TEST_CASE("a rule that has no meaning on a graph is refused with the reason") {
+TEST_CASE("a rule that is not defined on a graph is refused with the reason") {
   const std::string layers =
       "layer { name: \"a\" units: 10 activation: \"identity\" }\n"
       "layer { name: \"z\" units: 10 activation: \"identity\" ";
@@ -119,11 +119,13 @@ TEST_CASE("a rule that has no meaning on a graph is refused with the reason") {
                                       "learning.loss=squared_error",
                                       "decorrelation.demean=running"};
   CHECK(refusal(layers + "}", sets) == "accepted");
-  CHECK(says(refusal(layers + "add: \"a\" }", sets),
-             {"exact_natural_gradient", "layers of a chain", "layer 'z' reads others than 'a'"}));
+  CHECK(contains_all(
+      refusal(layers + "add: \"a\" }", sets),
+      {"exact_natural_gradient", "layers of a chain", "layer 'z' reads others than 'a'"}));
 }
 
-TEST_CASE("the protocol of a layer: errors come from those who read it, in the order of the file") {
+TEST_CASE(
+    "the protocol of a layer: errors are read from its successors, in the order of the file") {
   const Experiment graph = small_graph({"learning.credit=feedback_alignment"});
   const Protocol protocol = protocol_of(graph, "hidden1");
   REQUIRE(protocol.training.size() == 3);  // forward, error, true error on probed steps
@@ -137,7 +139,7 @@ TEST_CASE("the protocol of a layer: errors come from those who read it, in the o
   CHECK(protocol_of(graph, "output").marker.sends.empty());
 }
 
-TEST_CASE("perturbed passes go only where they change something") {
+TEST_CASE("perturbed passes are sent only between layers that they change") {
   const Experiment graph = small_graph({"learning.credit=iterative_perturbation"});
   const Protocol protocol = protocol_of(graph, "hidden3");
   const Stage& forward = protocol.training[0];

@@ -1,4 +1,4 @@
-// Networks that are no chain: in the same bits whatever the timing and the pieces, and learning.
+// Networks that are not a chain: the same bits for every timing and micro-batches, and learning.
 #include <doctest/doctest.h>
 
 #include "tests/support/network.hpp"
@@ -13,7 +13,7 @@ State state_after(const Experiment& experiment, std::uint64_t order = 1) {
   REQUIRE(network.run());
   State state;
   for (const LayerSpec& layer : experiment.layers)
-    for (const Message& message : network.told_by(layer.name))
+    for (const Message& message : network.reports_of(layer.name))
       if (message.header.has_tensor())
         state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
                                                                     message.body.values().end()};
@@ -21,7 +21,7 @@ State state_after(const Experiment& experiment, std::uint64_t order = 1) {
   return state;
 }
 
-TEST_CASE("every credit rule works on a graph, in the same bits whatever the order of turns") {
+TEST_CASE("every credit rule works on a graph, with the same bits in every order of execution") {
   for (const auto& rule : credit_table())
     for (const char* mode : {"closed_form", "settled"}) {
       CAPTURE(rule.name);
@@ -33,7 +33,7 @@ TEST_CASE("every credit rule works on a graph, in the same bits whatever the ord
     }
 }
 
-TEST_CASE("schedules and micro-batches keep the bits on a graph") {
+TEST_CASE("schedules and micro-batches change no bit on a graph") {
   for (const char* credit : {"backpropagation", "direct_feedback_alignment", "node_perturbation",
                              "activity_perturbation", "iterative_perturbation"})
     for (const char* preconditioner : {"none", "kfac"}) {
@@ -56,7 +56,7 @@ TEST_CASE("schedules and micro-batches keep the bits on a graph") {
     }
 }
 
-/// A layer's weights as they were given, and what else it keeps.
+/// The tensors of a layer's state at the start.
 std::map<std::string, Message> tensors_of(const Experiment& experiment, const std::string& layer) {
   LayerProcess process{layer_plan(experiment, layer)};
   Collected out;
@@ -67,7 +67,7 @@ std::map<std::string, Message> tensors_of(const Experiment& experiment, const st
     copy.header = snapshot.header;
     process.handle(from.from, std::move(copy), out);
   }
-  hand_over(process, out.sent);
+  append_tensors(process, out.sent);
   std::map<std::string, Message> tensors;
   for (Sent& sent : out.sent)
     if (sent.message.header.has_tensor())
@@ -103,7 +103,7 @@ TEST_CASE("inputs are concatenated in the order in which they are named") {
     one.process("output").restore("weight", std::move(weight));
     one.process("output").restored();
     REQUIRE(one.run());
-    for (const Message& message : one.told_by(readout_name))
+    for (const Message& message : one.reports_of(readout_name))
       if (message.header.has_epoch_result()) return message.header.epoch_result().test().loss();
     return 0.0;
   };
@@ -111,7 +111,7 @@ TEST_CASE("inputs are concatenated in the order in which they are named") {
   CHECK(loss_with(true) == doctest::Approx(loss_with(false)).epsilon(1e-5));
 }
 
-TEST_CASE("graphs learn: every rule brings the training loss down on data it can fit") {
+TEST_CASE("graphs learn: every rule reduces the training loss on data that it can fit") {
   for (const auto& rule : credit_table()) {
     CAPTURE(rule.name);
     const Experiment experiment = small_graph(
@@ -120,7 +120,7 @@ TEST_CASE("graphs learn: every rule brings the training loss down on data it can
     SimulatedNetwork network{experiment, data_of(experiment), {}, 1};
     REQUIRE(network.run());
     std::vector<double> losses;
-    for (const Message& message : network.told_by(readout_name))
+    for (const Message& message : network.reports_of(readout_name))
       if (message.header.has_epoch_result())
         losses.push_back(message.header.epoch_result().train().loss());
     REQUIRE(losses.size() == 60);
@@ -128,7 +128,7 @@ TEST_CASE("graphs learn: every rule brings the training loss down on data it can
   }
 }
 
-TEST_CASE("messages of different places in the stream are refused") {
+TEST_CASE("messages of different positions in the stream are refused") {
   const Experiment graph = small_graph();
   const auto activity = [](Index rows, std::uint64_t step) {
     Message message = batch_message(Matrix::Constant(rows, 32, 0.5f));

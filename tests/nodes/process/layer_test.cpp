@@ -1,4 +1,4 @@
-// Conversations with a layer: a message in, exactly these messages out.
+// Messages to a layer and the messages that it sends in response.
 #include "nodes/process/layer.hpp"
 
 #include <doctest/doctest.h>
@@ -28,23 +28,23 @@ Message error(Index n, Index b, std::uint64_t step) {
   return message;
 }
 
-/// hidden2 (12 → 8) of a small experiment, and what it last sent.
-struct Conversation {
-  explicit Conversation(const std::vector<std::string>& sets = {}, std::size_t position = 1)
+/// hidden2 (12 → 8) of a small experiment, and the messages that it sends.
+struct LayerFixture {
+  explicit LayerFixture(const std::vector<std::string>& sets = {}, std::size_t position = 1)
       : experiment{small_experiment(sets)},
         layer{layer_plan(experiment, experiment.layers[position].name)} {}
-  std::vector<Sent> say(const std::string& peer, Message message) {
+  std::vector<Sent> deliver(const std::string& peer, Message message) {
     Collected out;
     layer.handle(peer, std::move(message), out);
     while (layer.next().kind == Next::Kind::produce) layer.produce(false, out);
-    hand_over(layer, out.sent);
+    append_tensors(layer, out.sent);
     return std::move(out.sent);
   }
   std::map<std::string, std::vector<float>> state() {
     std::map<std::string, std::vector<float>> tensors;
     Message snapshot;
     snapshot.header.mutable_snapshot()->set_step(1);
-    for (Sent& sent : say(layer.next().peer, std::move(snapshot)))
+    for (Sent& sent : deliver(layer.next().peer, std::move(snapshot)))
       if (sent.message.header.has_tensor())
         tensors[sent.message.header.tensor().name()] = {sent.message.body.values().begin(),
                                                         sent.message.body.values().end()};
@@ -62,16 +62,17 @@ std::vector<std::string> receivers(const std::vector<Sent>& sent) {
 }
 using Names = std::vector<std::string>;
 
-TEST_CASE("backpropagation: activity goes up, then the error goes down, then the layer learns") {
-  Conversation c;
+TEST_CASE(
+    "backpropagation: activity is sent forward, then the error backward, then the layer learns") {
+  LayerFixture c;
   CHECK(c.layer.next().peer == "hidden1");
-  const auto up = c.say("hidden1", activity(12, 32, 2));  // step 2 is not probed
+  const auto up = c.deliver("hidden1", activity(12, 32, 2));  // step 2 is not probed
   CHECK(receivers(up) == Names{"output"});
   CHECK(up[0].message.header.activity().step() == 2);
   CHECK(up[0].message.header.shape(0) == 32);
   CHECK(up[0].message.header.shape(1) == 8);
   CHECK(c.layer.next().peer == "output");
-  const auto down = c.say("output", error(8, 32, 2));
+  const auto down = c.deliver("output", error(8, 32, 2));
   CHECK(receivers(down) == Names{"hidden1"});
   CHECK(down.size() == 1);
   CHECK(down[0].message.header.signal().kind() == wire::Signal::error);
@@ -79,11 +80,11 @@ TEST_CASE("backpropagation: activity goes up, then the error goes down, then the
   CHECK(c.layer.next().peer == "hidden1");
 }
 
-TEST_CASE("learning changes weights and decorrelation, and only after the error has come") {
-  Conversation c;
+TEST_CASE("learning changes weights and decorrelation, and only after the error was received") {
+  LayerFixture c;
   const auto before = c.state();
-  c.say("hidden1", activity(12, 32, 2));
-  c.say("output", error(8, 32, 2));
+  c.deliver("hidden1", activity(12, 32, 2));
+  c.deliver("output", error(8, 32, 2));
   const auto after = c.state();
   for (const char* name : {"weight", "bias", "decorrelation/R", "decorrelation/mean"}) {
     CAPTURE(name);
@@ -92,17 +93,17 @@ TEST_CASE("learning changes weights and decorrelation, and only after the error 
 }
 
 TEST_CASE("steps in flight follow each other without a gap") {
-  Conversation c{{"execution.schedule=asynchronous", "execution.staleness=1"}};
-  c.say("hidden1", activity(12, 32, 2));
-  CHECK_THROWS(c.say("hidden1", activity(12, 32, 4)));  // would take the place of step 2
-  Conversation other;
-  CHECK_THROWS(other.say("hidden1", activity(12, 32, std::uint64_t{1} << 56)));
+  LayerFixture c{{"execution.schedule=asynchronous", "execution.staleness=1"}};
+  c.deliver("hidden1", activity(12, 32, 2));
+  CHECK_THROWS(c.deliver("hidden1", activity(12, 32, 4)));  // would replace step 2
+  LayerFixture other;
+  CHECK_THROWS(other.deliver("hidden1", activity(12, 32, std::uint64_t{1} << 56)));
 }
 
-TEST_CASE("what did not settle is reported once a step, however many pieces it came in") {
+TEST_CASE("unsettled dynamics are reported once for each step, for any number of micro-batches") {
   for (const char* pieces : {"1", "4"}) {
     CAPTURE(pieces);
-    Conversation c{{"decorrelation.mode=settled", "decorrelation.max_steps=1",
+    LayerFixture c{{"decorrelation.mode=settled", "decorrelation.max_steps=1",
                     "decorrelation.tolerance=1e-6", "decorrelation.unsettled=continue",
                     "decorrelation.demean=none", "decorrelation.initial_scale=3",
                     "decorrelation.step=0.1", "learning.credit=direct_feedback_alignment",
@@ -117,56 +118,57 @@ TEST_CASE("what did not settle is reported once a step, however many pieces it c
       Message up = activity(12, width, 2);
       up.header.mutable_activity()->set_batch(128);
       up.header.mutable_activity()->set_first_sample(static_cast<std::uint32_t>(first));
-      count(c.say("hidden1", std::move(up)));
+      count(c.deliver("hidden1", std::move(up)));
     }
     for (Index first = 0; first < 128; first += width) {
       Message down = batch(10, width, 1e-2f);
       set_signal(down, wire::Signal::output_error, 2, static_cast<std::uint32_t>(first));
-      count(c.say(readout_name, std::move(down)));
+      count(c.deliver(readout_name, std::move(down)));
     }
     CHECK(unsettled == 1);
   }
 }
 
-TEST_CASE("an evaluation batch passes through and changes nothing") {
-  Conversation c;
+TEST_CASE("an evaluation batch passes through the layer and does not change its state") {
+  LayerFixture c;
   const auto before = c.state();
-  const auto up = c.say("hidden1", activity(12, 7, 1, wire::evaluate));
+  const auto up = c.deliver("hidden1", activity(12, 7, 1, wire::evaluate));
   CHECK(receivers(up) == Names{"output"});
   CHECK(c.layer.next().peer == "hidden1");
   CHECK(c.state() == before);
 }
 
 TEST_CASE("the first layer sends no error to the source") {
-  Conversation c{{}, 0};
-  c.say(source_name, activity(36, 32, 2));
-  CHECK(receivers(c.say("hidden2", error(12, 32, 2))).empty());
+  LayerFixture c{{}, 0};
+  c.deliver(source_name, activity(36, 32, 2));
+  CHECK(receivers(c.deliver("hidden2", error(12, 32, 2))).empty());
 }
 
-TEST_CASE("direct feedback alignment listens to the readout and passes nothing back") {
-  Conversation c{{"learning.credit=direct_feedback_alignment"}};
-  c.say("hidden1", activity(12, 32, 2));
+TEST_CASE("direct feedback alignment reads the readout's signal and sends no error") {
+  LayerFixture c{{"learning.credit=direct_feedback_alignment"}};
+  c.deliver("hidden1", activity(12, 32, 2));
   CHECK(c.layer.next().peer == readout_name);
   Message broadcast = batch(10, 32);
   set_signal(broadcast, wire::Signal::output_error, 2);
-  CHECK(receivers(c.say(readout_name, std::move(broadcast))).empty());
+  CHECK(receivers(c.deliver(readout_name, std::move(broadcast))).empty());
   CHECK(c.layer.next().peer == "hidden1");
 }
 
-TEST_CASE("node perturbation: a clean and a perturbed pass go up, a reward comes back") {
-  Conversation c{{"learning.credit=node_perturbation"}};
-  CHECK(receivers(c.say("hidden1", activity(12, 32, 2))) == Names{"output"});
+TEST_CASE(
+    "node perturbation: a clean and a perturbed pass are sent forward, a reward is received") {
+  LayerFixture c{{"learning.credit=node_perturbation"}};
+  CHECK(receivers(c.deliver("hidden1", activity(12, 32, 2))) == Names{"output"});
   CHECK(c.layer.next().peer == "hidden1");
   Message perturbation = batch(12, 32, 1e-3f);
   perturbation.header.mutable_perturbation()->set_step(2);
-  const auto up = c.say("hidden1", std::move(perturbation));
+  const auto up = c.deliver("hidden1", std::move(perturbation));
   CHECK(receivers(up) == Names{"output"});
   CHECK(up[0].message.header.has_perturbation());
   CHECK(c.layer.next().peer == readout_name);
   const auto before = c.layer.next();
   Message reward = batch(1, 32, 1e-3f);
   set_signal(reward, wire::Signal::reward, 2);
-  CHECK(receivers(c.say(readout_name, std::move(reward))).empty());
+  CHECK(receivers(c.deliver(readout_name, std::move(reward))).empty());
   CHECK(c.layer.next().peer == "hidden1");
 }
 
@@ -175,15 +177,15 @@ TEST_CASE(
     "same") {
   std::map<std::string, std::vector<float>> learned[2];
   for (const int interval : {0, 1}) {
-    Conversation c{{"learning.credit=feedback_alignment",
+    LayerFixture c{{"learning.credit=feedback_alignment",
                     "recording.probe_interval=" + std::to_string(interval)}};
-    c.say("hidden1", activity(12, 32, 2));
-    c.say("output", error(8, 32, 2));
+    c.deliver("hidden1", activity(12, 32, 2));
+    c.deliver("output", error(8, 32, 2));
     if (interval == 1) {
       CHECK(c.layer.next().peer == "output");
       Message truth = batch(8, 32);
       set_signal(truth, wire::Signal::true_error, 2);
-      const auto sent = c.say("output", std::move(truth));
+      const auto sent = c.deliver("output", std::move(truth));
       CHECK(receivers(sent) == Names{"hidden1"});
       std::vector<std::string> probes;
       for (const Sent& s : sent)
@@ -201,27 +203,27 @@ TEST_CASE(
 
 TEST_CASE(
     "a wrong shape, a wrong step, a wrong kind and a number that is not finite are each refused") {
-  Conversation c;
-  CHECK_THROWS_AS(c.say("hidden1", activity(13, 32, 2)), system_error);
-  CHECK_THROWS_AS(c.say("hidden1", activity(12, 33, 2)), system_error);
-  CHECK_THROWS_AS(c.say("hidden1", error(8, 32, 2)), system_error);
+  LayerFixture c;
+  CHECK_THROWS_AS(c.deliver("hidden1", activity(13, 32, 2)), system_error);
+  CHECK_THROWS_AS(c.deliver("hidden1", activity(12, 33, 2)), system_error);
+  CHECK_THROWS_AS(c.deliver("hidden1", error(8, 32, 2)), system_error);
   Message broken = activity(12, 32, 2);
   broken.body.data()[5] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_AS(c.say("hidden1", std::move(broken)), NumericsError);
-  c.say("hidden1", activity(12, 32, 2));
-  CHECK_THROWS_AS(c.say("output", error(8, 32, 3)), system_error);
-  CHECK_THROWS_AS(c.say("output", error(8, 31, 2)), system_error);
-  CHECK_THROWS_AS(c.say("output", activity(12, 32, 2)), system_error);
+  CHECK_THROWS_AS(c.deliver("hidden1", std::move(broken)), NumericsError);
+  c.deliver("hidden1", activity(12, 32, 2));
+  CHECK_THROWS_AS(c.deliver("output", error(8, 32, 3)), system_error);
+  CHECK_THROWS_AS(c.deliver("output", error(8, 31, 2)), system_error);
+  CHECK_THROWS_AS(c.deliver("output", activity(12, 32, 2)), system_error);
 }
 
-TEST_CASE("an activity that diverges is caught where it is made, by layer, step and quantity") {
-  Conversation c{{"layer.hidden2.activation=identity"}};
+TEST_CASE("a diverging activity is reported by its layer, with step and quantity") {
+  LayerFixture c{{"layer.hidden2.activation=identity"}};
   Message huge = activity(12, 32, 2);
   for (std::size_t i = 0; i < huge.body.size(); ++i) huge.body.data()[i] *= 3e38f;
   try {
     for (std::size_t i = 0; i < huge.body.size(); ++i)
       if (!std::isfinite(huge.body.data()[i])) huge.body.data()[i] = 3e38f;
-    c.say("hidden1", std::move(huge));
+    c.deliver("hidden1", std::move(huge));
     FAIL("accepted");
   } catch (const NumericsError& e) {
     CHECK(std::string(e.what()).find("hidden2: activity at step 2 is not finite") == 0);
@@ -229,52 +231,51 @@ TEST_CASE("an activity that diverges is caught where it is made, by layer, step 
 }
 
 TEST_CASE(
-    "what does not settle ends the run where the experiment says stop, and goes on where it says "
-    "continue") {
+    "unsettled dynamics end the run with unsettled: stop, and do not with unsettled: continue") {
   const std::vector<std::string> sets{"decorrelation.mode=settled", "decorrelation.step=1.9",
                                       "decorrelation.max_steps=1", "decorrelation.tolerance=1e-6"};
-  Conversation stop{sets};
-  CHECK_THROWS_AS(stop.say("hidden1", activity(12, 32, 2)), NumericsError);
+  LayerFixture stop{sets};
+  CHECK_THROWS_AS(stop.deliver("hidden1", activity(12, 32, 2)), NumericsError);
   auto more = sets;
   more.push_back("decorrelation.unsettled=continue");
-  Conversation go_on{more};
-  CHECK(receivers(go_on.say("hidden1", activity(12, 32, 2))) == Names{"output"});
-  const auto sent = go_on.say("output", error(8, 32, 2));
+  LayerFixture continues{more};
+  CHECK(receivers(continues.deliver("hidden1", activity(12, 32, 2))) == Names{"output"});
+  const auto sent = continues.deliver("output", error(8, 32, 2));
   CHECK(std::any_of(sent.begin(), sent.end(), [](const Sent& s) {
     return s.message.header.probe().probe() == "unsettled_residual";
   }));
 }
 
-TEST_CASE("a layer restored from what it reported goes on in the same bits") {
+TEST_CASE("a layer restored from its reported tensors continues with the same bits") {
   for (const char* mode : {"closed_form", "settled"})
     for (const char* warm : {"false", "true"}) {
       CAPTURE(mode);
       CAPTURE(warm);
       const std::vector<std::string> sets{std::string("decorrelation.mode=") + mode,
                                           std::string("decorrelation.warm_start=") + warm};
-      Conversation first{sets}, second{sets};
+      LayerFixture first{sets}, second{sets};
       for (std::uint64_t step = 1; step <= 5; ++step) {
-        first.say("hidden1", activity(12, 32, step));
-        first.say("output", error(8, 32, step));
+        first.deliver("hidden1", activity(12, 32, step));
+        first.deliver("output", error(8, 32, step));
       }
       Message snapshot;
       snapshot.header.mutable_snapshot()->set_step(5);
-      for (Sent& sent : first.say("hidden1", std::move(snapshot)))
+      for (Sent& sent : first.deliver("hidden1", std::move(snapshot)))
         if (sent.message.header.has_tensor()) {
           const std::string name = sent.message.header.tensor().name();
           second.layer.restore(name, std::move(sent.message));
         }
       second.layer.restored();
       for (std::uint64_t step = 6; step <= 9; ++step)
-        for (Conversation* c : {&first, &second}) {
-          c->say("hidden1", activity(12, 32, step));
-          c->say("output", error(8, 32, step));
+        for (LayerFixture* c : {&first, &second}) {
+          c->deliver("hidden1", activity(12, 32, step));
+          c->deliver("output", error(8, 32, step));
         }
       CHECK(first.state() == second.state());
     }
 }
 
-/// Its tensors, as a snapshot takes them.
+/// The tensors of a layer, as in a snapshot.
 std::map<std::string, std::vector<float>> state_of(LayerProcess& layer) {
   std::map<std::string, std::vector<float>> tensors;
   for (std::size_t i = 0;; ++i) {
@@ -285,16 +286,16 @@ std::map<std::string, std::vector<float>> state_of(LayerProcess& layer) {
   }
 }
 
-/// Whether a layer says that its state rests once a snapshot has been announced; and whether it is
-/// the same now and after an evaluation and all of the next step but the learning.
-std::pair<bool, bool> rests(std::vector<std::string> sets, Index batch = 32) {
+/// The result of handle_keeps_state(); and whether the state after a snapshot is unchanged by an
+/// evaluation and by the next step up to its produce().
+std::pair<bool, bool> keeps_state(std::vector<std::string> sets, Index batch = 32) {
   sets.push_back("learning.batch_size=" + std::to_string(batch));
-  Conversation now{sets}, later{sets};
+  LayerFixture now{sets}, later{sets};
   Collected out;
-  for (Conversation* c : {&now, &later}) {
+  for (LayerFixture* c : {&now, &later}) {
     for (std::uint64_t step = 1; step <= 3; ++step) {
-      c->say("hidden1", activity(12, batch, step));
-      c->say("output", error(8, batch, step));
+      c->deliver("hidden1", activity(12, batch, step));
+      c->deliver("output", error(8, batch, step));
     }
     Message snapshot;
     snapshot.header.mutable_snapshot()->set_step(3);
@@ -311,10 +312,12 @@ std::pair<bool, bool> rests(std::vector<std::string> sets, Index batch = 32) {
   REQUIRE(later.layer.next().kind == Next::Kind::produce);
   later.layer.produce(false, out);
   CHECK(state_of(later.layer) != state);
-  return {now.layer.state_rests(), same};
+  return {now.layer.handle_keeps_state(), same};
 }
 
-TEST_CASE("after a snapshot the state of a layer rests until it learns, or the layer says so") {
+TEST_CASE(
+    "after a snapshot handle() does not change the state of a layer, unless handle_keeps_state() "
+    "is false") {
   const std::pair both{true, true};
   for (const auto& rule : decorrelation_table())
     for (const char* mode : {"closed_form", "settled"}) {
@@ -322,18 +325,18 @@ TEST_CASE("after a snapshot the state of a layer rests until it learns, or the l
       CAPTURE(mode);
       const DecorrelationModes modes = rule.make({})->modes();
       if (std::string(mode) == "settled" ? !modes.settled : !modes.closed_form) continue;
-      CHECK(rests({"decorrelation.rule=" + std::string(rule.name),
-                   std::string("decorrelation.mode=") + mode}) == both);
+      CHECK(keeps_state({"decorrelation.rule=" + std::string(rule.name),
+                         std::string("decorrelation.mode=") + mode}) == both);
     }
-  CHECK(rests({"decorrelation.demean=running"}, 1) == both);
-  CHECK(rests({"decorrelation.mode=settled", "decorrelation.warm_start=true"}) ==
+  CHECK(keeps_state({"decorrelation.demean=running"}, 1) == both);
+  CHECK(keeps_state({"decorrelation.mode=settled", "decorrelation.warm_start=true"}) ==
         std::pair(false, false));
-  CHECK(!Conversation({"execution.schedule=asynchronous", "execution.staleness=1"})
-             .layer.state_rests());
+  CHECK(!LayerFixture({"execution.schedule=asynchronous", "execution.staleness=1"})
+             .layer.handle_keeps_state());
 }
 
 TEST_CASE("state that is unknown, misshapen or not finite is refused by name") {
-  Conversation c;
+  LayerFixture c;
   const auto refusal = [&](const std::string& name, std::vector<std::uint32_t> shape,
                            float value) -> std::string {
     Message message;

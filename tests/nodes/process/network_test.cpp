@@ -1,4 +1,4 @@
-// Whole networks of processes in one thread: results do not depend on timing, and all of it learns.
+// Whole networks of processes in one thread: results do not depend on timing, and networks learn.
 #include "tests/support/network.hpp"
 
 #include <doctest/doctest.h>
@@ -12,22 +12,23 @@ namespace {
 
 using State = std::map<std::string, std::vector<float>>;
 
-/// Runs to the end; the state that the layers reported last, and the sums of each epoch.
-struct Ran {
+/// The result of a complete run: the last state that the layers reported, and the sums of each
+/// epoch.
+struct Result {
   State state;
   std::vector<wire::EpochResult> epochs;
   std::vector<wire::Progress> steps;
   wire::SnapshotPart last;
 };
 
-Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
-  Ran result;
+Result run_to_end(SimulatedNetwork& network, const Experiment& experiment) {
+  Result result;
   for (const LayerSpec& layer : experiment.layers)
-    for (const Message& message : network.told_by(layer.name))
+    for (const Message& message : network.reports_of(layer.name))
       if (message.header.has_tensor())
         result.state[layer.name + "/" + message.header.tensor().name()] = {
             message.body.values().begin(), message.body.values().end()};
-  for (const Message& message : network.told_by(readout_name)) {
+  for (const Message& message : network.reports_of(readout_name)) {
     if (message.header.has_epoch_result()) result.epochs.push_back(message.header.epoch_result());
     if (message.header.has_progress()) result.steps.push_back(message.header.progress());
     if (message.header.has_snapshot_part()) result.last = message.header.snapshot_part();
@@ -35,14 +36,13 @@ Ran ran(SimulatedNetwork& network, const Experiment& experiment) {
   return result;
 }
 
-Ran run_network(const Experiment& experiment, const DataSet& data, std::uint64_t seed) {
+Result run_network(const Experiment& experiment, const DataSet& data, std::uint64_t seed) {
   SimulatedNetwork network{experiment, data, {}, seed};
   CHECK(network.run());
-  return ran(network, experiment);
+  return run_to_end(network, experiment);
 }
 
-TEST_CASE(
-    "every credit rule ends, in the same bits whatever the order in which nodes get their turn") {
+TEST_CASE("every credit rule ends with the same bits in every order of execution of the nodes") {
   for (const auto& rule : credit_table())
     for (const char* mode : {"closed_form", "settled"}) {
       CAPTURE(rule.name);
@@ -50,7 +50,7 @@ TEST_CASE(
       const Experiment experiment = small_experiment(
           {"learning.credit=" + std::string(rule.name), std::string("decorrelation.mode=") + mode});
       const DataSet data = data_of(experiment);
-      const Ran first = run_network(experiment, data, 1);
+      const Result first = run_network(experiment, data, 1);
       CHECK(first.epochs.size() == 2);
       CHECK(first.steps.size() == 8);  // 100 samples in batches of 32, twice
       CHECK(first.epochs[0].train().samples() == 100);
@@ -58,14 +58,14 @@ TEST_CASE(
       CHECK(first.state.size() > 20);
       for (std::uint64_t seed = 2; seed < 8; ++seed) {
         CAPTURE(seed);
-        const Ran other = run_network(experiment, data, seed);
+        const Result other = run_network(experiment, data, seed);
         CHECK(other.state == first.state);
         CHECK(other.epochs[1].test().loss() == first.epochs[1].test().loss());
       }
     }
 }
 
-TEST_CASE("targets may be the input or a linear teacher's answer") {
+TEST_CASE("targets may be the input or the output of a linear teacher") {
   for (const char* target : {"input", "teacher"}) {
     CAPTURE(target);
     const Experiment experiment =
@@ -86,18 +86,18 @@ TEST_CASE("targets may be the input or a linear teacher's answer") {
     if (experiment.target == Target::input) {
       CHECK(targets == inputs);
     } else {
-      // Linear: the map that explains the first samples explains the others.
+      // The map is linear: fitted to the first samples, it predicts the others.
       const Matrix map = targets.leftCols(20) * inputs.leftCols(20).transpose() *
                          Matrix(inputs.leftCols(20) * inputs.leftCols(20).transpose()).inverse();
       CHECK((map * inputs - targets).norm() < 1e-3f * targets.norm());
       CHECK((map - Matrix::Identity(10, 10)).norm() > 1);
     }
-    const Ran all = run_network(experiment, data, 1);
+    const Result all = run_network(experiment, data, 1);
     CHECK(all.epochs[1].train().loss() < all.epochs[0].train().loss());
   }
 }
 
-TEST_CASE("probing changes nothing that is learned") {
+TEST_CASE("probes do not change what is learned") {
   for (const auto& rule : credit_table()) {
     CAPTURE(rule.name);
     const std::string credit = "learning.credit=" + std::string(rule.name);
@@ -108,15 +108,15 @@ TEST_CASE("probing changes nothing that is learned") {
   }
 }
 
-TEST_CASE("a network told to stop hands over its state and, resumed there, ends in the same bits") {
+TEST_CASE("a stopped network reports its state and, resumed from it, ends with the same bits") {
   const Experiment experiment = small_experiment({"learning.credit=feedback_alignment"});
   const DataSet data = data_of(experiment);
-  const Ran whole = run_network(experiment, data, 1);
+  const Result whole = run_network(experiment, data, 1);
   for (const std::uint64_t turns : {0u, 9u, 30u, 60u, 90u}) {
     CAPTURE(turns);
     SimulatedNetwork first{experiment, data, {}, 3};
     CHECK(first.run(turns));
-    const Ran stopped = ran(first, experiment);
+    const Result stopped = run_to_end(first, experiment);
     CHECK(stopped.last.snapshot().final());
 
     SimulatedNetwork second{
@@ -124,18 +124,18 @@ TEST_CASE("a network told to stop hands over its state and, resumed there, ends 
     for (const auto& [name, values] : stopped.state) {
       const std::string layer = name.substr(0, name.find('/'));
       const std::string tensor = name.substr(layer.size() + 1);
-      for (const Message& message : first.told_by(layer))
+      for (const Message& message : first.reports_of(layer))
         if (message.header.has_tensor() && message.header.tensor().name() == tensor &&
             std::equal(values.begin(), values.end(), message.body.values().begin()))
           second.process(layer).restore(tensor, copy_of(message));
     }
     for (const LayerSpec& layer : experiment.layers) second.process(layer.name).restored();
     CHECK(second.run());
-    CHECK(ran(second, experiment).state == whole.state);
+    CHECK(run_to_end(second, experiment).state == whole.state);
   }
 }
 
-/// A tensor of a layer as a checkpoint would have it: value · I, or value in every place.
+/// A tensor of a layer as in a checkpoint: value · I, or all elements equal to value.
 Message constant_tensor(Index rows, Index cols, float value, bool identity) {
   Message message;
   message.header.add_shape(static_cast<std::uint32_t>(rows));
@@ -150,22 +150,22 @@ Message constant_tensor(Index rows, Index cols, float value, bool identity) {
 }
 
 /// hidden1 responds as usual, but x is so large that neither the gradient of W nor C is finite.
-void overstretch(SimulatedNetwork& network) {
+void set_overflowing_weights(SimulatedNetwork& network) {
   network.process("hidden1").restore("decorrelation/R", constant_tensor(36, 36, 1e25f, true));
   network.process("hidden1").restore("weight", constant_tensor(12, 36, 1e-26f, false));
   network.process("output").restore("weight", constant_tensor(10, 8, 1e17f, false));
   network.process("hidden1").restored();
 }
 
-TEST_CASE("a gradient that is not finite is named in the layer that made it, with its step") {
+TEST_CASE("a gradient that is not finite is reported by its layer, with its step") {
   const Experiment experiment = small_experiment();
   const DataSet data = data_of(experiment);
   for (std::uint64_t seed = 1; seed < 4; ++seed) {
     SimulatedNetwork network{experiment, data, {}, seed};
-    overstretch(network);
+    set_overflowing_weights(network);
     try {
       network.run();
-      FAIL("went on");
+      FAIL("no error");
     } catch (const NumericsError& e) {
       CAPTURE(e.what());
       CHECK(std::string(e.what()).find("hidden1: gradient of W at step 1 is not finite") == 0);
@@ -173,7 +173,9 @@ TEST_CASE("a gradient that is not finite is named in the layer that made it, wit
   }
 }
 
-TEST_CASE("learning.diverging: skip leaves such a layer as it was, says so, and the rest goes on") {
+TEST_CASE(
+    "learning.diverging: skip leaves the state of a diverging layer unchanged, reports it, and the "
+    "network continues") {
   State reference;
   for (std::uint64_t seed = 1; seed < 4; ++seed)
     for (const char* policy : {"skip", "shorten"}) {
@@ -181,13 +183,13 @@ TEST_CASE("learning.diverging: skip leaves such a layer as it was, says so, and 
       const Experiment experiment = small_experiment(
           {std::string("learning.diverging=") + policy, "learning.change_max=1000"});
       SimulatedNetwork network{experiment, data_of(experiment), {}, seed};
-      overstretch(network);
+      set_overflowing_weights(network);
       CHECK(network.run());
-      const Ran result = ran(network, experiment);
+      const Result result = run_to_end(network, experiment);
       CHECK(result.steps.size() == 8);
       const auto skipped = [&](const std::string& layer) {
-        const auto& told = network.told_by(layer);
-        return std::count_if(told.begin(), told.end(), [](const Message& message) {
+        const auto& reports = network.reports_of(layer);
+        return std::count_if(reports.begin(), reports.end(), [](const Message& message) {
           return message.header.probe().probe() == "skipped_step";
         });
       };
@@ -202,24 +204,24 @@ TEST_CASE("learning.diverging: skip leaves such a layer as it was, says so, and 
     }
 }
 
-TEST_CASE("evaluating alone sends no snapshot") {
+TEST_CASE("evaluation only sends no snapshot") {
   const Experiment experiment = small_experiment();
   SimulatedNetwork network{experiment, data_of(experiment), {.evaluate_only = true}, 1};
   CHECK(network.run());
-  const Ran result = ran(network, experiment);
+  const Result result = run_to_end(network, experiment);
   CHECK(result.state.empty());
   REQUIRE(result.epochs.size() == 1);
   CHECK(result.epochs[0].test().samples() == 40);
   CHECK(result.steps.empty());
 }
 
-TEST_CASE("networks learn: every rule brings the training loss down on data it can fit") {
+TEST_CASE("networks learn: every rule reduces the training loss on data that it can fit") {
   for (const auto& rule : credit_table()) {
     CAPTURE(rule.name);
     const Experiment experiment = small_experiment(
         {"learning.credit=" + std::string(rule.name), "learning.epochs=60",
          "learning.learning_rate=3e-3", "data.generated.noise=1", "recording.probe_interval=0"});
-    const Ran result = run_network(experiment, data_of(experiment), 1);
+    const Result result = run_network(experiment, data_of(experiment), 1);
     const double first = result.epochs.front().train().loss(),
                  last = result.epochs.back().train().loss();
     CAPTURE(first);
@@ -239,7 +241,7 @@ TEST_CASE("a position that does not fit the data is refused") {
   CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {5, UINT64_MAX}), UserError);
 }
 
-TEST_CASE("a batch of one under demeaning by the batch is refused before anything is sent") {
+TEST_CASE("a batch of one sample with demean: batch is refused before any message is sent") {
   const Experiment experiment = small_experiment({"learning.batch_size=33"});  // 100 = 3 · 33 + 1
   CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data_of(experiment), {}), UserError);
 }

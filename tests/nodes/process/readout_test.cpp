@@ -1,4 +1,4 @@
-// Conversations with the readout.
+// Messages to the readout and the messages that it sends in response.
 #include "nodes/process/readout.hpp"
 
 #include <doctest/doctest.h>
@@ -32,10 +32,10 @@ Matrix two_outputs() {
   return y;
 }
 
-struct Conversation {
-  explicit Conversation(const std::vector<std::string>& sets = {})
+struct ReadoutFixture {
+  explicit ReadoutFixture(const std::vector<std::string>& sets = {})
       : experiment{small_experiment(sets)}, readout{readout_plan(experiment), {}} {}
-  std::vector<Sent> say(const std::string& peer, Message message) {
+  std::vector<Sent> deliver(const std::string& peer, Message message) {
     Collected out;
     readout.handle(peer, std::move(message), out);
     return std::move(out.sent);
@@ -45,11 +45,11 @@ struct Conversation {
 };
 
 TEST_CASE("the readout answers an output with its error, and counts loss and correct answers") {
-  Conversation c;
+  ReadoutFixture c;
   CHECK(c.readout.next().peer == source_name);
-  CHECK(c.say(source_name, target(2, {3, 7})).empty());
+  CHECK(c.deliver(source_name, target(2, {3, 7})).empty());
   CHECK(c.readout.next().peer == "output");
-  const auto sent = c.say("output", output(two_outputs(), 2));
+  const auto sent = c.deliver("output", output(two_outputs(), 2));
   REQUIRE(sent.size() == 2);
   CHECK(sent[0].to == "output");
   REQUIRE(sent[0].message.header.signal().kind() == wire::Signal::error);
@@ -63,7 +63,7 @@ TEST_CASE("the readout answers an output with its error, and counts loss and cor
 
   Message end;
   end.header.mutable_epoch_end()->set_epoch(1);
-  const auto result = c.say(source_name, std::move(end));
+  const auto result = c.deliver(source_name, std::move(end));
   REQUIRE(result.size() == 1);
   const wire::Sums& train = result[0].message.header.epoch_result().train();
   CHECK(train.loss() == doctest::Approx(-std::log(p) + std::log(std::exp(5.0) + 9)));
@@ -72,9 +72,9 @@ TEST_CASE("the readout answers an output with its error, and counts loss and cor
 }
 
 TEST_CASE("direct feedback alignment: the output error goes to every layer") {
-  Conversation c{{"learning.credit=direct_feedback_alignment", "recording.probe_interval=0"}};
-  c.say(source_name, target(1, {3, 7}));
-  const auto sent = c.say("output", output(two_outputs(), 1));
+  ReadoutFixture c{{"learning.credit=direct_feedback_alignment", "recording.probe_interval=0"}};
+  c.deliver(source_name, target(1, {3, 7}));
+  const auto sent = c.deliver("output", output(two_outputs(), 1));
   REQUIRE(sent.size() == 4);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(sent[i].to == c.experiment.layers[i].name);
@@ -85,15 +85,15 @@ TEST_CASE("direct feedback alignment: the output error goes to every layer") {
 
 TEST_CASE(
     "node perturbation: the reward is the difference of the losses, and not lost to rounding") {
-  Conversation c{{"learning.credit=node_perturbation", "recording.probe_interval=0"}};
-  c.say(source_name, target(1, {3, 7}));
-  CHECK(c.say("output", output(two_outputs(), 1)).empty());
+  ReadoutFixture c{{"learning.credit=node_perturbation", "recording.probe_interval=0"}};
+  c.deliver(source_name, target(1, {3, 7}));
+  CHECK(c.deliver("output", output(two_outputs(), 1)).empty());
   CHECK(c.readout.next().peer == "output");
   Matrix d = Matrix::Zero(10, 2);
   d(3, 0) = 1e-9f;  // far below the rounding of 5
   Message perturbation = batch_message(d);
   perturbation.header.mutable_perturbation()->set_step(1);
-  const auto sent = c.say("output", std::move(perturbation));
+  const auto sent = c.deliver("output", std::move(perturbation));
   REQUIRE(sent.size() == 4);
   REQUIRE(sent[0].message.header.signal().kind() == wire::Signal::reward);
   const double p = std::exp(5.0) / (std::exp(5.0) + 9);
@@ -101,26 +101,26 @@ TEST_CASE(
   CHECK(sent[0].message.body.data()[1] == 0);
 }
 
-TEST_CASE("evaluation is counted apart and answered by nothing") {
-  Conversation c;
-  c.say(source_name, target(1, {3, 7}, wire::evaluate));
-  CHECK(c.say("output", output(two_outputs(), 1, wire::evaluate)).empty());
+TEST_CASE("evaluation is counted separately and not answered") {
+  ReadoutFixture c;
+  c.deliver(source_name, target(1, {3, 7}, wire::evaluate));
+  CHECK(c.deliver("output", output(two_outputs(), 1, wire::evaluate)).empty());
   Message end;
   end.header.mutable_epoch_end()->set_epoch(1);
-  const auto result = c.say(source_name, std::move(end));
+  const auto result = c.deliver(source_name, std::move(end));
   CHECK(result[0].message.header.epoch_result().test().samples() == 2);
   CHECK(result[0].message.header.epoch_result().train().samples() == 0);
 }
 
-TEST_CASE("a label that is no class, another step, another number of samples: each is refused") {
-  Conversation c;
-  CHECK_THROWS_AS(c.say(source_name, target(1, {3, 10})), system_error);
-  Conversation d;
-  d.say(source_name, target(1, {3, 7}));
-  CHECK_THROWS_AS(d.say("output", output(two_outputs(), 2)), system_error);
-  Conversation e;
-  e.say(source_name, target(1, {3, 7, 8}));
-  CHECK_THROWS_AS(e.say("output", output(two_outputs(), 1)), system_error);
+TEST_CASE("an invalid label, another step, another number of samples: each is refused") {
+  ReadoutFixture c;
+  CHECK_THROWS_AS(c.deliver(source_name, target(1, {3, 10})), system_error);
+  ReadoutFixture d;
+  d.deliver(source_name, target(1, {3, 7}));
+  CHECK_THROWS_AS(d.deliver("output", output(two_outputs(), 2)), system_error);
+  ReadoutFixture e;
+  e.deliver(source_name, target(1, {3, 7, 8}));
+  CHECK_THROWS_AS(e.deliver("output", output(two_outputs(), 1)), system_error);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Messages of peers that belong to the run and are wrong all the same: each has a refusal of its
-// own, and nothing is sent or learned because of it.
+// Invalid messages of authenticated peers: each has an error of its own, and causes no message and
+// no learning.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -51,7 +51,7 @@ Message reshaped(Message message, std::vector<std::uint32_t> shape) {
   return message;
 }
 
-/// The line of the refusal; empty if the message is taken.
+/// The error message; empty if the message is accepted.
 std::string refusal(Process& process, const std::string& peer, Message message) {
   Collected out;
   try {
@@ -79,11 +79,11 @@ TEST_CASE("a layer refuses what has the wrong shape, is not finite, or is not du
     std::function<Message()> make;
     const char* line;
   } cases[] = {
-      {"units too few", [] { return activity(32, 11); }, "of shape (32, 11), expected (1…32, 12)"},
-      {"samples too many", [] { return activity(33, 12); }, "of shape (33, 12), expected (1…32,"},
+      {"too few units", [] { return activity(32, 11); }, "of shape (32, 11), expected (1…32, 12)"},
+      {"too many samples", [] { return activity(33, 12); }, "of shape (33, 12), expected (1…32,"},
       {"no samples", [] { return activity(0, 12); }, "of shape (0, 12), expected"},
-      {"turned around", [] { return activity(12, 32); }, "of shape (12, 32), expected"},
-      {"a row only", [] { return reshaped(activity(1, 12), {12}); }, "of shape (12), expected"},
+      {"transposed", [] { return activity(12, 32); }, "of shape (12, 32), expected"},
+      {"one dimension", [] { return reshaped(activity(1, 12), {12}); }, "of shape (12), expected"},
       {"three dimensions",
        [] {
          return reshaped(activity(32, 12), {32, 12, 1});
@@ -101,21 +101,21 @@ TEST_CASE("a layer refuses what has the wrong shape, is not finite, or is not du
          return message;
        },
        "unexpected message"},
-      {"of the coordinator",
+      {"a message of the coordinator",
        [] {
          Message message;
          message.header.mutable_begin();
          return message;
        },
        "unexpected message"},
-      {"a middle without a beginning",
+      {"a second micro-batch without the first",
        [] {
          Message message = activity(8, 12);
          message.header.mutable_activity()->set_first_sample(8);
          return message;
        },
        "unexpected message"},
-      {"a batch that is larger than any",
+      {"a batch above the batch size",
        [] {
          Message message = activity(32, 12);
          message.header.mutable_activity()->set_batch(1000);
@@ -126,25 +126,25 @@ TEST_CASE("a layer refuses what has the wrong shape, is not finite, or is not du
   for (const auto& [what, make, line] : cases) {
     CAPTURE(what);
     LayerProcess layer{layer_plan(experiment, "hidden2")};  // hidden2: 12 → 8
-    const std::string said = refusal(layer, "hidden1", make());
-    CAPTURE(said);
-    CHECK(said.find(line) != std::string::npos);
-    CHECK(said.find("hidden1") != std::string::npos);
-    CHECK(said.find('\n') == std::string::npos);
+    const std::string message_text = refusal(layer, "hidden1", make());
+    CAPTURE(message_text);
+    CHECK(message_text.find(line) != std::string::npos);
+    CHECK(message_text.find("hidden1") != std::string::npos);
+    CHECK(message_text.find('\n') == std::string::npos);
   }
   LayerProcess layer{layer_plan(experiment, "hidden2")};
   CHECK(refusal(layer, "hidden1", activity(32, 12)).empty());  // the right one
 }
 
-TEST_CASE("a layer refuses signals that are not of the batch it waits for") {
+TEST_CASE("a layer refuses signals of another batch than the one it waits for") {
   const Experiment experiment = small_experiment();
   const struct {
     const char* what;
     std::function<Message()> make;
     const char* line;
   } cases[] = {
-      {"of another step", [] { return error(32, 8, 2); }, "unexpected message"},
-      {"again the activity", [] { return activity(32, 12); }, "unexpected message"},
+      {"another step", [] { return error(32, 8, 2); }, "unexpected message"},
+      {"an activity", [] { return activity(32, 12); }, "unexpected message"},
       {"too few samples", [] { return error(31, 8); }, "of shape (31, 8), expected (32, 8)"},
       {"too many units", [] { return error(32, 9); }, "of shape (32, 9), expected (32, 8)"},
       {"not finite", [] { return with_value(error(32, 8), not_a_number); }, "not finite"},
@@ -153,13 +153,13 @@ TEST_CASE("a layer refuses signals that are not of the batch it waits for") {
     CAPTURE(what);
     LayerProcess layer{layer_plan(experiment, "hidden2")};
     REQUIRE(refusal(layer, "hidden1", activity(32, 12)).empty());
-    const std::string said = refusal(layer, "output", make());
-    CAPTURE(said);
-    CHECK(said.find(line) != std::string::npos);
+    const std::string message_text = refusal(layer, "output", make());
+    CAPTURE(message_text);
+    CHECK(message_text.find(line) != std::string::npos);
   }
 }
 
-TEST_CASE("the readout refuses labels that are none, too many, and outputs that do not fit them") {
+TEST_CASE("the readout refuses invalid labels, too many labels, and outputs of other sizes") {
   const Experiment experiment = small_experiment();
   ReadoutProcess readout{readout_plan(experiment), wire::Sums{}};
   CHECK(refusal(readout, "source", target(32, 10)).find("source sent the label 10") == 0);
@@ -176,7 +176,7 @@ TEST_CASE("the readout refuses labels that are none, too many, and outputs that 
         std::string::npos);
 }
 
-TEST_CASE("a number that is not finite is named by who sent it, what it is of, and the step") {
+TEST_CASE("the error for a number that is not finite names the sender, the content and the step") {
   for (const float value : {infinity, -infinity, not_a_number}) {
     Matrix batch = Matrix::Zero(3, 2);
     batch(1, 1) = static_cast<Scalar>(value);

@@ -1,4 +1,5 @@
-// Schedules and micro-batches: which of them keep the bits, and what the asynchronous one computes.
+// Schedules and micro-batches: which of them change no bit, and the result of the asynchronous
+// schedule.
 #include <doctest/doctest.h>
 
 #include "nodes/base/failure.hpp"
@@ -14,7 +15,7 @@ State state_after(const Experiment& experiment, std::uint64_t order = 1) {
   REQUIRE(network.run());
   State state;
   for (const LayerSpec& layer : experiment.layers)
-    for (const Message& message : network.told_by(layer.name))
+    for (const Message& message : network.reports_of(layer.name))
       if (message.header.has_tensor())
         state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
                                                                     message.body.values().end()};
@@ -31,7 +32,7 @@ std::vector<std::string> with(std::vector<std::string> sets, const std::string& 
   return sets;
 }
 
-TEST_CASE("lockstep, overlapped and asynchronous without staleness end in the same bits") {
+TEST_CASE("lockstep, overlapped and asynchronous without staleness end with the same bits") {
   for (const auto& rule : credit_table()) {
     CAPTURE(rule.name);
     const std::vector<std::string> sets{"learning.credit=" + std::string(rule.name)};
@@ -42,7 +43,7 @@ TEST_CASE("lockstep, overlapped and asynchronous without staleness end in the sa
   }
 }
 
-TEST_CASE("a last piece of a single sample ends in the same bits too") {
+TEST_CASE("a last micro-batch of a single sample ends with the same bits too") {
   for (const char* product : {"eigen", "onednn"})
     for (const char* precision : {"float32", "bf16"})
       for (const char* credit : {"backpropagation", "node_perturbation"}) {
@@ -61,14 +62,14 @@ TEST_CASE("a last piece of a single sample ends in the same bits too") {
       }
 }
 
-TEST_CASE("any number of micro-batches ends in the same bits, where samples are independent") {
+TEST_CASE("any number of micro-batches ends with the same bits, where samples are independent") {
   for (const auto& rule : credit_table())
     for (const char* mode : {"closed_form", "settled"})
       for (const char* demean : {"running", "none"}) {
         CAPTURE(rule.name);
         CAPTURE(mode);
         CAPTURE(demean);
-        // Batches of 256 and a last one of 44: 8 pieces and 2, the last of them ragged.
+        // Batches of 256 and a last one of 44: 8 micro-batches and 2, the last one smaller.
         const std::vector<std::string> sets{"learning.credit=" + std::string(rule.name),
                                             std::string("decorrelation.mode=") + mode,
                                             std::string("decorrelation.demean=") + demean,
@@ -86,7 +87,8 @@ TEST_CASE("any number of micro-batches ends in the same bits, where samples are 
       }
 }
 
-TEST_CASE("Fisher errors keep the bits through schedules, micro-batches and turns") {
+TEST_CASE(
+    "Fisher errors are the same bits for all schedules, micro-batches and orders of execution") {
   for (const char* preconditioner : {"kfac", "exact_natural_gradient"}) {
     CAPTURE(preconditioner);
     std::vector<std::string> sets{std::string("learning.preconditioner=") + preconditioner,
@@ -121,7 +123,7 @@ TEST_CASE("Fisher errors keep the bits through schedules, micro-batches and turn
   }
 }
 
-TEST_CASE("Fisher errors come with every signal, and stale ones are not read") {
+TEST_CASE("Fisher errors are sent with every kind of signal, and stale ones are not read") {
   for (const char* credit :
        {"direct_feedback_alignment", "node_perturbation", "weight_perturbation"})
     for (const char* staleness : {"0", "2"}) {
@@ -137,7 +139,7 @@ TEST_CASE("Fisher errors come with every signal, and stale ones are not read") {
     }
 }
 
-TEST_CASE("a teacher's answers do not depend on the pieces in which a batch travels") {
+TEST_CASE("a teacher's outputs do not depend on the number of micro-batches") {
   const std::vector<std::string> sets{
       "data.format=gaussian",         "data.target=teacher",
       "learning.loss=squared_error",  "data.generated.train_samples=99",
@@ -145,7 +147,7 @@ TEST_CASE("a teacher's answers do not depend on the pieces in which a batch trav
   CHECK(state_after(with(sets, "execution.micro_batches=2")) == state_after(sets));
 }
 
-TEST_CASE("micro-batches of a batch that its mean couples are refused") {
+TEST_CASE("micro-batches with demean: batch are refused") {
   CHECK_THROWS_AS(small_experiment({"execution.micro_batches=2"}), UserError);
   small_experiment({"execution.micro_batches=2", "decorrelation.demean=running"});
 }
@@ -227,7 +229,7 @@ State sequential(const Experiment& experiment, std::size_t staleness) {
       in_flight.push_back(std::move(now));
       if (in_flight.size() == staleness + 1) learn_from_first();
     }
-    while (!in_flight.empty()) learn_from_first();  // an epoch ends with nothing in flight
+    while (!in_flight.empty()) learn_from_first();  // no step is in flight at the end of an epoch
   }
   State state;
   for (const auto& [name, layer] : layers)
@@ -239,7 +241,7 @@ State sequential(const Experiment& experiment, std::size_t staleness) {
   return state;
 }
 
-TEST_CASE("a graph computes what a sequential trainer that reads as it does computes") {
+TEST_CASE("a graph computes what a sequential trainer with the same connections computes") {
   for (const char* credit : {"backpropagation", "feedback_alignment"})
     for (const char* staleness : {"0", "2"})
       for (const char* mode : {"closed_form", "settled"}) {
@@ -256,7 +258,7 @@ TEST_CASE("a graph computes what a sequential trainer that reads as it does comp
       }
 }
 
-TEST_CASE("the asynchronous schedule computes what a sequential trainer with its delays does") {
+TEST_CASE("the asynchronous schedule computes the same as a sequential trainer with its delays") {
   for (const char* credit : {"backpropagation", "feedback_alignment"})
     for (const char* demean : {"batch", "running"}) {
       State previous;

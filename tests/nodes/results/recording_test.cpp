@@ -1,4 +1,4 @@
-// What is recorded: which units, how much room, what the layers send, and files that go on.
+// Recordings: selected units, sizes, messages of the layers, and resumed files.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -64,7 +64,7 @@ Experiment recording_experiment(const std::vector<std::string>& more = {}) {
   return small_experiment(sets);
 }
 
-TEST_CASE("records know their shapes, and the room that they take") {
+TEST_CASE("records have the documented shapes and sizes") {
   const Experiment experiment = recording_experiment();
   REQUIRE(experiment.records.size() == 2);
   const Record& y = experiment.records[0];
@@ -82,7 +82,7 @@ TEST_CASE("records know their shapes, and the room that they take") {
   CHECK(train_steps_per_epoch_max(recording_experiment({"data.train_limit=33"})) == 2);
   CHECK(train_steps_per_epoch_max(recording_experiment({"data.validation_samples=90"})) == 1);
   CHECK(recording_bytes({}, 100) == 0);
-  // A thousand times the steps: a thousand times the values, and little beside.
+  // A thousand times the steps: a thousand times the values, and little overhead.
   const double few = recording_bytes(experiment.records, 6000),
                many = recording_bytes(experiment.records, 6000000);
   const double values = 6e6 / 2 * 3 * 18 * 4 + 6e6 / 3 * 80 * 4;
@@ -90,7 +90,7 @@ TEST_CASE("records know their shapes, and the room that they take") {
   CHECK(many - few < 1.2 * values);
 }
 
-TEST_CASE("what would not fit is refused before anything starts") {
+TEST_CASE("a recording above the size limit is refused before the run starts") {
   const std::vector<std::string> limit{"recording.size_limit_mb=1", "recording.record.w.interval=1",
                                        "learning.epochs=1000"};
   try {
@@ -110,7 +110,7 @@ TEST_CASE("what would not fit is refused before anything starts") {
   }
 }
 
-TEST_CASE("a small file cannot ask for more memory than the limit on selected units") {
+TEST_CASE("a small file cannot request more memory than the limit on selected units") {
   std::string text = "recording { size_limit_mb: 1000000000 ";
   for (int i = 0; i < 3; ++i)
     text += "record { name: 'r" + std::to_string(i) + "' what: activity samples: 1 } ";
@@ -124,12 +124,12 @@ TEST_CASE("a small file cannot ask for more memory than the limit on selected un
 
 std::vector<Message> recorded_by(SimulatedNetwork& network, const std::string& layer) {
   std::vector<Message> found;
-  for (const Message& message : network.told_by(layer))
+  for (const Message& message : network.reports_of(layer))
     if (message.header.has_recorded()) found.push_back(copy_of(message));
   return found;
 }
 
-TEST_CASE("layers send their records when they are due, in whatever order nodes get their turn") {
+TEST_CASE("layers send their records when they are due, in every order of execution of the nodes") {
   const Experiment experiment = recording_experiment();
   SimulatedNetwork network{experiment, data_of(experiment), {}, 1};
   REQUIRE(network.run());
@@ -163,7 +163,7 @@ Message row(const std::string& record, std::uint64_t step, std::vector<std::uint
   return message;
 }
 
-TEST_CASE("a recording goes on after the checkpoint's step as if nothing had come after it") {
+TEST_CASE("a resumed recording continues after the checkpoint's step, without the later rows") {
   const Folder folder;
   const fs::path path = folder.path / "recording.h5";
   const Experiment experiment = recording_experiment();

@@ -1,4 +1,4 @@
-// What is written can be read again, damaged files are refused, and a verdict names the cause.
+// Written files are read unchanged, damaged files are refused, and a verdict names the cause.
 #include <doctest/doctest.h>
 #include <hdf5.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder that goes with the test.
+/// A folder that is removed after the test.
 struct Folder {
   Folder() {
     char pattern[] = "/tmp/lateral-results-test-XXXXXX";
@@ -58,7 +58,7 @@ std::string refusal_of(const fs::path& path, std::size_t bytes_max = 4096) {
   return "accepted";
 }
 
-TEST_CASE("a checkpoint gives back all that was put into it") {
+TEST_CASE("a checkpoint is read as it was written") {
   const Folder folder;
   Checkpoint written = example();
   written.experiment.append(200000, '#');  // more than an attribute could hold in older formats
@@ -83,7 +83,7 @@ TEST_CASE("a checkpoint gives back all that was put into it") {
   }
 }
 
-TEST_CASE("a checkpoint that is damaged, foreign or too large is refused by name") {
+TEST_CASE("a checkpoint that is damaged, of another format or too large is refused by name") {
   const Folder folder;
   const fs::path file = folder.path / "c.h5";
   CHECK(refusal_of(file).find("no such checkpoint") != std::string::npos);
@@ -145,7 +145,7 @@ TEST_CASE("the digest of the state depends on every value, name and order") {
   CHECK(same != digest([](Tensors& t) { std::swap(t[0], t[1]); }));
 }
 
-TEST_CASE("a run directory is refused when it is not empty, and leaves no trace when discarded") {
+TEST_CASE("a run directory that is not empty is refused, and a discarded one is removed") {
   const Folder folder;
   const fs::path fresh = folder.path / "run";
   const RunDirectory directory = RunDirectory::create(fresh);
@@ -153,14 +153,14 @@ TEST_CASE("a run directory is refused when it is not empty, and leaves no trace 
   CHECK_THROWS_AS(RunDirectory::create(fresh), UserError);
   directory.discard();
   CHECK_FALSE(fs::exists(fresh));
-  fs::create_directory(fresh);  // an empty one is fine, and stays
+  fs::create_directory(fresh);  // an empty folder is accepted, and is not removed
   RunDirectory::create(fresh).discard();
   CHECK(fs::is_empty(fresh));
   CHECK_THROWS_AS(RunDirectory::open(fresh), UserError);
   CHECK_THROWS_AS(RunDirectory::create("/proc/nowhere/run"), UserError);
 }
 
-TEST_CASE("resumed tables keep what came before the checkpoint and drop what came after") {
+TEST_CASE("resumed tables preserve rows before the checkpoint and drop later ones") {
   const Folder folder;
   const fs::path file = folder.path / "metrics.csv";
   {
@@ -168,7 +168,7 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
     for (std::uint64_t epoch = 1; epoch <= 3; ++epoch)
       metrics.append({epoch, 0.5, 0.25, 0.125, 0.75, 2, 100});
   }
-  std::ofstream{file, std::ios::app} << "4,0.1";  // cut off by a crash
+  std::ofstream{file, std::ios::app} << "4,0.1";  // truncated by a crash
   { const MetricsFile resumed{file, 2}; }
   const std::vector<MetricsRow> rows = read_metrics(file, 2);
   REQUIRE(rows.size() == 2);
@@ -193,20 +193,21 @@ TEST_CASE("resumed tables keep what came before the checkpoint and drop what cam
 
 TEST_CASE("a verdict names the cause, not its consequences") {
   using Kind = Evidence::Kind;
-  const Evidence died{Kind::died, "hidden1", ExitCode::network, "was killed by signal 9 (Killed)"};
+  const Evidence died{Kind::process_failed, "hidden1", ExitCode::network,
+                      "was killed by signal 9 (Killed)"};
   const Evidence lost{Kind::lost_another, "source", ExitCode::network,
                       "reports: lost the link to hidden1"};
   const Evidence closed{Kind::link_closed, "hidden1", ExitCode::network, "closed its link"};
   const Evidence numerics{Kind::reported, "output", ExitCode::numerics,
                           "output: activity is not finite"};
-  const Evidence ended{Kind::died, "output", ExitCode::network, "ended with exit code 4"};
+  const Evidence ended{Kind::process_failed, "output", ExitCode::network, "ended with exit code 4"};
   CHECK(verdict({lost, closed, died}).message == "node 'hidden1' was killed by signal 9 (Killed)");
   CHECK(verdict({lost, closed}).message.find("source") != std::string::npos);
   CHECK(verdict({ended, lost, numerics}).message == "output: activity is not finite");
   CHECK(verdict({ended, lost, numerics}).code == ExitCode::numerics);
 }
 
-TEST_CASE("what strangers and binary files say stays on one printable line") {
+TEST_CASE("text from unauthenticated peers and binary files is made one printable line") {
   CHECK(one_line("a\nb\x1b[2Jc\x01\n") == "a b?[2Jc?");
 }
 

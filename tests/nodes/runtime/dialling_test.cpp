@@ -1,4 +1,4 @@
-// Dialling: how long an answer may take, and when another attempt makes sense.
+// Dialling: the timeout of an attempt, and when it is repeated.
 #include "nodes/runtime/dialling.hpp"
 
 #include <doctest/doctest.h>
@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST_CASE("the time for an answer follows the round trips, and grows when it was too short") {
+TEST_CASE("the dial timeout follows the round trips, and grows after a timeout") {
   DialTimeout timeout;
   CHECK(timeout.time() == dial_time_max);  // nothing is known yet
   TcpState state;
@@ -23,22 +23,22 @@ TEST_CASE("the time for an answer follows the round trips, and grows when it was
   CHECK(timeout.time() == dial_time_min);
 }
 
-TEST_CASE("a first attempt is repeated only if it was cut off") {
+TEST_CASE("a first attempt is repeated only if it was interrupted") {
   for (const error_code code :
        {make_error_code(asio::error::eof), make_error_code(asio::error::connection_reset),
         make_error_code(asio::error::broken_pipe), make_error_code(TransportError::wrong_tls)})
-    CHECK(was_cut_off(code));
+    CHECK(was_interrupted(code));
   for (const error_code code :
        {make_error_code(asio::error::connection_refused), make_error_code(asio::error::timed_out),
         make_error_code(TransportError::wrong_secret), make_error_code(TransportError::refused)})
-    CHECK_FALSE(was_cut_off(code));
+    CHECK_FALSE(was_interrupted(code));
 }
 
-TEST_CASE("the coordinator is not dialled again once it refuses, or is gone with the last link") {
-  CHECK(is_hopeless(make_error_code(TransportError::refused), true));
-  CHECK(is_hopeless(make_error_code(asio::error::connection_refused), false));
-  CHECK_FALSE(is_hopeless(make_error_code(asio::error::connection_refused), true));
-  CHECK_FALSE(is_hopeless(make_error_code(asio::error::timed_out), false));
+TEST_CASE("the coordinator is not dialled again once it refuses, or no longer listens") {
+  CHECK(is_permanent_failure(make_error_code(TransportError::refused), true));
+  CHECK(is_permanent_failure(make_error_code(asio::error::connection_refused), false));
+  CHECK_FALSE(is_permanent_failure(make_error_code(asio::error::connection_refused), true));
+  CHECK_FALSE(is_permanent_failure(make_error_code(asio::error::timed_out), false));
 }
 
 }  // namespace

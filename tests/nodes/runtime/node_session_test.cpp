@@ -1,4 +1,4 @@
-// NodeSession: which message is accepted in which state, and what has to wait for what.
+// NodeSession: the messages accepted in each state, and the conditions of each task.
 #include "nodes/runtime/node_session.hpp"
 
 #include <doctest/doctest.h>
@@ -15,7 +15,7 @@ namespace {
 using State = NodeSession::State;
 using Kind = NodeSession::Task::Kind;
 
-/// Keeps what a session does with its links, and answers as the test says.
+/// Records the calls of a session, and returns values set by the test.
 struct RecordedLinks final : NodeLinks {
   std::vector<Sent> sent;
   std::vector<std::string> calls;
@@ -52,12 +52,12 @@ struct RecordedLinks final : NodeLinks {
   wire::Finished usage() const override { return {}; }
 };
 
-/// A process whose next action the test chooses. It answers a snapshot's marker with its part.
+/// A process whose next action is set by the test. It answers a snapshot's marker with its part.
 struct ScriptedProcess final : Process {
   explicit ScriptedProcess(std::vector<std::string>& c) : calls{c} {}
   std::vector<std::string>& calls;
   Next next_action{Next::Kind::receive, "below"};
-  bool rests = true;
+  bool keeps_state = true;
 
   Next next() const override { return next_action; }
   void handle(const std::string& peer, Message message, Outbox& out) override {
@@ -75,10 +75,10 @@ struct ScriptedProcess final : Process {
     calls.push_back("tensor " + std::to_string(position));
     return {};
   }
-  bool state_rests() const override { return rests; }
+  bool handle_keeps_state() const override { return keeps_state; }
 };
 
-/// A session of a node between "below" and "above", and everything that it does.
+/// A session of a node between "below" and "above", and its recorded calls.
 struct Fixture {
   Experiment experiment = small_experiment();
   RecordedLinks links;
@@ -113,7 +113,7 @@ struct Fixture {
   void order_durable(std::uint64_t step) {
     order([&](wire::Header& h) { h.mutable_durable()->mutable_snapshot()->set_step(step); });
   }
-  /// Runs tasks until there is none.
+  /// Runs tasks until there are none.
   void run_tasks() {
     while (auto task = session.next_task()) {
       task->run();
@@ -293,17 +293,17 @@ TEST_CASE("a snapshot part counts the message that it answers") {
 }
 
 TEST_CASE("what changes the state waits until a snapshot has been copied") {
-  for (const bool rests : {true, false}) {
-    CAPTURE(rests);
+  for (const bool keeps_state : {true, false}) {
+    CAPTURE(keeps_state);
     Fixture f;
     f.become(State::serving);
-    f.process->rests = rests;
+    f.process->keeps_state = keeps_state;
     f.receive_marker(5);
     f.run_tasks();
     f.take_calls();
     f.receive("below");
-    f.run_tasks();  // reads on only if its state rests
-    CHECK(f.take_calls() == (rests ? Calls{"handle below"} : Calls{}));
+    f.run_tasks();  // continues to read only if handle() keeps the state
+    CHECK(f.take_calls() == (keeps_state ? Calls{"handle below"} : Calls{}));
     f.process->next_action = {Next::Kind::produce, {}};
     f.run_tasks();
     CHECK(f.take_calls() == Calls{});
@@ -367,10 +367,10 @@ TEST_CASE("messages before a durable snapshot are forgotten, as its counts say")
   f.take_calls();
   f.order_durable(2);
   CHECK(f.take_calls() == Calls{"forget above 2", "forget below 4"});
-  f.order_durable(1);  // an earlier one says nothing new
+  f.order_durable(1);  // an earlier one discards nothing
   CHECK(f.take_calls() == Calls{});
 
-  // It may be durable before the work that passes its marker has been reported as done.
+  // It may be durable before the task that handles its marker has been reported as done.
   f.receive_marker(3);
   const auto task = f.session.next_task();
   task->run();

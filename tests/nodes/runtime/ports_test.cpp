@@ -1,4 +1,4 @@
-// Ports: each message once and in order, whatever becomes of the links that carry them.
+// Ports: each message is delivered once and in order, over links that break.
 #include "nodes/runtime/ports.hpp"
 
 #include <doctest/doctest.h>
@@ -27,7 +27,7 @@ awaitable<void> relink(Ports& a, Ports& b) {
   b.attach(std::move(to_a));
 }
 
-/// The test, while both carry their links.
+/// Runs the test while both serve their links.
 awaitable<void> while_linked(Ports& a, Ports& b, awaitable<void> test) {
   std::vector<awaitable<void>> tasks;
   tasks.push_back(std::move(test));
@@ -36,7 +36,7 @@ awaitable<void> while_linked(Ports& a, Ports& b, awaitable<void> test) {
   co_await run_until_first_ends(std::move(tasks));
 }
 
-/// A pair of ports, `a` and `b`, whose link breaks after every few messages.
+/// Breaks the link between the ports `a` and `b` after every few messages.
 awaitable<void> break_often(Ports& a, Ports& b, int& breaks) {
   for (;;) {
     co_await relink(a, b);
@@ -62,7 +62,7 @@ awaitable<void> receive_many(Ports& ports, std::string from, std::uint64_t count
   }
 }
 
-TEST_CASE("over links that keep breaking every message arrives once and in order") {
+TEST_CASE("over links that break repeatedly every message arrives once and in order") {
   asio::io_context io{1};
   constexpr std::uint64_t count = 2000;
   for (const bool acknowledges : {false, true}) {
@@ -89,7 +89,7 @@ TEST_CASE("over links that keep breaking every message arrives once and in order
   }
 }
 
-TEST_CASE("a link that breaks is the end of a port that does not relink, and its messages remain") {
+TEST_CASE("a broken link closes a port that does not relink, and its received messages remain") {
   asio::io_context io{1};
   Ports a{io.get_executor()};
   Ports b{io.get_executor()};
@@ -107,7 +107,7 @@ TEST_CASE("a link that breaks is the end of a port that does not relink, and its
   CHECK(got == std::vector<std::uint64_t>{1});
 }
 
-TEST_CASE("a peer that is renewed is linked again, also after its port was closed") {
+TEST_CASE("a renewed peer is linked again, also after its port was closed") {
   asio::io_context io{1};
   Ports a{io.get_executor(), {.relinks = true}};
   Ports b{io.get_executor(), {.relinks = true}};
@@ -130,7 +130,7 @@ TEST_CASE("a peer that is renewed is linked again, also after its port was close
   CHECK(got == std::vector<std::uint64_t>{7});
 }
 
-TEST_CASE("a message to a port that is gone by its turn is dropped, and touches nothing") {
+TEST_CASE("a message to a port that was destroyed meanwhile is dropped") {
   asio::io_context io;
   for (int i = 0; i < 200; ++i) {
     {
@@ -138,7 +138,7 @@ TEST_CASE("a message to a port that is gone by its turn is dropped, and touches 
       ports.add("there", Stream());
       ports.send("there", Message());
     }
-    // In the place of the port, so that a write to it is seen.
+    // Occupies the memory of the port, so that a write to it is detected.
     std::vector<std::vector<unsigned char>> probes;
     for (std::size_t size = 16; size < 1024; size += 16) probes.emplace_back(size, 0);
     io.restart();

@@ -1,6 +1,5 @@
-// Whatever goes wrong with nodes, links and disks, a run ends, and in the bits of one that nothing
-// happened to. More seeds by hand: LATERAL_SIMULATION_SEEDS=10000; one again: …_FIRST_SEED=N,
-// SEEDS=1.
+// With faults of nodes, links and disks a run ends, with the same bits as without faults. More
+// seeds: LATERAL_SIMULATION_SEEDS=10000; to repeat one: …_FIRST_SEED=N, SEEDS=1.
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -17,7 +16,7 @@ std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// What must not depend on what goes wrong.
+/// The results that must not depend on faults.
 std::string outcome(const SimulatedRun& run) {
   std::string text = run.summary.state_sha256 + "\n";
   for (const MetricsRow& row : run.summary.epochs) {
@@ -39,7 +38,7 @@ std::string plain_state_sha256(const Experiment& experiment, const DataSet& data
   std::vector<CheckpointTensor> tensors;
   for (const LayerSpec& layer : experiment.layers) {
     std::vector<CheckpointTensor> last;
-    for (Message& message : plain.told_by(layer.name)) {
+    for (Message& message : plain.reports_of(layer.name)) {
       if (message.header.has_snapshot_part()) last.clear();
       if (message.header.has_tensor())
         last.push_back({layer.name, message.header.tensor().name(), {}, message.body});
@@ -101,7 +100,7 @@ void run_with_faults(MakeExperiment* make, const std::vector<std::vector<std::st
 }
 
 TEST_CASE("faults of all kinds change nothing but the time that a run takes") {
-  // Every way in which messages go round.
+  // All kinds of message exchange.
   run_with_faults(
       small_experiment,
       {

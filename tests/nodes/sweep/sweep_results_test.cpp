@@ -1,5 +1,5 @@
-// Results of members survive being written and read, damaged ones are refused in one line, and the
-// table names the best setting.
+// Results of members are read as written, damaged files are refused in one line, and the table
+// names the best setting.
 #include "nodes/sweep/sweep_results.hpp"
 
 #include <doctest/doctest.h>
@@ -60,7 +60,7 @@ TEST_CASE("a result is read with the bits that it was written with") {
   CHECK(result.message.empty());
 }
 
-TEST_CASE("numbers that are not finite, and results without an epoch, are kept as well") {
+TEST_CASE("numbers that are not finite, and results without an epoch, are preserved as well") {
   SweepResult result = example();
   result.train_loss = std::numeric_limits<double>::infinity();
   result.test_loss = -result.train_loss;
@@ -105,7 +105,7 @@ TEST_CASE("a result that was not written by to_json is refused in one line that 
                 .find("64 hexadecimal digits") != std::string::npos);
 }
 
-TEST_CASE("the table names the best setting, and that others may follow while some have failed") {
+TEST_CASE("the table names the best setting, as the best so far if some members have failed") {
   Sweep sweep;
   sweep.axes = {"learning.learning_rate"};
   sweep.metric = "test_accuracy";

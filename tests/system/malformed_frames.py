@@ -1,9 +1,9 @@
-"""Attacks every port of a live run with malformed frames: hostile.py PID FRAMES. Prints what its processes took in
-memory and descriptors meanwhile, and exits with 1 if that was too much."""
+"""Sends malformed frames to every port of a run: malformed_frames.py PID FRAMES. Prints the growth of memory and
+descriptors of its processes, and exits with 1 if it exceeds a limit."""
 import os, random, socket, struct, subprocess, sys, time
 
 RSS_GROWTH_MAX_KIB = 1024
-DESCRIPTORS_MAX = 24  # above those before: 16 handshakes, and what the run itself opens and closes
+DESCRIPTORS_MAX = 24  # growth: 16 handshakes, and descriptors that the run itself opens and closes
 
 coordinator, frames = sys.argv[1], int(sys.argv[2])
 pids = [coordinator] + subprocess.run(['pgrep', '-P', coordinator], capture_output=True, text=True).stdout.split()
@@ -40,7 +40,7 @@ def field(number, value): return bytes([number << 3 | 2, len(value)]) + value
 hello = b'\x08\x03' + field(2, os.urandom(32)) + field(3, b'hidden1') + field(4, b'source') + field(5, os.urandom(32))
 
 
-def attack():
+def malformed():
     kind = random.randrange(12)
     if kind == 0: return b'GET / HTTP/1.0\r\n\r\n'
     if kind == 1: return os.urandom(random.randrange(4096))
@@ -49,7 +49,7 @@ def attack():
     if kind == 4: return b'LAT1' + struct.pack('<IQ', 10, random.choice([4, 2**20, 2**63, 2**64 - 1]))
     if kind == 5: return frame(field(2, hello))[:random.randrange(100)]          # truncated
     if kind == 6: return frame(field(2, hello)) + frame(field(4, os.urandom(32)))  # out of order, no proof
-    if kind == 7: return frame(b'\x52\x00')                                       # activity of a stranger
+    if kind == 7: return frame(b'\x52\x00')                                       # activity before the handshake
     if kind == 8: return frame(b'\xc2\x02' + bytes([200, 1]) + b'\x1a\x00' * 100)   # an assignment of 100 peers
     if kind == 9: return b'\x16\x03\x01\x00\x24\x01\x00\x00\x20' + os.urandom(32)  # TLS
     if kind == 10: return frame(field(6, b'no'))
@@ -72,11 +72,11 @@ held, sent = [], 0
 
 
 def send(count):
-    """Some hang up at once, some stay until 50 more have come."""
+    """Half of the connections are closed at once, the others after 50 more."""
     global sent
     for _ in range(count):
         s = socket.create_connection(ends[sent % len(ends)], timeout=20)
-        try: s.sendall(attack())
+        try: s.sendall(malformed())
         except OSError: pass
         sent += 1
         if random.randrange(2): s.close()
@@ -85,7 +85,7 @@ def send(count):
         if sent % 100 == 0: measure()
 
 
-# The first ones make each process load what it needs to refuse anybody; from then on nothing may grow.
+# The first connections make each process allocate what it needs to refuse callers; then memory must not grow.
 send(min(1000, frames // 4))
 before = {pid: private_kib(pid) for pid in pids}
 began = time.time()
@@ -100,5 +100,5 @@ for pid in pids:
     extra = most[pid] - descriptors[pid]
     bad |= grown > RSS_GROWTH_MAX_KIB or extra > DESCRIPTORS_MAX
     print(f'      {name(pid)}: {before[pid]} KiB private, {grown:+d} KiB; at most {extra} descriptors more')
-print(f'      {sent} hostile connections, {len(ends)} ports, {((sent - warm) / seconds):.0f} a second')
+print(f'      {sent} malformed connections, {len(ends)} ports, {((sent - warm) / seconds):.0f} a second')
 sys.exit(bad)
