@@ -1,0 +1,149 @@
+// RunWatch: which signs mean that a node is lost, and what follows from them and when.
+#include "nodes/launch/run_watch.hpp"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+namespace lateral {
+namespace {
+
+using Kind = RunWatch::Action::Kind;
+using std::chrono::milliseconds;
+
+/// A watch over two nodes, whose links the test describes.
+struct Fixture {
+  std::map<std::string, LinkState> links;
+  RunWatch watch{
+      {"a", "b"}, SilenceLimits{}, [this](const std::string& node) { return links.at(node); }};
+  RunWatch::Time now{};
+
+  Fixture() { links["a"].linked = links["b"].linked = true; }
+  std::optional<Kind> next() {
+    const auto action = watch.next(now);
+    return action ? std::optional(action->kind) : std::nullopt;
+  }
+  /// The nodes that are to be replaced now.
+  std::vector<std::string> lost() {
+    std::vector<std::string> nodes;
+    while (const auto action = watch.next(now)) {
+      REQUIRE(action->kind == Kind::replace);
+      nodes.push_back(action->loss.node);
+    }
+    return nodes;
+  }
+  /// Time in which b, but not a, is heard.
+  void pass(milliseconds time) {
+    for (; time.count() > 0; time -= watch_interval) {
+      now += watch_interval;
+      ++links["b"].bytes_heard;
+      watch.tick();
+    }
+  }
+  /// The process of this generation of `a` was killed.
+  void kill(std::uint32_t generation) {
+    watch.node_ended({"a", generation, std::nullopt, "was killed"});
+  }
+  void fail_in_a() {
+    wire::Failed failure;
+    failure.set_exit_code(static_cast<int>(ExitCode::numerics));
+    failure.set_message("a diverged");
+    watch.failed("a", failure);
+  }
+};
+using Names = std::vector<std::string>;
+
+TEST_CASE("a node that was killed is replaced, and the end of a replaced process is no loss") {
+  Fixture f;
+  f.kill(0);
+  CHECK(f.lost() == Names{"a"});
+  f.watch.replaced("a", 1);
+  CHECK(f.watch.generation("a") == 1);
+  f.kill(0);
+  CHECK(f.lost().empty());
+  f.kill(1);
+  CHECK(f.lost() == Names{"a"});
+}
+
+TEST_CASE("a loss with several signs leads to one replacement") {
+  Fixture f;
+  f.kill(0);
+  f.watch.link_closed("a");
+  const auto action = f.watch.next(f.now);
+  REQUIRE(action);
+  CHECK(action->loss.detail == "was killed");
+  f.watch.replaced("a", 1);
+  CHECK(f.lost().empty());
+}
+
+TEST_CASE("a node is lost if it is silent, but not while the coordinator does not read its link") {
+  for (const bool is_full : {false, true}) {
+    CAPTURE(is_full);
+    Fixture f;
+    f.links["a"].is_full = is_full;
+    f.pass(milliseconds{1500} - watch_interval);
+    CHECK(f.lost().empty());
+    f.pass(watch_interval);
+    CHECK(f.lost() == (is_full ? Names{} : Names{"a"}));
+  }
+}
+
+TEST_CASE("a node that has not called may take longer than one that is linked") {
+  Fixture f;
+  f.links["a"].linked = false;
+  f.pass(milliseconds{10000} - watch_interval);
+  CHECK(f.lost().empty());
+  f.pass(watch_interval);
+  CHECK(f.lost() == Names{"a"});
+}
+
+TEST_CASE("a failed run ends when no message can explain the failure better") {
+  for (const bool handling : {false, true})
+    for (const bool unread : {false, true}) {
+      CAPTURE(handling);
+      CAPTURE(unread);
+      Fixture f;
+      f.watch.handling(handling);
+      f.links["a"].has_unread = unread;
+      f.fail_in_a();
+      int waits = 0;
+      std::optional<Kind> action;
+      for (; !(action = f.next()); ++waits) f.now = f.watch.next_time();
+      CHECK(action == Kind::end);
+      CHECK(waits == (handling || unread ? evidence_waits_max : 1));
+      REQUIRE(f.watch.failure());
+      CHECK(f.watch.failure()->message == "a diverged");
+      CHECK(f.watch.failure()->code == ExitCode::numerics);
+    }
+}
+
+TEST_CASE("a run ends after its last node has finished, not before") {
+  Fixture f;
+  f.watch.finished("a");
+  CHECK_FALSE(f.watch.all_finished());
+  CHECK_FALSE(f.next());
+  f.watch.finished("b");
+  f.kill(0);  // after its last message
+  CHECK(f.next() == Kind::dismiss);
+  CHECK_FALSE(f.next());
+  CHECK_FALSE(f.watch.failure());
+}
+
+TEST_CASE("the first signal stops a run that has begun; any other signal ends it at once") {
+  Fixture f;
+  f.watch.signalled(SIGINT, f.now);
+  CHECK(f.next() == Kind::end);  // nothing to save yet
+
+  Fixture g;
+  g.watch.network_begun();
+  g.watch.signalled(SIGINT, g.now);
+  CHECK(g.next() == Kind::stop);
+  CHECK_FALSE(g.next());
+  CHECK(g.watch.next_time() == g.now + stop_max);
+  g.watch.signalled(SIGTERM, g.now);
+  CHECK(g.next() == Kind::end);
+  CHECK(g.watch.signal() == SIGTERM);
+}
+
+}  // namespace
+}  // namespace lateral
