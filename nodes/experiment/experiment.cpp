@@ -116,9 +116,9 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   // The default that depends on the build.
   if (!settings.values().execution().has_product())
     settings.values().mutable_execution()->set_product(default_product());
-  check_network(settings, image);
   Experiment experiment = to_experiment(settings);
   check_shapes(settings, experiment);
+  check_network(settings, image);
   if (!settings.values().recording().has_checkpoint_interval()) {
     experiment.checkpoint_interval = default_interval(experiment);
     settings.values().mutable_recording()->set_checkpoint_interval(

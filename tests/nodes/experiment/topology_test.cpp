@@ -149,17 +149,17 @@ TEST_CASE("perturbed passes are sent only between layers that they change") {
   CHECK(forward.exchanges[3].reads.empty());
 }
 
-/// All that nodes send (or read) in a training step, per message: sender, reader, values, count.
-std::map<std::tuple<std::string, std::string, Index, std::string>, int> traffic(
-    const Experiment& experiment, bool is_sent) {
-  std::map<std::tuple<std::string, std::string, Index, std::string>, int> found;
+/// How many messages nodes send (or read) in a training step, by sender, reader and values.
+std::map<std::tuple<std::string, std::string, Index>, int> traffic(const Experiment& experiment,
+                                                                   bool is_sent) {
+  std::map<std::tuple<std::string, std::string, Index>, int> found;
   for (const NodeSpec& node : experiment.topology.nodes())
     for (const Stage& stage : protocol_of(experiment, node.name).training)
       for (const Exchange& exchange : stage.exchanges)
         for (const Transfer& transfer : is_sent ? exchange.sends : exchange.reads) {
           const auto& from = is_sent ? node.name : transfer.peer;
           const auto& to = is_sent ? transfer.peer : node.name;
-          ++found[{from, to, transfer.rows, exchange.perturbed}];
+          ++found[{from, to, transfer.rows}];
         }
   return found;
 }

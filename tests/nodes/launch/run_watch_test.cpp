@@ -36,7 +36,7 @@ struct Fixture {
   void pass(milliseconds time) {
     for (; time.count() > 0; time -= watch_interval) {
       now += watch_interval;
-      ++links["b"].bytes_heard;
+      ++links["b"].bytes_received;
       watch.tick();
     }
   }
