@@ -12,11 +12,6 @@
 namespace lateral {
 namespace {
 
-/// Step and epoch alone do not suffice: the final snapshot may have those of the one before it.
-bool is_same(const wire::Snapshot& a, const wire::Snapshot& b) {
-  return a.step() == b.step() && a.epoch() == b.epoch() && a.final() == b.final();
-}
-
 wire::Count count_of_peer(const wire::SnapshotPart& part, const std::string& peer) {
   for (const wire::Count& count : part.counts())
     if (count.peer() == peer) return count;
@@ -46,7 +41,7 @@ void RecoveryPoints::add_tensor(const std::string& node, Message message) {
   const wire::Tensor& fields = message.header.tensor();
   std::deque<Part>& parts = parts_.at(node);
   const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& candidate) {
-    return is_same(candidate.reported.snapshot(), fields.snapshot());
+    return SnapshotId(candidate.reported.snapshot()) == SnapshotId(fields.snapshot());
   });
   if (part == parts.end()) return;
   // A lost node may have sent some of the tensors that its replacement sends.
@@ -80,7 +75,7 @@ void RecoveryPoints::save_next(double wall_seconds) {
   checkpoint.wall_seconds = wall_seconds;
   for (const LayerSpec& layer : experiment_.layers) {
     Part& part = point.parts.at(layer.name);
-    LATERAL_CHECK(is_same(part.reported.snapshot(), point.snapshot));
+    LATERAL_CHECK(SnapshotId(part.reported.snapshot()) == SnapshotId(point.snapshot));
     for (CheckpointTensor& tensor : std::exchange(part.tensors, {}))
       checkpoint.tensors.push_back(std::move(tensor));
   }

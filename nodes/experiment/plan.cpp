@@ -70,7 +70,6 @@ ReadoutPlan readout_plan(const Experiment& experiment) {
   plan.outputs = experiment.outputs;
   plan.seed = experiment.seed;
   plan.number = number_of(experiment.topology, readout_name);
-  plan.fisher_errors = experiment.fisher_errors;
   plan.weighs_rewards = experiment.sees_whole_change;
   for (const LayerSpec& spec : experiment.layers) plan.all_units += spec.output.size();
   return plan;

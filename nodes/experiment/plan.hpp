@@ -1,6 +1,7 @@
 // Plans: the part of an experiment that one node needs.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,6 @@ struct ReadoutPlan {
   Index outputs = 0;
   std::uint64_t seed = 0;
   std::uint32_t number = 0;  ///< of the node, in its random streams
-  FisherErrors fisher_errors = FisherErrors::none;
   bool weighs_rewards = false;  ///< by the squared change of all units
   Index all_units = 0;          ///< of all layers
 };

@@ -27,11 +27,20 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
   int pipe_ends[2];
   if (::pipe2(pipe_ends, O_CLOEXEC) != 0) fail("pipe");
   // The capacity of a pipe far exceeds these 64 bytes, so this does not wait for the child.
-  const bool written =
-      ::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size());
+  const char* failed = nullptr;  // the first call that failed, and its error
+  int failed_errno = 0;
+  const auto check = [&](bool succeeded, const char* what) {
+    if (succeeded || failed != nullptr) return;
+    failed = what;
+    failed_errno = errno;
+  };
+  check(::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size()),
+        "write to a pipe");
   ::close(pipe_ends[1]);
   const int log_file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  check(log_file >= 0, log.c_str());
   const int no_input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  check(no_input >= 0, "/dev/null");
 
   std::vector<std::string> words{"lateral"};
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -40,7 +49,8 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
   argv.push_back(nullptr);
 
   const pid_t parent = ::getpid();
-  const pid_t child = written && log_file >= 0 && no_input >= 0 ? ::fork() : -1;
+  const pid_t child = failed == nullptr ? ::fork() : -1;
+  check(child >= 0, "fork");
   if (child == 0) {
     // Only calls that are safe between fork and exec.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -60,12 +70,13 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     ::execv("/proc/self/exe", argv.data());
     ::_exit(static_cast<int>(ExitCode::internal_error));
   }
-  const int fork_error = errno;
   ::close(pipe_ends[0]);
   if (log_file >= 0) ::close(log_file);
   if (no_input >= 0) ::close(no_input);
-  errno = fork_error;
-  if (child < 0) fail("fork");
+  if (failed != nullptr) {
+    errno = failed_errno;
+    fail(failed);
+  }
   running_[child] = name;
 }
 

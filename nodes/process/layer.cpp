@@ -43,9 +43,7 @@ bool have_equal_position(const wire::Header& a, const wire::Header& b) {
     case wire::Header::kEpochEnd:
       return a.epoch_end().epoch() == b.epoch_end().epoch();
     case wire::Header::kSnapshot:
-      return a.snapshot().step() == b.snapshot().step() &&
-             a.snapshot().epoch() == b.snapshot().epoch() &&
-             a.snapshot().final() == b.snapshot().final();
+      return SnapshotId(a.snapshot()) == SnapshotId(b.snapshot());
     default:
       return true;
   }

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
-#include <string_view>
+#include <optional>
 
+#include "nodes/base/digest.hpp"
 #include "nodes/process/process.hpp"
 #include "nodes/runtime/neighbours.hpp"
 #include "nodes/runtime/node.hpp"
@@ -16,28 +17,18 @@ namespace lateral {
 namespace {
 
 /// `size` bytes from hexadecimal digits.  Throws UserError naming `what`.
-std::string from_hex(const std::string& hex, std::size_t size, const std::string& what) {
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    unsigned value = 0;
-    for (const char digit : {hex[i], hex[i + 1]}) {
-      const std::size_t at = std::string_view("0123456789abcdef").find(digit);
-      if (at == std::string_view::npos) value = 1 << 16;
-      value = 16 * value + static_cast<unsigned>(at);
-    }
-    if (value > 255) break;
-    bytes += static_cast<char>(value);
-  }
-  if (bytes.size() != size || hex.size() != 2 * size)
+std::string parse_hex(const std::string& hex, std::size_t size, const std::string& what) {
+  const std::optional<std::string> bytes = from_hex(hex);
+  if (!bytes || bytes->size() != size)
     throw UserError(fmt::format("{}: expected {} hexadecimal digits", what, 2 * size));
-  return bytes;
+  return *bytes;
 }
 
 Secret read_secret(const std::string& path) {
   std::ifstream file{path};
   std::string hex;
   file >> hex;
-  const std::string bytes = from_hex(hex, secret_bytes, "--secret " + path);
+  const std::string bytes = parse_hex(hex, secret_bytes, "--secret " + path);
   Secret secret;
   std::copy(bytes.begin(), bytes.end(), secret.begin());
   return secret;
@@ -126,7 +117,7 @@ ExitCode run_node(const NodeCall& call) {
   ExitCode code = ExitCode::internal_error;
   constexpr std::size_t digest_bytes = 32;
   const Credentials credentials{read_secret(call.secret_file),
-                                from_hex(call.digest_hex, digest_bytes, "--digest"),
+                                parse_hex(call.digest_hex, digest_bytes, "--digest"),
                                 call.plain_tcp};
   if (call.plain_tcp) std::cerr << "lateral: " << plain_tcp_warning << std::endl;
   asio::io_context io{1};
