@@ -59,7 +59,7 @@ Protocol layer_protocol(const Experiment& experiment, const std::string& name) {
   const auto down = transfers(into, &Connection::from, true);
   const auto up = transfers(out_of, &Connection::to, true);
   Protocol protocol;
-  protocol.evaluation = {Content::activity, {}, {}, down, up};
+  protocol.evaluation = {{Content::activity, {}, {}, down, up}};
   protocol.marker = {Content::marker, {}, {}, down, up};
   for (Transfer& transfer : protocol.marker.reads) transfer.rows = 0;
   for (Transfer& transfer : protocol.marker.sends) transfer.rows = 0;
@@ -106,7 +106,7 @@ Protocol source_protocol(const Experiment& experiment) {
   Exchange activity{Content::activity, {}, {}, {}, readers};
   Protocol protocol;
   protocol.training = {{{target, activity}}};
-  protocol.evaluation = activity;
+  protocol.evaluation = {target, activity};
   protocol.marker = {Content::marker, {}, {}, {}, {}};
   for (const Transfer& reader : readers) protocol.marker.sends.push_back({reader.peer});
   protocol.marker.sends.push_back({readout_name});
@@ -124,10 +124,10 @@ Protocol readout_protocol(const Experiment& experiment) {
     return all;
   };
   Protocol protocol;
-  protocol.evaluation = {Content::activity, {}, {}, {{output, rows}}, {}};
+  const Exchange target{Content::target, {}, {}, {{source_name, target_rows}}, {}};
+  protocol.evaluation = {target, {Content::activity, {}, {}, {{output, rows}}, {}}};
   protocol.marker = {Content::marker, {}, {}, {{source_name}}, {}};
-  Stage forward{{{Content::target, {}, {}, {{source_name, target_rows}}, {}},
-                 {Content::activity, experiment.signal, {}, {{output, rows}}, {}}}};
+  Stage forward{{target, {Content::activity, experiment.signal, {}, {{output, rows}}, {}}}};
   std::vector<Transfer>& answers = forward.exchanges.back().sends;
   if (experiment.signal == Signal::error) answers = {{output, rows}};
   if (experiment.signal == Signal::output_error) answers = every_layer(rows);
@@ -244,7 +244,8 @@ std::string protocol_table(const Experiment& experiment) {
         table += row(node.name, when, exchange,
                      stage.columns > 0 ? fmt::format("{}", stage.columns) : "b");
     }
-    table += row(node.name, "evaluation", protocol.evaluation, "b");
+    for (const Exchange& exchange : protocol.evaluation)
+      table += row(node.name, "evaluation", exchange, "b");
     table += row(node.name, "between batches", protocol.marker, "");
   }
   return table;

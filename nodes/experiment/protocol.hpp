@@ -24,7 +24,7 @@ struct Transfer {
 /// computes, and sends one to each peer in `sends`.
 struct Exchange {
   Content content;
-  Signal signal = Signal::error;  ///< Content::signal: its kind
+  Signal signal = Signal::error;  ///< the kind of the signals that are read or sent
   std::string perturbed;          ///< Content::perturbation: the layer with noise; empty: all
   std::vector<Transfer> reads, sends;
 };
@@ -45,8 +45,8 @@ struct Protocol {
   /// A training step. The first stage receives a batch; it is carried out for as many steps as may
   /// be in flight before the later stages of the first of them. After these the node learns.
   std::vector<Stage> training;
-  Exchange evaluation;  ///< a batch in evaluation
-  Exchange marker;      ///< Drain, EpochEnd, Snapshot, End: in the stream of activities
+  std::vector<Exchange> evaluation;  ///< a batch in evaluation, in this order
+  Exchange marker;  ///< EpochEnd, Snapshot, End, and to layers Drain: in the stream of activities
 };
 
 Protocol protocol_of(const Experiment& experiment, const std::string& node);

@@ -275,7 +275,7 @@ void LayerProcess::evaluate(Outbox& out) {
   layer_->evaluate(in.z, in.added, y);
   check_finite();
   check_settled(layer_->evaluate_settled(), "evaluating");
-  for (const Transfer& to : plan_.protocol.evaluation.sends) out.send(to.peer, up);
+  for (const Transfer& to : plan_.protocol.evaluation.front().sends) out.send(to.peer, up);
   received_.clear();
 }
 

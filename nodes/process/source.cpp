@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/check.hpp"
 #include "core/loss/teacher.hpp"
 #include "nodes/base/failure.hpp"
 #include "transport/error.hpp"
@@ -135,23 +136,32 @@ void SourceProcess::send_batch(const BatchName& name, std::uint64_t step, Outbox
     message.body = values.slice(static_cast<std::size_t>(first * rows),
                                 static_cast<std::size_t>(samples * rows));
   };
+  const auto make_message = [&](Content content, Index first, Index samples) {
+    Message message;
+    if (content == Content::activity) {
+      fill(*message.header.mutable_activity(), first);
+      set_body(message, batch.values, plan_.inputs, first, samples);
+      return message;
+    }
+    LATERAL_CHECK(content == Content::target);
+    wire::Target& target = *message.header.mutable_target();
+    fill(target, first);
+    if (plan_.target == Target::label)
+      target.mutable_labels()->Assign(batch.labels.begin() + first,
+                                      batch.labels.begin() + first + samples);
+    else
+      set_body(message, batch.targets, plan_.outputs, first, samples);
+    return message;
+  };
+  const bool is_training = name.pass == wire::train;
   Index samples = 0;
   for (Index first = 0; first < batch.samples; first += samples) {
-    samples = name.pass == wire::train ? plan_.batches.micro_batch_at(first, batch.samples)
-                                       : batch.samples;
-    Message target;
-    fill(*target.header.mutable_target(), first);
-    if (plan_.target == Target::label)
-      target.header.mutable_target()->mutable_labels()->Assign(
-          batch.labels.begin() + first, batch.labels.begin() + first + samples);
-    else
-      set_body(target, batch.targets, plan_.outputs, first, samples);
-    out.send(readout_name, std::move(target));
-
-    Message activity;
-    fill(*activity.header.mutable_activity(), first);
-    set_body(activity, batch.values, plan_.inputs, first, samples);
-    for (const Transfer& reader : plan_.protocol.evaluation.sends) out.send(reader.peer, activity);
+    samples = is_training ? plan_.batches.micro_batch_at(first, batch.samples) : batch.samples;
+    for (const Exchange& exchange :
+         is_training ? plan_.protocol.training.front().exchanges : plan_.protocol.evaluation) {
+      const Message message = make_message(exchange.content, first, samples);
+      for (const Transfer& to : exchange.sends) out.send(to.peer, message);
+    }
   }
 }
 
@@ -181,10 +191,11 @@ void SourceProcess::send_marker(const wire::Header& header, Outbox& out) const {
 }
 
 void SourceProcess::send_drain(Outbox& out) {
-  for (const Transfer& reader : plan_.protocol.evaluation.sends) {
+  for (const Transfer& to : plan_.protocol.marker.sends) {
+    if (to.peer == readout_name) continue;  // it has no steps in flight
     Message message;
     message.header.mutable_drain();
-    out.send(reader.peer, std::move(message));
+    out.send(to.peer, std::move(message));
   }
   drained_ = true;
 }
