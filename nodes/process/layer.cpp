@@ -2,8 +2,11 @@
 #include "nodes/process/layer.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
+#include <stdexcept>
 
 #include "core/check.hpp"
 #include "nodes/base/failure.hpp"
@@ -69,7 +72,9 @@ LayerProcess::LayerProcess(LayerPlan plan, int threads)
     : compute_{with_threads(plan.compute, threads)},
       plan_{with_compute(std::move(plan), compute_)},
       layer_{plan_.kind().make(plan_.params, plan_.seed, plan_.number)},
-      recorder_{plan_.records} {}
+      recorder_{plan_.records} {
+  check_tensors();
+}
 
 Next LayerProcess::next() const {
   if (has_ended_) return {Next::Kind::finished, {}};
@@ -453,6 +458,27 @@ void LayerProcess::send_probe(const std::string& probe, double value, Outbox& ou
 }
 
 // ---- State
+
+void LayerProcess::check_tensors() {
+  const std::vector<TensorSpec> declared = plan_.kind().tensors(plan_.params);
+  std::set<std::string> names;
+  std::size_t count = 0;
+  const auto refuse = [&](const std::string& what) {
+    throw std::logic_error(fmt::format(
+        "layer '{}': its kind declares other tensors than it visits: {}", plan_.name, what));
+  };
+  layer_->visit_state([&](const TensorView& tensor) {
+    std::vector<Index> shape{tensor.rows};
+    if (!tensor.is_vector) shape.push_back(tensor.cols);
+    if (!names.insert(tensor.name).second) refuse(fmt::format("'{}' twice", tensor.name));
+    if (count >= declared.size() || declared[count].name != tensor.name ||
+        declared[count].role != tensor.role || declared[count].shape != shape)
+      refuse(fmt::format("'{}' ({}) is visited as tensor {}", tensor.name, fmt::join(shape, ", "),
+                         count + 1));
+    ++count;
+  });
+  if (count < declared.size()) refuse(fmt::format("'{}' is not visited", declared[count].name));
+}
 
 Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapshot) {
   Message message;

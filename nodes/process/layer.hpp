@@ -78,6 +78,8 @@ class LayerProcess final : public Process {
 
   void send_report(Outbox& out);
   void send_probe(const std::string& probe, double value, Outbox& out);
+  /// Throws std::logic_error if the layer visits other tensors than its kind declares.
+  void check_tensors();
   [[noreturn]] void throw_unexpected(const std::string& peer);
   /// Throws NumericsError if a quantity is not finite, naming it and its step.
   void check_finite() const;

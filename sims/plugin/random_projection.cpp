@@ -110,7 +110,7 @@ class RandomProjectionKind final : public LayerKind {
   std::string refusal(const LayerParams& params) const override {
     if (params.units < 1) return "no units, expected units: N";
     if (params.decorrelator.rule != find_entry(decorrelation_table(), "none"))
-      return "it does not decorrelate its input, expected decorrelation: none";
+      return "it does not decorrelate its input, expected decorrelation: \"none\" in the layer";
     return "";
   }
   Shape output_shape(const LayerParams& params) const override { return {params.units, 1, 1}; }

@@ -403,7 +403,8 @@ TEST_CASE("every credit rule: no signal assigns nothing, the same signal the sam
     if (const auto shape = rule->feedback_shape(units, inputs, classes, false)) {
       CHECK(shape->rows == units);
       feedback = normal(shape->rows, shape->cols, 1);
-      CHECK(shape->bound == doctest::Approx(std::sqrt(6.0 / double(shape->cols))));
+      CHECK(shape->bound > 0);
+      CHECK(std::isfinite(shape->bound));
     }
     CHECK(rule->perturbs() == (rule->signal() == Signal::reward));
     CHECK_FALSE(rule->info().summary.empty());
@@ -421,18 +422,44 @@ TEST_CASE("every credit rule: no signal assigns nothing, the same signal the sam
     Matrix G(inputs, b);
     const Matrix weight = normal(units, inputs, 5);
     if (rule->signal() == Signal::error) {
-      Matrix work;
-      plain_compute().apply(rule->backward(weight, feedback, work), delta, G);
-      const Matrix signs = weight.cwiseSign() / std::sqrt(s(3.0 * double(inputs)));
-      const Matrix& through = feedback.size() > 0             ? feedback
-                              : entry.name == "sign_symmetry" ? signs
-                                                              : weight;
-      CHECK(max_abs(G - through.transpose() * delta) <= 64 * epsilon * max_abs(delta));
+      Matrix work, G_again(inputs, b);
+      const Operand back = rule->backward(weight, feedback, work);
+      REQUIRE(back.rows() == inputs);
+      REQUIRE(back.cols() == units);
+      plain_compute().apply(back, delta, G);
+      plain_compute().apply(rule->backward(weight, feedback, work), delta, G_again);
+      CHECK(G.allFinite());
+      CHECK(max_abs(G) > 0);
+      CHECK(same_bits(G, G_again));
     } else {
       Matrix work;
       CHECK_THROWS(rule->backward(weight, feedback, work));
     }
   }
+}
+
+TEST_CASE("errors are sent back through W, B or the signs of W, as the rule says") {
+  const Index units = 5, inputs = 4, b = 6;
+  const Matrix weight = normal(units, inputs, 5), delta = normal(units, b, 4);
+  const Matrix signs = weight.cwiseSign() / std::sqrt(s(3.0 * double(inputs)));
+  for (const char* name : {"backpropagation", "feedback_alignment", "sign_symmetry"}) {
+    CAPTURE(name);
+    const auto rule = find_entry(credit_table(), name)({});
+    Matrix feedback, work, G(inputs, b);
+    if (const auto shape = rule->feedback_shape(units, inputs, 3, false)) {
+      CHECK(shape->bound == doctest::Approx(std::sqrt(6.0 / double(shape->cols))));
+      feedback = normal(shape->rows, shape->cols, 1);
+    }
+    plain_compute().apply(rule->backward(weight, feedback, work), delta, G);
+    const Matrix& through = feedback.size() > 0                    ? feedback
+                            : name == std::string("sign_symmetry") ? signs
+                                                                   : weight;
+    CHECK(max_abs(G - through.transpose() * delta) <= 64 * epsilon * max_abs(delta));
+  }
+  for (const char* name : {"direct_feedback_alignment", "node_perturbation"})
+    if (const auto shape =
+            find_entry(credit_table(), name)({})->feedback_shape(units, inputs, 3, false))
+      CHECK(shape->bound == doctest::Approx(std::sqrt(6.0 / double(shape->cols))));
 }
 
 TEST_CASE("over the noise, every rule that perturbs follows the gradient of backpropagation" *

@@ -1,6 +1,8 @@
 // What every kind of layer keeps to, those of a plug-in among them (lateral-rule-test --plugin).
+#include <algorithm>
 #include <limits>
 #include <memory>
+#include <set>
 
 #include "core/layer/layer.hpp"
 #include "tests/core/support.hpp"
@@ -10,10 +12,10 @@ using namespace lateral::test;
 
 namespace {
 
-constexpr Index inputs = 6, units = 5, batch = 8;
+constexpr Index inputs = 6, batch = 8;
 
 /// A layer that neither perturbs nor decorrelates, unless a test changes that.
-LayerParams plain_params() {
+LayerParams plain_params(Index units) {
   LayerParams params;
   params.input = {inputs, 1, 1};
   params.units = units;
@@ -29,8 +31,8 @@ LayerParams plain_params() {
   return params;
 }
 
-LayerParams decorrelating_params() {
-  LayerParams params = plain_params();
+LayerParams decorrelating_params(Index units) {
+  LayerParams params = plain_params(units);
   params.decorrelator.rule = find_entry(decorrelation_table(), "ahmad2024");
   params.decorrelator.rule_params.learning_rate = s(1e-2);
   params.decorrelator.demean = Demean::running;
@@ -79,14 +81,21 @@ void for_each_kind(Check check) {
   for (const auto& [name, get] : layer_kind_table()) {
     const LayerKind& kind = get();
     CHECK_FALSE(kind.summary().empty());
+    CAPTURE(name);
     int made = 0;
-    for (const LayerParams& params : {plain_params(), decorrelating_params()}) {
-      CAPTURE(name);
-      CAPTURE((made > 0));
-      if (!kind.refusal(params).empty()) continue;
+    std::string refusals;
+    for (const LayerParams& params : {plain_params(5), decorrelating_params(5),
+                                      plain_params(inputs), decorrelating_params(inputs)}) {
+      CAPTURE(params.units);
+      const bool decorrelates = params.decorrelator.demean != Demean::none;
+      CAPTURE(decorrelates);
+      const std::string refusal = kind.refusal(params);
+      refusals += refusal + "; ";
+      if (!refusal.empty()) continue;
       ++made;
       check(kind, params);
     }
+    CAPTURE(refusals);
     CHECK(made > 0);
   }
 }
@@ -96,9 +105,16 @@ TEST_SUITE_BEGIN("contract");
 TEST_CASE("a kind of layer declares the tensors that its layers visit") {
   for_each_kind([](const LayerKind& kind, const LayerParams& params) {
     Called called(kind, params);
-    CHECK(describe(visited_tensors([&](const TensorVisitor& visit) {
-            called.layer->visit_state(visit);
-          })) == describe(kind.tensors(params)));
+    const std::vector<TensorSpec> visited =
+        visited_tensors([&](const TensorVisitor& visit) { called.layer->visit_state(visit); });
+    const std::vector<TensorSpec> declared = kind.tensors(params);
+    CHECK(visited.size() == declared.size());
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < std::min(visited.size(), declared.size()); ++i) {
+      CHECK(describe({visited[i]}) == describe({declared[i]}));
+      CAPTURE(visited[i].name);
+      CHECK(names.insert(visited[i].name).second);  // no other tensor has this name
+    }
   });
 }
 
@@ -170,8 +186,7 @@ TEST_CASE("errors that a layer sends back are the gradient of what it computes")
   });
 }
 
-TEST_CASE(
-    "pieces of a batch, and calls of two steps that alternate, give the bits of whole steps") {
+TEST_CASE("pieces of a batch and alternating steps give the results of whole steps") {
   for_each_kind([](const LayerKind& kind, const LayerParams& params) {
     Called whole(kind, params), pieces(kind, params);
     const auto step = whole.layer->make_step();
@@ -202,6 +217,7 @@ TEST_CASE("a layer continues from a loaded state in the same bits") {
       trained.layer->learn(*step, false);
     }
     load(*restored.layer, save(*trained.layer));
+    INFO("does visit_state() visit all that learn() changes?");
     for (std::uint64_t number = 4; number <= 5; ++number) {
       const auto expected = trained.train(*step, number, batch),
                  found = restored.train(*its_step, number, batch);
