@@ -78,6 +78,11 @@ sed -i 's/at_input.noalias() = weight_/at_input.noalias() = 2 * weight_/' "$work
 cmake --build "$work/build" >"$work/built" 2>&1 || cat "$work/built"
 "$work/prefix/bin/lateral-rule-test" --plugin "$kind" >"$work/contract"; rc=$?
 check "errors that are no gradient break the contract: exit 1 (is $rc)" test $rc = 1
+sed -i 's/visit_vector(visit, "bias"/visit_vector(visit, "weight"/' "$work/source/random_projection.cpp"
+cmake --build "$work/build" >"$work/built" 2>&1 || cat "$work/built"
+fresh; $lateral run $small $projected --out "$dir" 2>"$work/err"; rc=$?
+check "a layer with two tensors of one name: exit 1 (is $rc)" test $rc = 1
+check "and it says which layer and tensor" grep -q "layer 'hidden1': .* 'weight' twice" "$work/err"
 
 own="--plugin $rule --set decorrelation.rule=silva_almeida1991 --set decorrelation.learning_rate=1e-3 \
   --plugin $credit --set learning.credit=sign_direct_feedback_alignment"
