@@ -140,7 +140,7 @@ Result measure_blocking(Channel& channel, const Plan& plan) {
 
 Message message_of(std::uint32_t rows, std::uint32_t cols) {
   Message message;
-  message.header.mutable_error()->set_step(1);
+  message.header.mutable_signal()->set_step(1);
   message.header.add_shape(rows);
   message.header.add_shape(cols);
   message.body = Block(std::size_t{rows} * cols);
