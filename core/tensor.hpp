@@ -38,6 +38,13 @@ struct TensorView {
   TensorRole role = TensorRole::other;
 };
 
+/// What a tensor that is visited should have been declared as.
+inline TensorSpec spec_of(const TensorView& view) {
+  TensorSpec spec{view.name, view.role, {view.rows}};
+  if (!view.is_vector) spec.shape.push_back(view.cols);
+  return spec;
+}
+
 /// Called once per tensor, in a fixed order: the order of the state digest.
 using TensorVisitor = std::function<void(const TensorView&)>;
 /// Shows all tensors of a state, in the same order each time; they may have moved in between.

@@ -56,14 +56,16 @@ bool is_marker(const wire::Header& header) {
   return header.has_drain() || header.has_epoch_end() || header.has_snapshot() || header.has_end();
 }
 
-/// sum ← the batches of these messages, rows [0, n) of each, in their order.
-void add_up(const std::vector<BatchView>& batches, Matrix& sum) {
-  sum = batches[0];
-  for (std::size_t i = 1; i < batches.size(); ++i) sum += batches[i];
-}
-
 BatchView view_of(const Matrix& matrix) {
   return {matrix.data(), matrix.rows(), matrix.cols(), Eigen::OuterStride<>(matrix.rows())};
+}
+
+/// The sum of one or more batches, in their order; of several it is stored in `buffer`.
+BatchView sum_of(const std::vector<BatchView>& batches, Matrix& buffer) {
+  if (batches.size() == 1) return batches[0];
+  buffer = batches[0];
+  for (std::size_t i = 1; i < batches.size(); ++i) buffer += batches[i];
+  return view_of(buffer);
 }
 
 }  // namespace
@@ -170,22 +172,15 @@ LayerProcess::Input LayerProcess::gather(const std::vector<Transfer>& reads, Ind
     if (from.input_row) parts.push_back({&from, values});
     if (from.is_added) added.push_back(values);
   }
-  Input input{no_batch(), no_batch()};
-  if (parts.size() == 1 && parts[0].connection->rows == inputs) {
-    new (&input.z) BatchView(parts[0].values);
-  } else if (!parts.empty()) {
+  const auto concatenate = [&] {
+    if (parts.empty()) return no_batch();
+    if (parts.size() == 1 && parts[0].connection->rows == inputs) return parts[0].values;
     inputs_.setZero(inputs, samples);  // the change of nodes that send no perturbation is zero
     for (const InputPart& part : parts)
       inputs_.middleRows(*part.connection->input_row, part.connection->rows) = part.values;
-    new (&input.z) BatchView(view_of(inputs_));
-  }
-  if (added.size() == 1) {
-    new (&input.added) BatchView(added[0]);
-  } else if (!added.empty()) {
-    add_up(added, added_);
-    new (&input.added) BatchView(view_of(added_));
-  }
-  return input;
+    return view_of(inputs_);
+  };
+  return {concatenate(), added.empty() ? no_batch() : sum_of(added, added_)};
 }
 
 // ---- Actions when all messages of an exchange have been read
@@ -250,8 +245,7 @@ void LayerProcess::choose_next() {
 }
 
 void LayerProcess::pass_marker(Outbox& out) {
-  const wire::Header header = received_.front().header;
-  received_.clear();
+  const wire::Header& header = received_.front().header;
   for (const Transfer& to : plan_.protocol.marker.sends) {
     Message marker;
     marker.header = header;
@@ -281,7 +275,6 @@ void LayerProcess::evaluate(Outbox& out) {
   check_finite();
   check_settled(layer_->evaluate_settled(), "evaluating");
   for (const Transfer& to : plan_.protocol.evaluation.front().sends) out.send(to.peer, up);
-  received_.clear();
 }
 
 void LayerProcess::begin_step(const wire::Activity& activity) {
@@ -345,12 +338,7 @@ void LayerProcess::receive_signal(Outbox& out) {
     const Index rows = exchange().reads[i].rows;
     signals.emplace_back(received_[i].body.data(), rows, samples, Eigen::OuterStride<>(rows));
   }
-  if (signals.size() > 1) {
-    add_up(signals, signal_);
-    layer_->receive(step(), first_, exchange().signal, signal_);
-  } else {
-    layer_->receive(step(), first_, exchange().signal, signals[0]);
-  }
+  layer_->receive(step(), first_, exchange().signal, sum_of(signals, signal_));
   // Errors are sent before this layer learns, since the layers before it wait for them.
   if (!exchange().sends.empty()) send_errors(out);
 }
@@ -468,13 +456,11 @@ void LayerProcess::check_tensors() {
         "layer '{}': its kind declares other tensors than it visits: {}", plan_.name, what));
   };
   layer_->visit_state([&](const TensorView& tensor) {
-    std::vector<Index> shape{tensor.rows};
-    if (!tensor.is_vector) shape.push_back(tensor.cols);
+    const TensorSpec visited = spec_of(tensor);
     if (!names.insert(tensor.name).second) refuse(fmt::format("'{}' twice", tensor.name));
-    if (count >= declared.size() || declared[count].name != tensor.name ||
-        declared[count].role != tensor.role || declared[count].shape != shape)
-      refuse(fmt::format("'{}' ({}) is visited as tensor {}", tensor.name, fmt::join(shape, ", "),
-                         count + 1));
+    if (count >= declared.size() || declared[count] != visited)
+      refuse(fmt::format("'{}' ({}) is visited as tensor {}", visited.name,
+                         fmt::join(visited.shape, ", "), count + 1));
     ++count;
   });
   if (count < declared.size()) refuse(fmt::format("'{}' is not visited", declared[count].name));
@@ -490,8 +476,8 @@ Message LayerProcess::tensor(std::size_t position, const wire::Snapshot& snapsho
                                     plan_.name, tensor.name, snapshot.step()));
   message.header.mutable_tensor()->set_name(tensor.name);
   *message.header.mutable_tensor()->mutable_snapshot() = snapshot;
-  message.header.add_shape(static_cast<std::uint32_t>(tensor.rows));
-  if (!tensor.is_vector) message.header.add_shape(static_cast<std::uint32_t>(tensor.cols));
+  for (const Index extent : spec_of(tensor).shape)
+    message.header.add_shape(static_cast<std::uint32_t>(extent));
   message.body = Block(static_cast<std::size_t>(values.size()));
   // Row-major in messages, as in HDF5, NumPy and PyTorch.
   Eigen::Map<Matrix>(message.body.data(), tensor.cols, tensor.rows) = values.transpose();
@@ -515,15 +501,11 @@ void LayerProcess::restore(const std::string& name, Message message) {
     throw UserError(fmt::format("{} is not part of this network, expected one of {}", path, names));
   }
   const TensorView& tensor = found->second;
+  const std::vector<Index> expected = spec_of(tensor).shape;
   const auto& shape = message.header.shape();
-  const bool right = tensor.is_vector
-                         ? shape.size() == 1 && shape[0] == tensor.rows
-                         : shape.size() == 2 && shape[0] == tensor.rows && shape[1] == tensor.cols;
-  if (!right)
+  if (!std::equal(shape.begin(), shape.end(), expected.begin(), expected.end()))
     throw UserError(fmt::format("{} has shape {}, expected ({})", path, shape_text(message.header),
-                                tensor.is_vector
-                                    ? fmt::format("{}", tensor.rows)
-                                    : fmt::format("{}, {}", tensor.rows, tensor.cols)));
+                                fmt::join(expected, ", ")));
   const Eigen::Map<const Matrix> values(message.body.data(), tensor.cols, tensor.rows);
   if (!all_finite(values))
     throw UserError(fmt::format("{} contains numbers that are not finite", path));

@@ -96,9 +96,7 @@ inline std::vector<TensorSpec> visited_tensors(const VisitTensors& visit_state) 
   std::vector<TensorSpec> visited;
   visit_state([&](const TensorView& view) {
     REQUIRE((view.cols == 1 || !view.is_vector));
-    std::vector<Index> shape{view.rows};
-    if (!view.is_vector) shape.push_back(view.cols);
-    visited.push_back({view.name, view.role, shape});
+    visited.push_back(spec_of(view));
   });
   return visited;
 }
