@@ -126,11 +126,11 @@ std::string layer_commands(const Grid& grid, int layer, const Record::OfLayer& o
 
 }  // namespace
 
-bool draw_correlation(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot) {
+bool draw_correlation(const RunFiles& run, const Record& record, Gnuplot& gnuplot) {
   std::vector<RecordedRows> rows;  // by layer
   bool has_two_steps = false;
   for (std::size_t l = 0; l < std::min(record.layers.size(), drawn_layers_max); ++l) {
-    rows.push_back(read_recorded(run / "recording.h5", record, record.layers[l]));
+    rows.push_back(read_recorded(run.recording(), record, record.layers[l]));
     if (rows.back().steps.empty()) return false;
     has_two_steps = has_two_steps || rows.back().steps.size() > 1;
   }
@@ -140,7 +140,7 @@ bool draw_correlation(const std::filesystem::path& run, const Record& record, Gn
       "set label 1 {} at screen 0.5, screen {:.6g} center noenhanced font ',14'\n"
       "set palette defined (-1 '#2166ac', -0.5 '#92c5de', 0 '#ffffff', 0.5 '#f4a582', "
       "1 '#b2182b')\nset cbrange [-1:1]\n{}set tics out nomirror font ',10'\nunset key\n",
-      gnuplot_string(folder_name(run) + ": correlation coefficients of the layers' inputs"),
+      gnuplot_string(folder_name(run.path()) + ": correlation coefficients of the layers' inputs"),
       1 - 22.0 / grid.height(), ground);
   for (std::size_t l = 0; l < rows.size(); ++l)
     script += layer_commands(grid, static_cast<int>(l), record.layers[l], rows[l]);

@@ -7,6 +7,7 @@
 
 #include "nodes/plot/gnuplot.hpp"
 #include "nodes/results/metrics.hpp"
+#include "nodes/results/run_directory.hpp"
 
 namespace lateral {
 
@@ -25,17 +26,17 @@ void draw_curves(std::vector<Curve> curves, Gnuplot& gnuplot);
 // Each of the following draws results of one run, and returns false if the run has none of them.
 
 /// probes: a panel for each probe with a line for each layer, against training steps.
-bool draw_probes(const std::filesystem::path& run, Gnuplot& gnuplot);
+bool draw_probes(const RunFiles& run, Gnuplot& gnuplot);
 
 /// spectrum: singular values of each layer's decorrelating matrix.
-bool draw_spectrum(const std::filesystem::path& run, Gnuplot& gnuplot);
+bool draw_spectrum(const RunFiles& run, Gnuplot& gnuplot);
 
 /// correlation_RECORD: heat maps of a layer's correlations before and after decorrelation, at the
 /// first and the last recorded step, and their eigenvalues.
-bool draw_correlation(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot);
+bool draw_correlation(const RunFiles& run, const Record& record, Gnuplot& gnuplot);
 
 /// settling_RECORD: how the units of one sample settled, at the first and the last recorded step.
-bool draw_settling(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot);
+bool draw_settling(const RunFiles& run, const Record& record, Gnuplot& gnuplot);
 
 /// Maximum number of layers of a record that are drawn, beginning at the input.
 inline constexpr std::size_t drawn_layers_max = 8;

@@ -23,7 +23,7 @@ std::string folder_name(const fs::path& folder) {
 
 namespace {
 
-bool is_run(const fs::path& folder) { return fs::exists(folder / "metrics.csv"); }
+bool is_run(const RunFiles& run) { return fs::exists(run.metrics()); }
 
 /// The last name in the path of an axis, or the whole path if another axis has that name as well.
 std::string short_name(const Sweep& sweep, std::size_t axis) {
@@ -46,12 +46,12 @@ std::string curve_title(const Sweep& sweep, const SweepMember& member) {
 /// The data to draw: a curve for each run and each setting of a sweep, and the folders of all runs.
 struct Input {
   std::vector<Curve> curves;
-  std::vector<fs::path> runs;
+  std::vector<RunFiles> runs;
 
   void add(const fs::path& folder) {
     const SweepFolder sweep{folder};
-    if (is_run(folder))
-      add_run(folder, curves.emplace_back(Curve{folder_name(folder), {}}));
+    if (const RunFiles run{folder}; is_run(run))
+      add_run(run, curves.emplace_back(Curve{folder_name(folder), {}}));
     else if (fs::exists(sweep.sweep()))
       add_sweep(sweep);
     else
@@ -60,9 +60,9 @@ struct Input {
   }
 
  private:
-  void add_run(const fs::path& folder, Curve& curve) {
-    curve.runs.push_back(read_metrics(folder / "metrics.csv"));
-    runs.push_back(folder);
+  void add_run(const RunFiles& run, Curve& curve) {
+    curve.runs.push_back(read_metrics(run.metrics()));
+    runs.push_back(run);
   }
   void add_sweep(const SweepFolder& folder) {
     const Sweep sweep = load_sweep(folder.sweep());
@@ -76,10 +76,10 @@ struct Input {
   }
 };
 
-bool draw_recording(const fs::path& run, Gnuplot& gnuplot) {
-  if (!fs::exists(run / "recording.h5")) return false;
+bool draw_recording(const RunFiles& run, Gnuplot& gnuplot) {
+  if (!fs::exists(run.recording())) return false;
   bool has_drawn = false;
-  for (const Record& record : load_experiment(run / "experiment.textproto", {}).records) {
+  for (const Record& record : load_experiment(run.experiment(), {}).records) {
     if (record.what == Recorded::correlation)
       has_drawn = draw_correlation(run, record, gnuplot) || has_drawn;
     if (record.what == Recorded::settling)
@@ -96,7 +96,7 @@ std::vector<fs::path> plot(const std::vector<fs::path>& folders, const fs::path&
   Gnuplot gnuplot{out};
   draw_curves(std::move(input.curves), gnuplot);
   for (const auto draw : {draw_probes, draw_spectrum, draw_recording})
-    for (const fs::path& run : input.runs)
+    for (const RunFiles& run : input.runs)
       if (draw(run, gnuplot)) break;
   if (gnuplot.files().empty()) throw UserError("nothing to draw: no epoch of these runs has ended");
   return gnuplot.files();

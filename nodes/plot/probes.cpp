@@ -32,9 +32,9 @@ bool spans_decades(const std::string& probe) {
 
 }  // namespace
 
-bool draw_probes(const std::filesystem::path& run, Gnuplot& gnuplot) {
-  if (!std::filesystem::exists(run / "probes.csv")) return false;
-  const Probes probes = read(run / "probes.csv");
+bool draw_probes(const RunFiles& run, Gnuplot& gnuplot) {
+  if (!std::filesystem::exists(run.probes())) return false;
+  const Probes probes = read(run.probes());
   if (probes.data.empty()) return false;
 
   std::string script;

@@ -55,7 +55,7 @@ std::string panel_commands(const std::string& block, const Trajectory& trajector
 
 }  // namespace
 
-bool draw_settling(const std::filesystem::path& run, const Record& record, Gnuplot& gnuplot) {
+bool draw_settling(const RunFiles& run, const Record& record, Gnuplot& gnuplot) {
   const std::size_t layers = std::min(record.layers.size(), drawn_layers_max);
   const int height = 50 + 310 * static_cast<int>(layers);
   std::string script = fmt::format(
@@ -63,11 +63,11 @@ bool draw_settling(const std::filesystem::path& run, const Record& record, Gnupl
       "set label 1 {} at screen 0.5, screen {:.6g} center noenhanced font ',14'\n"
       "set grid lt 1 {}\nunset key\nset xlabel 'settling step' offset 0,0.5\nset ylabel 'x'\n",
       layers, 50.0 / height, 1 - 74.0 / height, 100.0 / height,
-      gnuplot_string(folder_name(run) + ": settling of one sample, a line for each unit"),
+      gnuplot_string(folder_name(run.path()) + ": settling of one sample, a line for each unit"),
       1 - 22.0 / height, grid_colour);
   for (std::size_t l = 0; l < layers; ++l) {
     const Record::OfLayer& of = record.layers[l];
-    const RecordedRows rows = read_recorded(run / "recording.h5", record, of);
+    const RecordedRows rows = read_recorded(run.recording(), record, of);
     if (rows.steps.empty()) return false;
     script += panel_commands(fmt::format("s{}a", l), Trajectory{rows.first, of}, of.layer,
                              rows.steps.front());

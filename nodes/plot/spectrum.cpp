@@ -18,14 +18,14 @@ std::string decorrelating_matrix(const CheckpointTensor& tensor) {
 
 }  // namespace
 
-bool draw_spectrum(const std::filesystem::path& run, Gnuplot& gnuplot) {
-  if (!std::filesystem::exists(run / "checkpoint.h5")) return false;
+bool draw_spectrum(const RunFiles& run, Gnuplot& gnuplot) {
+  if (!std::filesystem::exists(run.checkpoint())) return false;
   constexpr std::size_t bytes_max = std::size_t{1} << 34;
   constexpr std::uint32_t units_max = 4096;  // the decomposition of a larger one takes minutes
   std::string data, plot;
   std::size_t curves = 0;
   for (const CheckpointTensor& tensor :
-       read_checkpoint(run / "checkpoint.h5", {bytes_max, bytes_max}).tensors) {
+       read_checkpoint(run.checkpoint(), {bytes_max, bytes_max}).tensors) {
     const std::string letter = decorrelating_matrix(tensor);
     if (letter.empty() || tensor.shape.size() != 2 || tensor.shape[0] > units_max) continue;
     // Column-major here and row-major there: the transpose, which has the same singular values.

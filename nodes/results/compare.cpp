@@ -10,6 +10,7 @@
 #include "nodes/base/failure.hpp"
 #include "nodes/base/file.hpp"
 #include "nodes/experiment/settings.hpp"
+#include "nodes/results/run_directory.hpp"
 
 namespace lateral {
 namespace {
@@ -77,7 +78,8 @@ struct Run {
 
 Run read_run(const fs::path& folder) {
   constexpr std::size_t bytes_max = std::size_t{64} << 20;
-  const fs::path settings = folder / "experiment.textproto", summary = folder / "summary.json";
+  const RunFiles files{folder};
+  const fs::path settings = files.experiment(), summary = files.summary();
   proto::Experiment experiment;
   parse_text(read_file(settings, bytes_max, "experiment of a run"), settings.string(), experiment);
   Run run{flatten(experiment),

@@ -48,10 +48,10 @@ RunDirectory RunDirectory::reopen(const fs::path& path) {
 }
 
 void RunDirectory::lock() {
-  std::optional<FileLock> lock = FileLock::try_lock(path_);
+  std::optional<FileLock> lock = FileLock::try_lock(path());
   if (!lock)
     throw UserError(fmt::format("{}: another run is writing to this folder, expected one at a time",
-                                path_.string()));
+                                path().string()));
   lock_ = std::make_shared<const FileLock>(*std::move(lock));
 }
 
@@ -75,10 +75,10 @@ void RunDirectory::discard() const {
   if (!created_) return;
   std::error_code ignored;
   if (existed_) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(path_, ignored))
+    for (const fs::directory_entry& entry : fs::directory_iterator(path(), ignored))
       fs::remove_all(entry.path(), ignored);
   } else {
-    fs::remove_all(path_, ignored);
+    fs::remove_all(path(), ignored);
   }
 }
 

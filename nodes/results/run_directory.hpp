@@ -1,24 +1,20 @@
-// RunDirectory: the folder of one run and the names of its files.
+// RunFiles and RunDirectory: the names of the files of a run, and the folder in which it writes
+// them.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "nodes/base/file.hpp"
 
 namespace lateral {
 
-class RunDirectory {
+/// The names of the files of a run in this folder, whether they exist or not.
+class RunFiles {
  public:
-  /// Makes the folder.  Throws UserError if it exists and is not empty, or cannot be made.
-  static RunDirectory create(const std::filesystem::path& path);
-  /// An existing run, for reading.  Throws UserError if it lacks its experiment or its checkpoint.
-  static RunDirectory open(const std::filesystem::path& path);
-  /// An existing run, to be continued.  Throws UserError also if another run is writing to it.
-  static RunDirectory reopen(const std::filesystem::path& path);
-  /// runs/NAME-YYYYMMDD-HHMMSS, or with -2, -3, … appended if that exists.
-  static std::filesystem::path default_path(const std::string& experiment_name);
+  explicit RunFiles(std::filesystem::path path) : path_{std::move(path)} {}
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path experiment() const { return path_ / "experiment.textproto"; }
@@ -33,15 +29,29 @@ class RunDirectory {
     return path_ / "log" / (node + ".log");
   }
 
+ private:
+  std::filesystem::path path_;
+};
+
+class RunDirectory : public RunFiles {
+ public:
+  /// Makes the folder.  Throws UserError if it exists and is not empty, or cannot be made.
+  static RunDirectory create(const std::filesystem::path& path);
+  /// An existing run, for reading.  Throws UserError if it lacks its experiment or its checkpoint.
+  static RunDirectory open(const std::filesystem::path& path);
+  /// An existing run, to be continued.  Throws UserError also if another run is writing to it.
+  static RunDirectory reopen(const std::filesystem::path& path);
+  /// runs/NAME-YYYYMMDD-HHMMSS, or with -2, -3, … appended if that exists.
+  static std::filesystem::path default_path(const std::string& experiment_name);
+
   /// Removes a folder made by create() for a run that never began, so that the same command can be
   /// repeated.
   void discard() const;
 
  private:
-  explicit RunDirectory(std::filesystem::path path) : path_{std::move(path)} {}
+  using RunFiles::RunFiles;
   void lock();
 
-  std::filesystem::path path_;
   std::shared_ptr<const FileLock> lock_;  // of the folder, against other runs
   bool created_ = false;
   bool existed_ = false;  // before create(), as an empty folder

@@ -103,7 +103,7 @@ SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
                                                                       : Status::failed;
   if (result.status != Status::done) result.message = last_line(folder.log(i));
   try {
-    const fs::path metrics = folder.member(i) / "metrics.csv";
+    const fs::path metrics = folder.member(i).metrics();
     const std::vector<MetricsRow> rows =
         fs::exists(metrics) ? read_metrics(metrics) : std::vector<MetricsRow>{};
     if (!rows.empty()) {
@@ -114,7 +114,7 @@ SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
       result.test_accuracy = rows.back().test_accuracy;
     }
     if (result.status == Status::done)
-      result.state_sha256 = state_digest(folder.member(i) / "summary.json");
+      result.state_sha256 = state_digest(folder.member(i).summary());
   } catch (const UserError& damage) {
     result.status = Status::failed;
     result.message = damage.what();
@@ -218,17 +218,17 @@ class Runner {
 
   /// Whether an earlier session left a checkpoint of this member to resume from.
   bool can_resume(std::size_t i) const {
-    const fs::path run = folder_.member(i);
+    const RunFiles run = folder_.member(i);
     std::error_code failure;
-    return fs::exists(run / "checkpoint.h5", failure) &&
-           fs::is_regular_file(run / "experiment.textproto", failure) &&
-           to_hex(sha256(read_text(run / "experiment.textproto"))) == configuration_sha256(i);
+    return fs::exists(run.checkpoint(), failure) &&
+           fs::is_regular_file(run.experiment(), failure) &&
+           to_hex(sha256(read_text(run.experiment()))) == configuration_sha256(i);
   }
 
   void start_next() {
     const std::size_t i = waiting_.back();
     waiting_.pop_back();
-    const std::string run = folder_.member(i).string();
+    const std::string run = folder_.member(i).path().string();
     std::vector<std::string> arguments{"run", "--quiet", "--in-process", "--threads", "1"};
     if (!options_.data.empty()) arguments.insert(arguments.end(), {"--data", options_.data});
     std::error_code ignored;

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "nodes/results/run_directory.hpp"
+
 namespace lateral {
 
 struct SweepFolder {
@@ -17,10 +19,15 @@ struct SweepFolder {
   std::filesystem::path csv() const { return path / "sweep.csv"; }
   std::filesystem::path table() const { return path / "table.txt"; }
   std::filesystem::path members() const { return path / "members"; }
-  /// The run directory of a member.
-  std::filesystem::path member(std::size_t i) const { return members() / fmt::format("{:05}", i); }
-  std::filesystem::path result(std::size_t i) const { return member(i).concat(".result.json"); }
-  std::filesystem::path log(std::size_t i) const { return member(i).concat(".log"); }
+  /// The files of the run of a member.
+  RunFiles member(std::size_t i) const { return RunFiles(members() / fmt::format("{:05}", i)); }
+  std::filesystem::path result(std::size_t i) const { return beside(i, ".result.json"); }
+  std::filesystem::path log(std::size_t i) const { return beside(i, ".log"); }
+
+ private:
+  std::filesystem::path beside(std::size_t i, const char* ending) const {
+    return std::filesystem::path(member(i).path()).concat(ending);
+  }
 };
 
 }  // namespace lateral
