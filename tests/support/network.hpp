@@ -1,6 +1,8 @@
 // A whole network in one thread, without sockets or clocks: processes and the messages in flight.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <deque>
 #include <map>
 #include <memory>
@@ -126,6 +128,9 @@ class SimulatedNetwork {
   std::size_t most_waiting_ = 0;
 };
 
+/// The values of all tensors of the layers, by "LAYER/TENSOR".
+using NetworkState = std::map<std::string, std::vector<float>>;
+
 /// An experiment of these layers on small generated data, with additional settings.
 inline Experiment small_experiment_of(const std::string& layers,
                                       const std::vector<std::string>& sets = {}) {
@@ -166,6 +171,27 @@ inline Experiment small_graph(const std::vector<std::string>& sets = {}) {
 
 inline DataSet data_of(const Experiment& experiment) {
   return experiment.make_data_format()->load("", experiment.generated);
+}
+
+/// The state that the layers have reported last.
+inline NetworkState state_of(SimulatedNetwork& network, const Experiment& experiment) {
+  NetworkState state;
+  for (const LayerSpec& layer : experiment.layers)
+    for (const Message& message : network.reports_of(layer.name))
+      if (message.header.has_tensor())
+        state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
+                                                                    message.body.values().end()};
+  return state;
+}
+
+/// The state of the network after its training.
+///   order: seed of the order in which processes act
+inline NetworkState state_after(const Experiment& experiment, std::uint64_t order = 1) {
+  SimulatedNetwork network{experiment, data_of(experiment), {}, order};
+  REQUIRE(network.run());
+  NetworkState state = state_of(network, experiment);
+  REQUIRE(state.size() > 8);
+  return state;
 }
 
 }  // namespace lateral

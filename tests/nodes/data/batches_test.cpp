@@ -235,7 +235,7 @@ TEST_CASE("validation that leaves no training samples is refused") {
   BatchParams params = params_of(8);
   params.train_limit = 10;
   params.validation_samples = 10;
-  CHECK(refusal([&] { Batches(numbered(53, 5), params); }) ==
+  CHECK(refusal_of([&] { Batches(numbered(53, 5), params); }) ==
         "validation_samples: found 10, expected fewer than the 10 training samples");
   params.validation_samples = 9;
   CHECK(Batches(numbered(53, 5), params).train_samples() == 1);

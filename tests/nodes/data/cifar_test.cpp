@@ -22,7 +22,7 @@ Bytes operator+(Bytes a, const Bytes& b) {
 }
 
 struct SmallCifar10 {
-  TemporaryFolder folder;
+  DataFolder folder;
   SmallCifar10() {
     for (std::uint8_t i = 1; i <= 5; ++i)
       folder.write("cifar-10-batches-bin/data_batch_" + std::to_string(i) + ".bin",
@@ -30,8 +30,8 @@ struct SmallCifar10 {
     folder.write("cifar-10-batches-bin/test_batch.bin", record({0}, 7));
   }
   DataSet load() const { return data_format::cifar10()->load(folder.path(), {}); }
-  std::string refusal() const {
-    return lateral::testing::refusal([&] { load(); });
+  std::string refusal_of() const {
+    return lateral::refusal_of([&] { load(); });
   }
   std::string file(const std::string& name) const {
     return (folder.path() / "cifar-10-batches-bin" / name).string();
@@ -60,9 +60,10 @@ TEST_CASE("a small CIFAR-10 is read in the order of its files") {
 TEST_CASE("the error for a missing CIFAR-10 file names it and the option to set") {
   const SmallCifar10 small;
   std::filesystem::remove(small.file("data_batch_4.bin"));
-  CHECK(small.refusal() == small.file("data_batch_4.bin") +
-                               ": not found, expected CIFAR records of 3073 bytes; name the folder "
-                               "that contains it with --data DIR or LATERAL_DATA");
+  CHECK(small.refusal_of() ==
+        small.file("data_batch_4.bin") +
+            ": not found, expected CIFAR records of 3073 bytes; name the folder "
+            "that contains it with --data DIR or LATERAL_DATA");
 }
 
 TEST_CASE("a CIFAR-10 file that is truncated or too long or empty is refused") {
@@ -71,36 +72,38 @@ TEST_CASE("a CIFAR-10 file that is truncated or too long or empty is refused") {
   Bytes bytes = record({3}, 0) + record({4}, 0);
   bytes.pop_back();
   small.folder.write("cifar-10-batches-bin/data_batch_2.bin", bytes);
-  CHECK(small.refusal() == file +
-                               ": at byte 6145: found the end of the file 3072 bytes into record "
-                               "1, expected whole records of 3073 bytes (truncated)");
+  CHECK(small.refusal_of() ==
+        file +
+            ": at byte 6145: found the end of the file 3072 bytes into record "
+            "1, expected whole records of 3073 bytes (truncated)");
   bytes.push_back(0);
   bytes.push_back(0);
   small.folder.write("cifar-10-batches-bin/data_batch_2.bin", bytes);
-  CHECK(contains(small.refusal(), file + ": at byte 6147: found the end of the file 1 bytes into "
+  CHECK(contains(small.refusal_of(), file +
+                                         ": at byte 6147: found the end of the file 1 bytes into "
                                          "record 2"));
   small.folder.write("cifar-10-batches-bin/data_batch_2.bin", {});
-  CHECK(small.refusal() ==
+  CHECK(small.refusal_of() ==
         file + ": at byte 0: found an empty file, expected at least one record of 3073 bytes");
 }
 
 TEST_CASE("a CIFAR-10 label above 9 is refused with its offset") {
   const SmallCifar10 small;
   small.folder.write("cifar-10-batches-bin/test_batch.bin", record({3}, 0) + record({10}, 0));
-  CHECK(small.refusal() ==
+  CHECK(small.refusal_of() ==
         small.file("test_batch.bin") + ": at byte 3073: found label 10, expected 0 to 9");
 }
 
 TEST_CASE("too many CIFAR records are refused") {
   Images images;
   const Bytes bytes = record({1}, 0) + record({2}, 0) + record({3}, 0);
-  CHECK(refusal([&] { append_cifar_records(bytes, "F", {10}, images, 2); }) ==
+  CHECK(refusal_of([&] { append_cifar_records(bytes, "F", {10}, images, 2); }) ==
         "F: at byte 6146: found 3 records, expected at most 2");
-  CHECK(refusal([&] { append_cifar_records(bytes, "F", {10}, images, 3); }).empty());
+  CHECK(refusal_of([&] { append_cifar_records(bytes, "F", {10}, images, 3); }).empty());
 }
 
 TEST_CASE("CIFAR-100 returns the fine label and checks both labels") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const auto load = [&] { return data_format::cifar100()->load(folder.path(), {}); };
   folder.write("cifar-100-binary/train.bin", record({19, 99}, 1) + record({0, 42}, 2));
   const auto test = folder.write("cifar-100-binary/test.bin", record({4, 3}, 3)).string();
@@ -114,20 +117,20 @@ TEST_CASE("CIFAR-100 returns the fine label and checks both labels") {
   CHECK(data.test.labels == Bytes{3});
 
   folder.write("cifar-100-binary/test.bin", record({20, 3}, 3));
-  CHECK(refusal(load) == test + ": at byte 0: found label 20, expected 0 to 19");
+  CHECK(refusal_of(load) == test + ": at byte 0: found label 20, expected 0 to 19");
   folder.write("cifar-100-binary/test.bin", record({4, 100}, 3));
-  CHECK(refusal(load) == test + ": at byte 1: found label 100, expected 0 to 99");
+  CHECK(refusal_of(load) == test + ": at byte 1: found label 100, expected 0 to 99");
   folder.write("cifar-100-binary/test.bin", record({4}, 3));
-  CHECK(contains(refusal(load), "expected whole records of 3074 bytes (truncated)"));
+  CHECK(contains(refusal_of(load), "expected whole records of 3074 bytes (truncated)"));
   std::filesystem::remove(test);
-  CHECK(contains(refusal(load), test + ": not found"));
+  CHECK(contains(refusal_of(load), test + ": not found"));
 }
 
 TEST_CASE("a refused CIFAR file does not change the images") {
   Images images;
   append_cifar_records(record({1}, 0), "F", {10}, images);
-  CHECK(is_one_line(
-      refusal([&] { append_cifar_records(record({2}, 0) + record({99}, 0), "F", {10}, images); })));
+  CHECK(is_one_line(refusal_of(
+      [&] { append_cifar_records(record({2}, 0) + record({99}, 0), "F", {10}, images); })));
   CHECK(images.labels == Bytes{1});
   CHECK(images.pixels.size() == cifar_pixels);
 }

@@ -2,11 +2,9 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <zlib.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -14,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "nodes/base/failure.hpp"
 #include "nodes/data/dataset.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace lateral::data_format {
 std::unique_ptr<DataFormat> mnist();
@@ -28,25 +26,11 @@ namespace lateral::testing {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// A new folder that is removed with the object.
-class TemporaryFolder {
+/// A folder for files of data.
+class DataFolder : public TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "lateral-data-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
   std::filesystem::path write(const std::string& name, const Bytes& bytes) const {
-    const std::filesystem::path file = path_ / name;
+    const std::filesystem::path file = path() / name;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream out(file, std::ios::binary);
     out.write(reinterpret_cast<const char*>(bytes.data()),
@@ -54,9 +38,6 @@ class TemporaryFolder {
     REQUIRE(out.good());
     return file;
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 inline void append_big_endian(Bytes& bytes, std::uint32_t value) {
@@ -83,17 +64,6 @@ inline Bytes gzip(Bytes bytes) {
   packed.resize(stream.total_out);
   deflateEnd(&stream);
   return packed;
-}
-
-/// The message of the UserError that `action` throws, or "" if it throws none.
-template <class Action>
-std::string refusal(Action action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 inline bool is_one_line(const std::string& text) {

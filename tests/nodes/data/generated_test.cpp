@@ -161,7 +161,7 @@ TEST_CASE("generated parameters out of range are refused in one line") {
   const auto refused = [](auto change) {
     GeneratedParams params = small_params();
     change(params);
-    return refusal([&] { load(params); });
+    return refusal_of([&] { load(params); });
   };
   CHECK(contains(refused([](GeneratedParams& p) { p.size = 3; }), "generated data: size: found 3"));
   CHECK(contains(refused([](GeneratedParams& p) { p.train_samples = 0; }), "train_samples"));

@@ -27,7 +27,7 @@ Bytes label_file(const Bytes& labels) {
 
 /// A complete small MNIST: 3 training images, 2 test images.
 struct SmallMnist {
-  TemporaryFolder folder;
+  DataFolder folder;
   SmallMnist() {
     folder.write("mnist/train-images-idx3-ubyte", image_file(3));
     folder.write("mnist/train-labels-idx1-ubyte", label_file({5, 0, 9}));
@@ -35,8 +35,8 @@ struct SmallMnist {
     folder.write("mnist/t10k-labels-idx1-ubyte", label_file({7, 2}));
   }
   DataSet load() const { return data_format::mnist()->load(folder.path(), {}); }
-  std::string refusal() const {
-    return lateral::testing::refusal([&] { load(); });
+  std::string refusal_of() const {
+    return lateral::refusal_of([&] { load(); });
   }
   std::string file(const std::string& name) const {
     return (folder.path() / "mnist" / name).string();
@@ -44,7 +44,7 @@ struct SmallMnist {
 };
 
 std::string idx_refusal(const Bytes& bytes) {
-  return refusal([&] { parse_idx(bytes, "F"); });
+  return refusal_of([&] { parse_idx(bytes, "F"); });
 }
 
 }  // namespace
@@ -83,14 +83,15 @@ TEST_CASE("the error for a missing MNIST file names it and the option to set") {
   const SmallMnist small;
   const std::string file = small.file("t10k-images-idx3-ubyte");
   std::filesystem::remove(file);
-  CHECK(small.refusal() == file +
-                               ": not found, expected MNIST images in IDX format (or the same as "
-                               ".gz); name the folder that contains it with --data DIR or "
-                               "LATERAL_DATA");
+  CHECK(small.refusal_of() ==
+        file +
+            ": not found, expected MNIST images in IDX format (or the same as "
+            ".gz); name the folder that contains it with --data DIR or "
+            "LATERAL_DATA");
 }
 
 TEST_CASE("a missing data folder is reported") {
-  CHECK(refusal([] { data_format::mnist()->load("", {}); }) ==
+  CHECK(refusal_of([] { data_format::mnist()->load("", {}); }) ==
         "no data folder given, expected one that contains mnist; name it with --data DIR or "
         "LATERAL_DATA");
 }
@@ -100,13 +101,13 @@ TEST_CASE("a folder instead of an MNIST file is refused") {
   const std::string file = small.file("train-images-idx3-ubyte");
   std::filesystem::remove(file);
   std::filesystem::create_directory(file);
-  CHECK(contains(small.refusal(), file + ": not a regular file, expected MNIST images"));
+  CHECK(contains(small.refusal_of(), file + ": not a regular file, expected MNIST images"));
 }
 
 TEST_CASE("MNIST images and labels must agree in number") {
   const SmallMnist small;
   small.folder.write("mnist/train-labels-idx1-ubyte", label_file({5, 0}));
-  CHECK(small.refusal() ==
+  CHECK(small.refusal_of() ==
         small.file("train-labels-idx1-ubyte") +
             ": at byte 4: found 2 labels, expected 3, as many as there are images in " +
             small.file("train-images-idx3-ubyte"));
@@ -115,7 +116,7 @@ TEST_CASE("MNIST images and labels must agree in number") {
 TEST_CASE("an MNIST label above 9 is refused with its offset") {
   const SmallMnist small;
   small.folder.write("mnist/t10k-labels-idx1-ubyte", label_file({9, 10}));
-  CHECK(small.refusal() ==
+  CHECK(small.refusal_of() ==
         small.file("t10k-labels-idx1-ubyte") + ": at byte 9: found label 10, expected 0 to 9");
 }
 
@@ -123,11 +124,11 @@ TEST_CASE("MNIST images must be 28 by 28 and at least one") {
   const SmallMnist small;
   const std::string file = small.file("train-images-idx3-ubyte");
   small.folder.write("mnist/train-images-idx3-ubyte", idx_bytes({3, 28, 27}, Bytes(3 * 28 * 27)));
-  CHECK(small.refusal() == file + ": at byte 8: found images of 28 × 27, expected 28 × 28");
+  CHECK(small.refusal_of() == file + ": at byte 8: found images of 28 × 27, expected 28 × 28");
   small.folder.write("mnist/train-images-idx3-ubyte", idx_bytes({0, 28, 28}, {}));
-  CHECK(small.refusal() == file + ": at byte 4: found 0 images, expected at least one");
+  CHECK(small.refusal_of() == file + ": at byte 4: found 0 images, expected at least one");
   small.folder.write("mnist/train-images-idx3-ubyte", label_file({1, 2, 3}));
-  CHECK(small.refusal() == file + ": at byte 3: found 1 dimensions, expected 3");
+  CHECK(small.refusal_of() == file + ": at byte 3: found 1 dimensions, expected 3");
 }
 
 TEST_CASE("an MNIST file that is truncated or too long is refused") {
@@ -136,15 +137,17 @@ TEST_CASE("an MNIST file that is truncated or too long is refused") {
   Bytes bytes = image_file(3);
   bytes.pop_back();
   small.folder.write("mnist/train-images-idx3-ubyte", bytes);
-  CHECK(small.refusal() == file +
-                               ": at byte 2367: found the end of the file, expected 2368 bytes as "
-                               "in the header (truncated)");
+  CHECK(small.refusal_of() ==
+        file +
+            ": at byte 2367: found the end of the file, expected 2368 bytes as "
+            "in the header (truncated)");
   bytes.push_back(0);
   bytes.push_back(0);
   small.folder.write("mnist/train-images-idx3-ubyte", bytes);
-  CHECK(small.refusal() == file +
-                               ": at byte 2368: found 1 more bytes, expected the end of the file "
-                               "after the 2368 bytes of the header's dimensions (oversized)");
+  CHECK(small.refusal_of() ==
+        file +
+            ": at byte 2368: found 1 more bytes, expected the end of the file "
+            "after the 2368 bytes of the header's dimensions (oversized)");
 }
 
 TEST_CASE("a corrupt gzip file is refused") {
@@ -157,44 +160,45 @@ TEST_CASE("a corrupt gzip file is refused") {
   Bytes bytes = good;
   bytes[bytes.size() - 6] ^= 0xFFU;  // in the checksum
   small.folder.write("mnist/" + name + ".gz", bytes);
-  CHECK(contains(small.refusal(), file + ": at byte "));
-  CHECK(contains(small.refusal(),
+  CHECK(contains(small.refusal_of(), file + ": at byte "));
+  CHECK(contains(small.refusal_of(),
                  "found corrupt gzip data (incorrect data check), expected valid gzip data"));
 
   bytes.assign(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2));
   small.folder.write("mnist/" + name + ".gz", bytes);
-  CHECK(small.refusal() == file + ": at byte " + std::to_string(good.size() / 2) +
-                               ": found the end of the file, expected the end of the gzip data "
-                               "(the file is truncated)");
+  CHECK(small.refusal_of() == file + ": at byte " + std::to_string(good.size() / 2) +
+                                  ": found the end of the file, expected the end of the gzip data "
+                                  "(the file is truncated)");
 
   bytes = good;
   bytes.push_back(1);
   small.folder.write("mnist/" + name + ".gz", bytes);
-  CHECK(small.refusal() == file + ": at byte " + std::to_string(good.size()) +
-                               ": found 1 more bytes, expected the end of the file after the gzip "
-                               "data");
+  CHECK(small.refusal_of() ==
+        file + ": at byte " + std::to_string(good.size()) +
+            ": found 1 more bytes, expected the end of the file after the gzip "
+            "data");
 
   small.folder.write("mnist/" + name + ".gz", {'n', 'o', ' ', 'g', 'z', 'i', 'p'});
-  CHECK(contains(small.refusal(), "found corrupt gzip data (incorrect header check)"));
+  CHECK(contains(small.refusal_of(), "found corrupt gzip data (incorrect header check)"));
   small.folder.write("mnist/" + name + ".gz", {});
-  CHECK(contains(small.refusal(), "at byte 0: found the end of the file"));
+  CHECK(contains(small.refusal_of(), "at byte 0: found the end of the file"));
 }
 
 TEST_CASE("gzip data may not unpack beyond the limit") {
   const Bytes packed = gzip(Bytes(1'000'000));
   CHECK(packed.size() < 2000);
   CHECK(gunzip(packed, "F", 1'000'000) == Bytes(1'000'000));
-  const std::string text = refusal([&] { gunzip(packed, "F", 999'999); });
+  const std::string text = refusal_of([&] { gunzip(packed, "F", 999'999); });
   CHECK(contains(text, "F: at byte "));
   CHECK(contains(text, "unpack to more than 999999 bytes, expected at most 999999 bytes"));
-  CHECK(!refusal([&] { gunzip(packed, "F", 0); }).empty());
+  CHECK(!refusal_of([&] { gunzip(packed, "F", 0); }).empty());
 }
 
 TEST_CASE("a file beyond the limit is refused before it is read") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const auto file = folder.write("f", Bytes(11));
   CHECK(read_data_file(file, 11, "x").size() == 11);
-  CHECK(refusal([&] { read_data_file(file, 10, "x"); }) ==
+  CHECK(refusal_of([&] { read_data_file(file, 10, "x"); }) ==
         file.string() + ": 11 bytes, expected at most 10");
 }
 

@@ -6,21 +6,6 @@
 namespace lateral {
 namespace {
 
-using State = std::map<std::string, std::vector<float>>;
-
-State state_after(const Experiment& experiment, std::uint64_t order = 1) {
-  SimulatedNetwork network{experiment, data_of(experiment), {}, order};
-  REQUIRE(network.run());
-  State state;
-  for (const LayerSpec& layer : experiment.layers)
-    for (const Message& message : network.reports_of(layer.name))
-      if (message.header.has_tensor())
-        state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
-                                                                    message.body.values().end()};
-  REQUIRE(state.size() > 8);
-  return state;
-}
-
 TEST_CASE("every credit rule works on a graph, with the same bits in every order of execution") {
   for (const auto& rule : credit_table())
     for (const char* mode : {"closed_form", "settled"}) {
@@ -28,7 +13,7 @@ TEST_CASE("every credit rule works on a graph, with the same bits in every order
       CAPTURE(mode);
       const Experiment graph = small_graph(
           {"learning.credit=" + std::string(rule.name), std::string("decorrelation.mode=") + mode});
-      const State first = state_after(graph, 1);
+      const NetworkState first = state_after(graph, 1);
       for (const std::uint64_t order : {2u, 3u}) CHECK(state_after(graph, order) == first);
     }
 }
@@ -45,7 +30,7 @@ TEST_CASE("schedules and micro-batches change no bit on a graph") {
                                           "data.generated.train_samples=300",
                                           "learning.batch_size=256",
                                           "recording.probe_interval=1"};
-      const State whole = state_after(small_graph(sets));
+      const NetworkState whole = state_after(small_graph(sets));
       for (const char* other : {"execution.schedule=lockstep", "execution.micro_batches=4",
                                 "recording.checkpoint_interval=1"}) {
         CAPTURE(other);

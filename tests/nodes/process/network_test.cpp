@@ -10,12 +10,10 @@
 namespace lateral {
 namespace {
 
-using State = std::map<std::string, std::vector<float>>;
-
 /// The result of a complete run: the last state that the layers reported, and the sums of each
 /// epoch.
 struct Result {
-  State state;
+  NetworkState state;
   std::vector<wire::EpochResult> epochs;
   std::vector<wire::Progress> steps;
   wire::SnapshotPart last;
@@ -23,11 +21,7 @@ struct Result {
 
 Result run_to_end(SimulatedNetwork& network, const Experiment& experiment) {
   Result result;
-  for (const LayerSpec& layer : experiment.layers)
-    for (const Message& message : network.reports_of(layer.name))
-      if (message.header.has_tensor())
-        result.state[layer.name + "/" + message.header.tensor().name()] = {
-            message.body.values().begin(), message.body.values().end()};
+  result.state = state_of(network, experiment);
   for (const Message& message : network.reports_of(readout_name)) {
     if (message.header.has_epoch_result()) result.epochs.push_back(message.header.epoch_result());
     if (message.header.has_progress()) result.steps.push_back(message.header.progress());
@@ -176,7 +170,7 @@ TEST_CASE("a gradient that is not finite is reported by its layer, with its step
 TEST_CASE(
     "learning.diverging: skip leaves the state of a diverging layer unchanged, reports it, and the "
     "network continues") {
-  State reference;
+  NetworkState reference;
   for (std::uint64_t seed = 1; seed < 4; ++seed)
     for (const char* policy : {"skip", "shorten"}) {
       CAPTURE(policy);

@@ -8,22 +8,7 @@
 namespace lateral {
 namespace {
 
-using State = std::map<std::string, std::vector<float>>;
-
-State state_after(const Experiment& experiment, std::uint64_t order = 1) {
-  SimulatedNetwork network{experiment, data_of(experiment), {}, order};
-  REQUIRE(network.run());
-  State state;
-  for (const LayerSpec& layer : experiment.layers)
-    for (const Message& message : network.reports_of(layer.name))
-      if (message.header.has_tensor())
-        state[layer.name + "/" + message.header.tensor().name()] = {message.body.values().begin(),
-                                                                    message.body.values().end()};
-  REQUIRE(state.size() > 8);
-  return state;
-}
-
-State state_after(const std::vector<std::string>& sets, std::uint64_t order = 1) {
+NetworkState state_after(const std::vector<std::string>& sets, std::uint64_t order = 1) {
   return state_after(small_experiment(sets), order);
 }
 
@@ -36,7 +21,7 @@ TEST_CASE("lockstep, overlapped and asynchronous without staleness end with the 
   for (const auto& rule : credit_table()) {
     CAPTURE(rule.name);
     const std::vector<std::string> sets{"learning.credit=" + std::string(rule.name)};
-    const State overlapped = state_after(sets);
+    const NetworkState overlapped = state_after(sets);
     CHECK(state_after(with(sets, "execution.schedule=lockstep")) == overlapped);
     CHECK(state_after({sets[0], "execution.schedule=asynchronous", "execution.staleness=0"}) ==
           overlapped);
@@ -77,7 +62,7 @@ TEST_CASE("any number of micro-batches ends with the same bits, where samples ar
                                             "data.generated.train_samples=300",
                                             "learning.batch_size=256",
                                             "recording.probe_interval=1"};
-        const State whole = state_after(sets);
+        const NetworkState whole = state_after(sets);
         for (const char* pieces : {"2", "4", "8", "64"})
           for (const std::uint64_t order : {1u, 2u}) {
             CAPTURE(pieces);
@@ -105,7 +90,7 @@ TEST_CASE(
     else
       for (const char* layer : {"hidden1", "hidden2"})
         sets.push_back(std::string("layer.") + layer + ".activation=identity");
-    const State whole = state_after(sets);
+    const NetworkState whole = state_after(sets);
     sets[0] = "learning.preconditioner=none";
     std::erase_if(sets, [](const std::string& set) {
       return set.starts_with("learning.preconditioner_parameter");
@@ -154,7 +139,7 @@ TEST_CASE("micro-batches with demean: batch are refused") {
 
 /// A network without processes or messages, whose layers all respond to step t and then all learn
 /// from step t − staleness; layers read each other as the topology says.
-State sequential(const Experiment& experiment, std::size_t staleness) {
+NetworkState sequential(const Experiment& experiment, std::size_t staleness) {
   const DataSet data = data_of(experiment);
   Batches batches{data, experiment.batches};
   const Topology& topology = experiment.topology;
@@ -231,7 +216,7 @@ State sequential(const Experiment& experiment, std::size_t staleness) {
     }
     while (!in_flight.empty()) learn_from_first();  // no step is in flight at the end of an epoch
   }
-  State state;
+  NetworkState state;
   for (const auto& [name, layer] : layers)
     layer->visit_state([&, layer_name = name](const TensorView& tensor) {
       const Eigen::Map<const Matrix> columns(tensor.data, tensor.rows, tensor.cols);
@@ -252,7 +237,7 @@ TEST_CASE("a graph computes what a sequential trainer with the same connections 
             {std::string("learning.credit=") + credit, std::string("decorrelation.mode=") + mode,
              "execution.schedule=asynchronous", std::string("execution.staleness=") + staleness,
              "execution.product=eigen"});
-        const State state = state_after(graph, 1);
+        const NetworkState state = state_after(graph, 1);
         CHECK(state_after(graph, 7) == state);
         CHECK(sequential(graph, static_cast<std::size_t>(std::stoi(staleness))) == state);
       }
@@ -261,7 +246,7 @@ TEST_CASE("a graph computes what a sequential trainer with the same connections 
 TEST_CASE("the asynchronous schedule computes the same as a sequential trainer with its delays") {
   for (const char* credit : {"backpropagation", "feedback_alignment"})
     for (const char* demean : {"batch", "running"}) {
-      State previous;
+      NetworkState previous;
       for (const std::size_t staleness : {0u, 1u, 2u, 5u}) {
         CAPTURE(credit);
         CAPTURE(demean);
@@ -270,7 +255,7 @@ TEST_CASE("the asynchronous schedule computes the same as a sequential trainer w
             std::string("learning.credit=") + credit, std::string("decorrelation.demean=") + demean,
             "execution.schedule=asynchronous", "execution.staleness=" + std::to_string(staleness),
             "execution.product=eigen"};
-        const State state = state_after(sets, 1);
+        const NetworkState state = state_after(sets, 1);
         CHECK(state_after(sets, 7) == state);
         CHECK(sequential(small_experiment(sets), staleness) == state);
         CHECK(state != previous);  // the delay matters (four steps an epoch: up to three do)

@@ -1,6 +1,5 @@
 // Recordings: selected units, sizes, messages of the layers, and resumed files.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -8,20 +7,12 @@
 #include "nodes/base/failure.hpp"
 #include "nodes/results/recording_file.hpp"
 #include "tests/support/network.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace lateral {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-  Folder() {
-    char pattern[] = "/tmp/lateral-recording-test-XXXXXX";
-    path = ::mkdtemp(pattern);
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
 
 using Units = std::vector<Index>;
 
@@ -164,8 +155,8 @@ Message row(const std::string& record, std::uint64_t step, std::vector<std::uint
 }
 
 TEST_CASE("a resumed recording continues after the checkpoint's step, without the later rows") {
-  const Folder folder;
-  const fs::path path = folder.path / "recording.h5";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "recording.h5";
   const Experiment experiment = recording_experiment();
   const Record& y = experiment.records[0];
   {
@@ -199,7 +190,7 @@ TEST_CASE("a resumed recording continues after the checkpoint's step, without th
   std::ofstream{path} << "damaged";
   CHECK_THROWS_AS(RecordingFile(path, experiment, 8, 4), UserError);
   CHECK_THROWS_AS(read_recorded(path, y, y.layers[0]), UserError);
-  CHECK_THROWS_AS(RecordingFile(folder.path / "none.h5", experiment, 8, 4), UserError);
+  CHECK_THROWS_AS(RecordingFile(folder.path() / "none.h5", experiment, 8, 4), UserError);
 }
 
 }  // namespace

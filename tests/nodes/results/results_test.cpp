@@ -1,7 +1,6 @@
 // Written files are read unchanged, damaged files are refused, and a verdict names the cause.
 #include <doctest/doctest.h>
 #include <hdf5.h>
-#include <unistd.h>
 
 #include <fstream>
 
@@ -10,21 +9,12 @@
 #include "nodes/results/checkpoint.hpp"
 #include "nodes/results/metrics.hpp"
 #include "nodes/results/run_directory.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace lateral {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder that is removed after the test.
-struct Folder {
-  Folder() {
-    char pattern[] = "/tmp/lateral-results-test-XXXXXX";
-    path = ::mkdtemp(pattern);
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
 
 CheckpointTensor tensor(const std::string& layer, const std::string& name,
                         std::vector<std::uint32_t> shape) {
@@ -59,12 +49,12 @@ std::string refusal_of(const fs::path& path, std::size_t bytes_max = 4096) {
 }
 
 TEST_CASE("a checkpoint is read as it was written") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Checkpoint written = example();
   written.experiment.append(200000, '#');  // more than an attribute could hold in older formats
-  write_checkpoint(folder.path / "c.h5", folder.path / "p.h5", written);
-  CHECK_FALSE(fs::exists(folder.path / "c.h5.tmp"));
-  const Checkpoint read = read_checkpoint(folder.path / "c.h5", {4096, 4096});
+  write_checkpoint(folder.path() / "c.h5", folder.path() / "p.h5", written);
+  CHECK_FALSE(fs::exists(folder.path() / "c.h5.tmp"));
+  const Checkpoint read = read_checkpoint(folder.path() / "c.h5", {4096, 4096});
   CHECK(read.complete_header);
   CHECK(read.experiment == written.experiment);
   CHECK(read.step == 12);
@@ -84,12 +74,12 @@ TEST_CASE("a checkpoint is read as it was written") {
 }
 
 TEST_CASE("a checkpoint that is damaged, of another format or too large is refused by name") {
-  const Folder folder;
-  const fs::path file = folder.path / "c.h5";
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.h5";
   CHECK(refusal_of(file).find("no such checkpoint") != std::string::npos);
   std::ofstream{file} << "garbage";
   CHECK(refusal_of(file).find("not a checkpoint") != std::string::npos);
-  write_checkpoint(file, folder.path / "p.h5", example());
+  write_checkpoint(file, folder.path() / "p.h5", example());
   CHECK(refusal_of(file) == "accepted");
   CHECK(refusal_of(file, 48).find("/layers/hidden1/decorrelation/R") != std::string::npos);
   {
@@ -104,14 +94,14 @@ TEST_CASE("a checkpoint that is damaged, of another format or too large is refus
   }
   CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") !=
         std::string::npos);
-  write_checkpoint(file, folder.path / "p.h5", example());
+  write_checkpoint(file, folder.path() / "p.h5", example());
   fs::resize_file(file, fs::file_size(file) / 2);
   CHECK(refusal_of(file) != "accepted");
 }
 
 TEST_CASE("a data set outside /layers, or of integers, is refused by name") {
-  const Folder folder;
-  const fs::path file = folder.path / "c.h5";
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.h5";
   for (const bool integers : {false, true}) {
     const hid_t h5 = H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     const hid_t group = H5Gcreate2(h5, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
@@ -146,8 +136,8 @@ TEST_CASE("the digest of the state depends on every value, name and order") {
 }
 
 TEST_CASE("a run directory that is not empty is refused, and a discarded one is removed") {
-  const Folder folder;
-  const fs::path fresh = folder.path / "run";
+  const TemporaryFolder folder;
+  const fs::path fresh = folder.path() / "run";
   const RunDirectory directory = RunDirectory::create(fresh);
   CHECK(fs::exists(fresh / "log"));
   CHECK_THROWS_AS(RunDirectory::create(fresh), UserError);
@@ -161,8 +151,8 @@ TEST_CASE("a run directory that is not empty is refused, and a discarded one is 
 }
 
 TEST_CASE("resumed tables preserve rows before the checkpoint and drop later ones") {
-  const Folder folder;
-  const fs::path file = folder.path / "metrics.csv";
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "metrics.csv";
   {
     MetricsFile metrics{file, 0};
     for (std::uint64_t epoch = 1; epoch <= 3; ++epoch)
@@ -176,7 +166,7 @@ TEST_CASE("resumed tables preserve rows before the checkpoint and drop later one
   CHECK(rows[1].test_accuracy == 0.75);
   CHECK_THROWS_AS(read_metrics(file, 3), UserError);  // the third was dropped
 
-  const fs::path probes_file = folder.path / "probes.csv";
+  const fs::path probes_file = folder.path() / "probes.csv";
   {
     ProbesFile probes{probes_file, 0, {"hidden1", "output"}};
     probes.add({2, 1, "output", "gain", 1.5});
