@@ -1,4 +1,4 @@
-// RuleInfo: what a rule says of itself, for listings and for checking what a user asks of it.
+// RuleInfo: the description of a rule, for listings and for checking its settings.
 #pragma once
 
 #include <map>

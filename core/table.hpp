@@ -27,7 +27,7 @@ Make* find_entry(std::span<const TableEntry<Make>> table, std::string_view name)
   return nullptr;
 }
 
-/// "a, b, c": what a message says was expected.
+/// "a, b, c": the names of all entries, for messages.
 template <class Make>
 std::string names_of(std::span<const TableEntry<Make>> table) {
   std::string names;

@@ -134,7 +134,7 @@ void add_outer_product(Scalar alpha, ConstMatrixRef A, ConstMatrixRef B, MatrixR
 
 void update_inverse_exact(MatrixRef R, ConstMatrixRef X, Scalar eta, ConstVectorRef gain,
                           UpdateWorkspace& work, const Compute& compute) {
-  work.samples = X.transpose();  // small, and S rows at a time are what the products want
+  work.samples = X.transpose();  // small; the products read S rows at a time
   add_low_rank(
       R, -per_sample(eta, X), X, work.inner, compute,
       [&](Index first, Index columns) {

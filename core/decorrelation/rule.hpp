@@ -33,7 +33,7 @@ enum class MatrixUpdate {
   implicit,  ///< R ← g (I + η C)⁻¹ R, and for M its exact inverse, which is local: an outer product
 };
 
-/// What an experiment says about decorrelation rules; each reads what concerns it.
+/// The settings of all decorrelation rules in an experiment; each rule reads its own.
 struct DecorrelationParams {
   DecorrelationMode mode = DecorrelationMode::closed_form;
   Scalar learning_rate = static_cast<Scalar>(1e-5);  ///< η

@@ -1,4 +1,4 @@
-// Keeping, putting back and halving.
+// Saves the state before a change, restores it, and halves the change.
 #include "core/layer/divergence_guard.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// DivergenceGuard: what becomes of a change of a layer's state that is not finite, or too large.
+// DivergenceGuard: undoes or shortens a change of a layer's state that is not finite, or too large.
 #pragma once
 
 #include <functional>

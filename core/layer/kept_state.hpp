@@ -1,4 +1,4 @@
-// KeptState: tensors as they were before a change, to put them back or to shorten the change.
+// KeptState: copies of tensors before a change, to restore them or to shorten the change.
 #pragma once
 
 #include <string>

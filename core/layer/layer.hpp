@@ -1,4 +1,4 @@
-// Layer: what a layer of any kind does with a batch, as the process that holds it sees it.
+// Layer: the interface of every kind of layer, as the process of a layer uses it.
 #pragma once
 
 #include <cstdint>
@@ -91,7 +91,8 @@ class Layer {
   /// where learn() comes steps later. The gain restores a norm; delayed, it would overshoot.
   virtual void learn_decorrelation(LayerStep& /*step*/) {}
 
-  /// Every tensor that it keeps, in the order of the state digest, as its kind's tensors() says.
+  /// Visits every tensor of its state, in the order of the state digest: those that tensors() of
+  /// its kind declares.
   virtual void visit_state(const TensorVisitor& visit) = 0;
   /// After visit_state() has been used to load values: rebuilds what is derived from them.
   virtual void state_loaded() {}
@@ -110,7 +111,7 @@ class Layer {
   virtual void watch_settling(SettleObserver /*observer*/) {}
 };
 
-/// A kind of layer: what can be said of a layer before it is made, and how it is made.
+/// A kind of layer: the properties of a layer that are known before it is made, and how it is made.
 class LayerKind {
  public:
   virtual ~LayerKind() = default;

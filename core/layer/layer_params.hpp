@@ -1,4 +1,4 @@
-// LayerParams: what an experiment says about one layer, for every kind of layer.
+// LayerParams: the settings of one layer in an experiment, for every kind of layer.
 #pragma once
 
 #include "core/activation/activation.hpp"
@@ -18,7 +18,7 @@ struct Shape {
 
 /// What becomes of a training step whose change of the layer's state is not finite, or too large.
 enum class Diverging {
-  stop,  ///< diverged() says what it was
+  stop,  ///< diverged() names the quantity
   skip,  ///< all of the state stays as it was before the step
   shorten,  ///< not finite: skip. ‖ΔW‖_F > change_max ‖W‖_F: the change of W and b is halved until
             ///< it is not, halvings_max times at most, else skip. So is that of R, M and threshold,

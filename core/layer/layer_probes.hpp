@@ -1,4 +1,4 @@
-// What a probe sees of a layer's training step before it is learned.
+// Probes of a layer's training step, measured before the layer learns from it.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Noise of perturbed passes, and the gradient that a reward gives to weights.
+// Perturbation: the noise of perturbed passes, and the weight gradient that follows from a reward.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,7 @@
 
 namespace lateral {
 
-/// What an experiment says about optimizers; each reads what concerns it.
+/// The settings of all optimizers in an experiment; each optimizer reads its own.
 struct OptimizerParams {
   double learning_rate = 1e-3;
   double momentum = 0.0;  ///< sgd

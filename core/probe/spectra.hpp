@@ -1,4 +1,4 @@
-// Spectra of matrices that a run has left: for pictures of what decorrelation did.
+// Spectra of the matrices of a finished run, for figures of the decorrelation.
 #pragma once
 
 #include "core/types.hpp"

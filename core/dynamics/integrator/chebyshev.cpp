@@ -1,5 +1,5 @@
-// Chebyshev semi-iteration: Euler with a momentum that makes the fewest steps of all that know only
-// the ends of the spectrum.
+// Chebyshev semi-iteration: Euler with a momentum, which needs the fewest steps of all methods that
+// use only the bounds of the spectrum.
 #include "core/dynamics/integrator.hpp"
 
 namespace lateral::integrator {

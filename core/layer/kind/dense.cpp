@@ -107,7 +107,7 @@ class DenseLayer final : public Layer {
   void assign_credit(DenseStep& step, Index first, ConstMatrixRef signal);
   /// δ ← f'(a) ⊙ error, for the samples from `first` on of delta (units × batch).
   void error_at_a(const DenseStep& step, Index first, ConstMatrixRef error, Matrix& delta) const;
-  /// Does `change` to the state, or what params_.diverging says instead.
+  /// Applies `change` to the state; if it diverges, treats it as params_.diverging prescribes.
   void change_state(DenseStep& step, const std::function<void()>& change);
   void change_weights(DenseStep& step, bool measure_update);
   /// W and b with their moments; whether all of it is finite afterwards.
