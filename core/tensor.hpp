@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ inline TensorSpec spec_of(const TensorView& view) {
   if (!view.is_vector) spec.shape.push_back(view.cols);
   return spec;
 }
+
+/// Names of tensors, of those that a layer declares, that a loaded state lacks.
+using MissingTensors = std::set<std::string>;
 
 /// Called once per tensor, in a fixed order: the order of the state digest.
 using TensorVisitor = std::function<void(const TensorView&)>;

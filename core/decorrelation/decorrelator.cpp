@@ -54,14 +54,18 @@ Decorrelator::Decorrelator(const DecorrelatorParams& params, Index inputs, std::
   LATERAL_CHECK(params.integrator != nullptr);
   integrator_ = params.integrator();
   spectrum_ = SpectrumTracker(inputs, RandomStream(seed, node, 0, Purpose::spectrum));
-  spectrum_.refresh(state_.M, *params_.compute);
-  if (!state_.M.isDiagonal(0))  // of a diagonal M any vector shows the spectrum
-    for (int i = 0; i < spectrum_start_iterations; ++i)
-      spectrum_.track(state_.M, Vector(), *params_.compute);
+  search_spectrum();
   if (!keeps_answers()) return;
   LATERAL_CHECK(params.batch > 0);
   previous_x_.setZero(inputs, params.batch);
   previous_error_.setZero(inputs, params.batch);
+}
+
+void Decorrelator::search_spectrum() {
+  spectrum_.refresh(state_.M, *params_.compute);
+  if (state_.M.isDiagonal(0)) return;  // any vector shows the spectrum
+  for (int i = 0; i < spectrum_start_iterations; ++i)
+    spectrum_.track(state_.M, Vector(), *params_.compute);
 }
 
 void Decorrelator::begin(DecorrelationStep& step, Index batch) const {
@@ -164,14 +168,27 @@ DecorrelationUpdate Decorrelator::learn(DecorrelationStep& step) {
       active_ = (moment_.array() >= null_moment_max).cast<Scalar>();
     }
     up_to_date_R();
+    if (params_.is_frozen) {
+      learn_mean(step);
+      return update;
+    }
     update = rule_->update({step.z_sampled, step.zc.leftCols(step.x_sampled.cols()), step.x_sampled,
                             active_, *params_.compute, step.batch == 1 ? &deferred_ : nullptr},
                            state_);
     if (settles()) spectrum_.track(state_.M, step.zc.col(0), *params_.compute);
   }
-  if (params_.demean != Demean::none)
-    mean_ = (1 - running_momentum) * mean_ + running_momentum * step.batch_mean;
+  learn_mean(step);
   return update;
+}
+
+void Decorrelator::learn_mean(const DecorrelationStep& step) {
+  if (params_.demean == Demean::none) return;
+  if (params_.demean == Demean::learned) {
+    const Matrix& x = has_matrix() ? step.x_sampled : step.zc;  // without a matrix x is zc
+    mean_ += params_.mean_rate * x.cast<double>().rowwise().mean().cast<Scalar>();
+    return;
+  }
+  mean_ = (1 - running_momentum) * mean_ + running_momentum * step.batch_mean;
 }
 
 Matrix& Decorrelator::up_to_date_R() {
@@ -232,6 +249,13 @@ std::vector<TensorSpec> Decorrelator::tensors(const DecorrelatorParams& params, 
     all.push_back({prefix + "previous_error", TensorRole::other, {inputs, params.batch}});
   }
   return all;
+}
+
+void Decorrelator::derive_missing(const MissingTensors& missing) {
+  const std::string prefix = tensor_prefix;
+  const bool has_derived = rule_->derive_missing(prefix, missing, state_, *params_.compute);
+  const bool has_new_matrix = has_derived || !missing.contains(prefix + "M");
+  if (settles() && has_new_matrix && missing.contains(prefix + "spectrum")) search_spectrum();
 }
 
 void Decorrelator::state_loaded() {

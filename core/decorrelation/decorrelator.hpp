@@ -17,6 +17,11 @@ enum class Demean {
   batch,    ///< zc = z − batch mean; evaluation: z − running mean
   running,  ///< zc = z − running mean of the steps before, in training too
   none,     ///< zc = z
+  /// zc = z − μ with a mean μ that each unit learns from its own output, as a bias would be:
+  /// μ ← μ + mean_rate · <x> over the sampled x, until the outputs have no mean.
+  /// Source: Ahmad 2024, section 3 ("unit-wise learned mean"), whose text does not give the step;
+  /// this is that of a bias on x whose loss is ½ ‖<x>‖², with R taken as the identity.
+  learned,
 };
 enum class NullDirections {
   grow,    ///< as published: a unit that never varies grows by g a step
@@ -27,6 +32,9 @@ struct DecorrelatorParams {
   MakeDecorrelationRule* rule = nullptr;
   DecorrelationParams rule_params;
   Demean demean = Demean::batch;
+  Scalar mean_rate = static_cast<Scalar>(0.01);  ///< of Demean::learned
+  /// R, M and what the rule keeps stay as they are; the running means go on.
+  bool is_frozen = false;
   double sample_fraction = 0.1;  ///< S = min(b, ⌊sample_fraction · b⌋ + 1)
   NullDirections null_directions = NullDirections::grow;
   MakeIntegrator* integrator = nullptr;
@@ -107,6 +115,9 @@ class Decorrelator {
   void visit_state(const TensorVisitor& visit);
   /// What visit_state() shows of a decorrelator of these parameters for n inputs.
   static std::vector<TensorSpec> tensors(const DecorrelatorParams& params, Index inputs);
+  /// After loading a state without these tensors, and before state_loaded(): derives those that
+  /// follow from others, and searches the spectrum of a loaded M.
+  void derive_missing(const MissingTensors& missing);
   /// After loading a state: rebuilds what is derived from it.
   void state_loaded();
 
@@ -135,6 +146,9 @@ class Decorrelator {
   std::optional<Settled> settle_all(bool transposed, ConstMatrixRef in, const Pass& pass,
                                     MatrixRef out);
   void subtract_own_mean(MatrixRef error_at_z);
+  /// Tracks the spectrum of an M that is known for the first time.
+  void search_spectrum();
+  void learn_mean(const DecorrelationStep& step);
 
   DecorrelatorParams params_;
   std::unique_ptr<DecorrelationRule> rule_;

@@ -18,6 +18,11 @@ KeptTensors DecorrelationRule::kept_tensors(DecorrelationMode mode) const {
   return {.R = !settled, .M = settled, .threshold = false};
 }
 
+bool DecorrelationRule::derive_missing(const std::string&, const MissingTensors&,
+                                       DecorrelationState&, const Compute&) {
+  return false;
+}
+
 void DecorrelationRule::visit_state(const std::string&, const TensorVisitor&) {}
 
 std::vector<TensorSpec> DecorrelationRule::own_tensors(const std::string&, Index) const {

@@ -100,6 +100,10 @@ class DecorrelationRule {
   /// The tensors that the rule keeps in addition, their names below `prefix`. Only update() changes
   /// them, and a visit changes nothing: a snapshot is copied while the next batch comes in.
   virtual void visit_state(const std::string& prefix, const TensorVisitor& visit);
+  /// After a state was loaded that lacks these tensors: derives from the others what follows from
+  /// them. Returns whether R or M have changed. Default: nothing is derived.
+  virtual bool derive_missing(const std::string& prefix, const MissingTensors& missing,
+                              DecorrelationState& state, const Compute& compute);
   /// What visit_state() shows after begin() for n inputs, known before it is called. Default: none.
   virtual std::vector<TensorSpec> own_tensors(const std::string& prefix, Index n) const;
 

@@ -94,6 +94,9 @@ class Layer {
   /// Visits every tensor of its state, in the order of the state digest: those that tensors() of
   /// its kind declares.
   virtual void visit_state(const TensorVisitor& visit) = 0;
+  /// After visit_state() has been used to load all tensors but these, and before state_loaded():
+  /// derives those of them that follow from others. Only for a state of which something was loaded.
+  virtual void derive_missing(const MissingTensors& /*missing*/) {}
   /// After visit_state() has been used to load values: rebuilds what is derived from them.
   virtual void state_loaded() {}
 

@@ -5,10 +5,11 @@ namespace lateral {
 
 std::uint64_t layer_memory_values(const LayerSizes& sizes) {
   const auto width = static_cast<std::uint64_t>(sizes.inputs + sizes.outputs);
-  const auto samples = static_cast<std::uint64_t>(sizes.batch * sizes.steps_in_flight);
-  constexpr std::uint64_t matrices_per_step = 8;
+  constexpr std::uint64_t matrices_shared = 5, matrices_per_step = 3;
+  const std::uint64_t matrices =
+      matrices_shared + matrices_per_step * static_cast<std::uint64_t>(sizes.steps_in_flight);
   return sizes.state_values * (sizes.copies_state ? 2 : 1) + sizes.weight_values +
-         matrices_per_step * samples * width;
+         matrices * static_cast<std::uint64_t>(sizes.batch) * width;
 }
 
 }  // namespace lateral

@@ -18,10 +18,10 @@ struct LayerSizes {
 };
 
 /// About so many values (of sizeof(Scalar) bytes) are held at a time: the state, its copy, the
-/// gradient of the weights, and of each step in flight eight matrices as large as its input and
-/// eight as large as its output:
+/// gradient of the weights, and five matrices as large as the input and the output of a batch, with
+/// three more for each step in flight (measured: tests/system/memory_test.sh):
 ///   state_values · (copies_state ? 2 : 1) + weight_values
-///     + 8 · steps_in_flight · batch · (inputs + outputs)
+///     + (5 + 3 · steps_in_flight) · batch · (inputs + outputs)
 std::uint64_t layer_memory_values(const LayerSizes& sizes);
 
 }  // namespace lateral

@@ -223,7 +223,7 @@ void LayerProcess::advance(Outbox& out) {
 void LayerProcess::end_stage(Outbox& out) {
   if (stage_ == 0) {
     recorder_.send(*layer_, step(), out);
-    if (plan_.batches.steps_in_flight > 1) {
+    if (plan_.batches.steps_in_flight > 1 && !plan_.is_frozen) {
       snapshot_.clear();
       layer_->learn_decorrelation(step());
       check_finite();
@@ -402,7 +402,7 @@ void LayerProcess::produce(bool, Outbox& out) {
   if (is_probed)
     for (const auto& [probe, value] : layer_->measure(*at.state)) send_probe(probe, value, out);
   snapshot_.clear();
-  layer_->learn(*at.state, is_probed);
+  if (!plan_.is_frozen) layer_->learn(*at.state, is_probed);
   check_finite();
   for (auto& [peer, message] : held_errors_) out.send(peer, std::move(message));
   held_errors_.clear();
@@ -510,9 +510,17 @@ void LayerProcess::restore(const std::string& name, Message message) {
   if (!all_finite(values))
     throw UserError(fmt::format("{} contains numbers that are not finite", path));
   Eigen::Map<Matrix>(tensor.data, tensor.rows, tensor.cols) = values.transpose();
+  restored_.insert(name);
 }
 
 void LayerProcess::restored() {
+  if (!restored_.empty()) {
+    MissingTensors missing;
+    layer_->visit_state([&](const TensorView& tensor) {
+      if (!restored_.contains(tensor.name)) missing.insert(tensor.name);
+    });
+    if (!missing.empty()) layer_->derive_missing(missing);
+  }
   to_restore_.clear();
   snapshot_.clear();
   layer_->state_loaded();

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -105,6 +106,7 @@ class LayerProcess final : public Process {
   // Buffers, used if there are several predecessors or successors.
   Matrix inputs_, added_, signal_, error_at_input_;
   std::vector<TensorView> snapshot_;              // of the state since it last changed; or empty
+  std::set<std::string> restored_;                // names of tensors that were loaded
   std::map<std::string, TensorView> to_restore_;  // by name, while the state is restored
 };
 

@@ -10,7 +10,7 @@ TEST_CASE("the memory of a layer is its state, its gradient and its steps in fli
   const LayerSizes sizes{
       .inputs = 3, .outputs = 5, .batch = 7, .steps_in_flight = 2, .state_values = 100,
       .weight_values = 20};
-  CHECK(layer_memory_values(sizes) == 100 + 20 + 8 * 2 * 7 * (3 + 5));
+  CHECK(layer_memory_values(sizes) == 100 + 20 + (5 + 3 * 2) * 7 * (3 + 5));
 
   LayerSizes copied = sizes;
   copied.copies_state = true;

@@ -64,6 +64,7 @@ class OneStepDecorrelator {
   const DecorrelationState& state() const { return decorrelator_.state(); }
   void visit_state(const TensorVisitor& visit) { decorrelator_.visit_state(visit); }
   void state_loaded() { decorrelator_.state_loaded(); }
+  void derive_missing(const MissingTensors& missing) { decorrelator_.derive_missing(missing); }
 
  private:
   Decorrelator decorrelator_;

@@ -15,6 +15,7 @@ namespace {
 ///   per_unit    g_i = rms(z_i) / rms(x_i);  1 where the mean x_i² < 1e-8
 ///   none        g   = 1
 /// A silent unit, a frozen one, and a batch of nothing but zeros have no scale to restore: gain 1.
+/// A learning rate of 0 does not freeze R: its gain goes on (decorrelation.freeze does).
 /// In closed form the exact update is as published, whatever η. M has to stay invertible, so there
 /// η is shortened where 1 − η λ_max(C) would come close to zero.
 class Ahmad2024 final : public DecorrelationRule {
@@ -23,7 +24,8 @@ class Ahmad2024 final : public DecorrelationRule {
 
   const RuleInfo& info() const override {
     static const RuleInfo info{
-        "whitens up to one scale, at a speed that does not depend on the scale of R",
+        "whitens up to one scale, at a speed that does not depend on the scale of R; with learning "
+        "rate 0 its gain goes on (decorrelation.freeze stops it)",
         "Ahmad 2024",
         {},
         {"M_ij, u_i = (M x)_i (update: implicit: the drive zc_i)", "x_j of the lateral inputs",

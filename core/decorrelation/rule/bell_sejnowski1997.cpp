@@ -11,15 +11,19 @@ namespace {
 /// Ahmad 2024's rule is its second-order relative: (1 − 2y) in the place of −x, I in that of a
 /// gain. Fixed point: <(2y − 1) x̃ᵀ> = I, components independent if the sources are heavy-tailed.
 /// Source: Bell & Sejnowski 1997, in Amari's natural-gradient form; it is usually run on whitened
-/// data, which decorrelation of the data or η small enough stands in for.
+/// data, which decorrelation of the data or η small enough stands in for. Departs from public code,
+/// whose u in the step of R includes the bias: x̃ here is without θ.
 class BellSejnowski1997 final : public DecorrelationRule {
  public:
   explicit BellSejnowski1997(const DecorrelationParams& params) : params_(params) {}
   const RuleInfo& info() const override {
-    static const RuleInfo info{"infomax: independent, not only uncorrelated",
-                               "Bell & Sejnowski 1997, natural gradient",
-                               {},
-                               {"R_ij, x_i", "none", "all to all: Σ_k x_k R_kj"}};
+    static const RuleInfo info{
+        "infomax: independent, not only uncorrelated; leaves the bias out of u in the step of R, "
+        "where "
+        "public code includes it",
+        "Bell & Sejnowski 1997, natural gradient",
+        {},
+        {"R_ij, x_i", "none", "all to all: Σ_k x_k R_kj"}};
     return info;
   }
   DecorrelationModes modes() const override { return {true, false}; }

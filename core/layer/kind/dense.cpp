@@ -63,6 +63,9 @@ class DenseLayer final : public Layer {
   void learn(LayerStep& step, bool measure_update) override;
   void learn_decorrelation(LayerStep& step) override;
   void visit_state(const TensorVisitor& visit) override;
+  void derive_missing(const MissingTensors& missing) override {
+    decorrelator_.derive_missing(missing);
+  }
   void state_loaded() override { decorrelator_.state_loaded(); }
   const std::optional<Divergence>& diverged() const override { return diverged_; }
   std::optional<Settled> evaluate_settled() const override {
