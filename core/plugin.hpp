@@ -1,7 +1,8 @@
-// What makes a shared library a plug-in: rules compiled outside of the project that run as if built
-// in.
+// What makes a shared library a plug-in: rules and data formats compiled outside of the project
+// that run as if built in.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -18,11 +19,14 @@
 
 namespace lateral {
 
+class DataFormat;  // nodes/data/dataset.hpp, on which core does not depend
+using MakeDataFormat = std::unique_ptr<DataFormat>();
+
 /// The kinds of rules that a plug-in may bring, each known by the type of the function that makes
 /// it.
 using MakePluginRule =
     std::variant<MakeActivation*, MakeCreditRule*, MakeDecorrelationRule*, MakeIntegrator*,
-                 MakeLoss*, MakeOptimizer*, MakePreconditioner*, GetLayerKind*>;
+                 MakeLoss*, MakeOptimizer*, MakePreconditioner*, GetLayerKind*, MakeDataFormat*>;
 
 struct PluginRule {
   std::string_view name;  ///< in experiments: letters, digits, '_' and '-'

@@ -5,31 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <string_view>
 
 #include "nodes/base/failure.hpp"
 
 namespace lateral {
-namespace {
-
-std::vector<std::string> split(std::string_view line) {
-  std::vector<std::string> fields(1);
-  bool in_quotes = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '"' && in_quotes && i + 1 < line.size() && line[i + 1] == '"')
-      fields.back() += line[i++];
-    else if (line[i] == '"')
-      in_quotes = !in_quotes;
-    else if (line[i] == ',' && !in_quotes)
-      fields.emplace_back();
-    else
-      fields.back() += line[i];
-  }
-  return fields;
-}
-
-}  // namespace
-
 std::string csv_line(const std::vector<std::string>& fields) {
   std::string line;
   for (const std::string& field : fields) {
@@ -43,6 +22,27 @@ std::string csv_line(const std::vector<std::string>& fields) {
     line += '"';
   }
   return line + '\n';
+}
+
+void split_csv_line(std::string_view line, char delimiter, std::vector<std::string>& fields) {
+  std::size_t n = 0;
+  const auto begin_field = [&] {
+    if (n == fields.size()) fields.emplace_back();
+    fields[n++].clear();
+  };
+  begin_field();
+  bool in_quotes = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '"' && in_quotes && i + 1 < line.size() && line[i + 1] == '"')
+      fields[n - 1] += line[i++];
+    else if (line[i] == '"')
+      in_quotes = !in_quotes;
+    else if (line[i] == delimiter && !in_quotes)
+      begin_field();
+    else
+      fields[n - 1] += line[i];
+  }
+  fields.resize(n);
 }
 
 CsvReader::CsvReader(const std::filesystem::path& file, std::vector<std::string> columns)
@@ -82,7 +82,7 @@ bool CsvReader::read_fields() {
     }
     if (row.ends_with('\r')) row.pop_back();
     if (row.empty()) continue;
-    fields_ = split(row);
+    split_csv_line(row, ',', fields_);
     return true;
   }
   if (!row.empty()) refuse("begins a quote that does not end");

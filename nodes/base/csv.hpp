@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lateral {
@@ -13,6 +14,10 @@ namespace lateral {
 /// One line of a table with its line break. Fields with a comma, a quote or a line break are put
 /// in quotes.
 std::string csv_line(const std::vector<std::string>& fields);
+
+/// The fields of a line, without its line break; a delimiter in quotes and a doubled quote belong
+/// to a field. The texts of `fields` are used again, so that many lines need few allocations.
+void split_csv_line(std::string_view line, char delimiter, std::vector<std::string>& fields);
 
 /// Reads a table whose first line names its columns:
 ///   CsvReader table{file, {"epoch", "loss"}};

@@ -8,8 +8,8 @@
 #include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/base/file.hpp"
+#include "nodes/base/hdf5.hpp"
 #include "nodes/base/version.hpp"
-#include "nodes/results/hdf5.hpp"
 
 namespace lateral {
 namespace {
@@ -139,13 +139,13 @@ void write_checkpoint(const fs::path& path, const fs::path& previous, const Chec
 
 Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
                            const std::string& layer) {
-  hdf5::initialize();
   std::error_code missing;
-  if (!fs::is_regular_file(path, missing))
+  if (const fs::file_status status = fs::status(path, missing);
+      fs::exists(status) ? !fs::is_regular_file(status) : status.type() == fs::file_type::not_found)
     throw UserError(fmt::format("{}: no such checkpoint", path.string()));
-  const Handle file{H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
-  if (!file.ok())
-    throw UserError(fmt::format("{}: not a checkpoint, expected an HDF5 file", path.string()));
+  // The replacement of a node must not depend on a lock of another program.
+  const Handle file = layer.empty() ? hdf5::open_file(path, hdf5::Access::read, "a checkpoint")
+                                    : hdf5::open_own_file(path, hdf5::Access::read, "a checkpoint");
 
   Checkpoint checkpoint;
   std::uint32_t format = 0;
@@ -203,6 +203,8 @@ Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimi
   };
   try {
     return read(directory.checkpoint());
+  } catch (const hdf5::UnavailableFile&) {
+    throw;  // not damaged: the older one must not take its place
   } catch (const UserError& damage) {
     if (!fs::exists(directory.previous_checkpoint())) throw;
     try {

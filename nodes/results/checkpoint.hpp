@@ -45,7 +45,7 @@ struct CheckpointLimits {
 };
 
 /// Reads any file with this layout; the attributes may be missing (complete_header is then false).
-///   layer: reads only the tensors of this layer; empty: all
+///   layer: reads only the tensors of this layer, of a checkpoint of this run; empty: all
 /// Throws UserError naming the file, the object and what was expected.
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits,
                            const std::string& layer = "");
@@ -53,7 +53,7 @@ Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLi
 /// The newest undamaged one of a run's two checkpoints. If that is the previous one, `note` is
 /// called with a line that names the reason, and with `repair` it replaces the damaged one (which
 /// would otherwise become the previous one at the next checkpoint). Throws UserError if both are
-/// damaged.
+/// damaged, or the newest cannot be opened now (it may be undamaged).
 Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits,
                              const std::function<void(const std::string&)>& note,
                              bool repair = false);

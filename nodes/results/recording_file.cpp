@@ -9,8 +9,8 @@
 #include <numeric>
 
 #include "nodes/base/failure.hpp"
+#include "nodes/base/hdf5.hpp"
 #include "nodes/base/version.hpp"
-#include "nodes/results/hdf5.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {
@@ -143,8 +143,7 @@ void RecordingFile::create_set(const Set& set, std::uint64_t steps) {
 }
 
 void RecordingFile::reopen(std::uint64_t steps_kept) {
-  file_ = std::make_unique<Handle>(H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose);
-  if (!file_->ok()) refuse(path_, "missing or damaged");
+  file_ = std::make_unique<Handle>(hdf5::open_file(path_, hdf5::Access::write, "a recording"));
   // All data sets are checked before any is truncated, so that a refused file is not changed.
   for (const bool cut : {false, true})
     for (auto& [name, set] : sets_) {
@@ -197,9 +196,7 @@ void RecordingFile::append(const std::string& layer, const Message& message) {
 
 RecordedRows read_recorded(const fs::path& path, const Record& record,
                            const Record::OfLayer& layer) {
-  hdf5::initialize();
-  const Handle file{H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose};
-  if (!file.ok()) refuse(path, "missing or damaged");
+  const Handle file = hdf5::open_file(path, hdf5::Access::read, "a recording");
   const std::string name = fmt::format("/{}/{}", record.name, layer.layer);
   const Handle step = open_data_set(file, name + "/step");
   const Handle values = open_data_set(file, name + "/values");

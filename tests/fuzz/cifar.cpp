@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const CifarLabels labels = data[0] == 'b' ? CifarLabels{20, 100} : CifarLabels{10};
   constexpr std::size_t records_max = 3;
-  Images images{std::vector<std::uint8_t>(cifar_pixels), {7}};
+  Samples images{std::vector<std::uint8_t>(cifar_pixels), {7}};
   const bool accepted = fuzz::accepts([&] {
     append_cifar_records({data + 1, size - 1}, "a", labels, images, records_max);
   });

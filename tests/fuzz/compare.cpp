@@ -52,6 +52,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text = fuzz::text_of(data + 1, size - 1);
   run.write("summary.json", data[0] == 's' ? text : fuzz::summary);
   run.write("experiment.textproto", data[0] == 's' ? fuzz::settings : text);
-  fuzz::accepts([&] { compare_runs(run.folder, other.folder); });
+  fuzz::accepts([&] { compare_runs({run.folder, other.folder}); });
   return 0;
 }
