@@ -9,7 +9,7 @@
 namespace lateral {
 
 void append_cifar_records(std::span<const std::uint8_t> bytes, std::string_view file,
-                          const CifarLabels& labels, Images& images, std::size_t records_max) {
+                          const CifarLabels& labels, Samples& images, std::size_t records_max) {
   LATERAL_CHECK(!labels.empty());
   const std::size_t record_bytes = labels.size() + cifar_pixels;
   const std::size_t n_records = bytes.size() / record_bytes;
@@ -44,7 +44,7 @@ void append_cifar_records(std::span<const std::uint8_t> bytes, std::string_view 
 }
 
 void append_cifar_file(const std::filesystem::path& file, const CifarLabels& labels,
-                       Images& images) {
+                       Samples& images) {
   const std::size_t record_bytes = labels.size() + cifar_pixels;
   const std::vector<std::uint8_t> bytes =
       read_data_file(file, cifar_records_max * record_bytes,

@@ -26,11 +26,11 @@ using CifarLabels = std::vector<int>;
 /// Appends the records of one file to `images`. A pure function of the bytes; `file` only names
 /// them in messages. Throws UserError; `images` is then unchanged.
 void append_cifar_records(std::span<const std::uint8_t> bytes, std::string_view file,
-                          const CifarLabels& labels, Images& images,
+                          const CifarLabels& labels, Samples& images,
                           std::size_t records_max = cifar_records_max);
 
 /// Reads `file` and appends its records.
 void append_cifar_file(const std::filesystem::path& file, const CifarLabels& labels,
-                       Images& images);
+                       Samples& images);
 
 }  // namespace lateral

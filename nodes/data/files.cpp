@@ -31,6 +31,12 @@ class Inflater {
   Inflater& operator=(const Inflater&) = delete;
 
   bool ready() const { return ready_; }
+  /// After the end of a member: whether another one follows, which is then unpacked next.
+  bool next_member() {
+    const std::size_t at = consumed();
+    const bool follows = packed_.size() - at >= 2 && packed_[at] == 0x1f && packed_[at + 1] == 0x8b;
+    return follows && inflateReset(&stream_) == Z_OK;
+  }
   std::size_t consumed() const { return given_ - stream_.avail_in; }
   const char* message() const { return stream_.msg != nullptr ? stream_.msg : "no valid data"; }
 
@@ -102,7 +108,10 @@ std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> packed, std::stri
                   fmt::format("at most {} bytes", bytes_max));
     unpacked.insert(unpacked.end(), chunk.begin(),
                     chunk.begin() + static_cast<std::ptrdiff_t>(written));
-    if (code == Z_STREAM_END) break;
+    if (code == Z_STREAM_END) {
+      if (inflater.next_member()) continue;
+      break;
+    }
     // Z_BUF_ERROR: all bytes have been given to zlib, but the stream has not ended.
     if (code == Z_BUF_ERROR)
       refuse_data(file, inflater.consumed(), "the end of the file",

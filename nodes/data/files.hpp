@@ -23,8 +23,9 @@ std::filesystem::path data_path(const std::filesystem::path& root, std::string_v
 std::vector<std::uint8_t> read_data_file(const std::filesystem::path& file, std::size_t bytes_max,
                                          std::string_view expected);
 
-/// Decompresses one gzip member. Throws UserError if it is corrupt, truncated, followed by other
-/// bytes, or unpacks to more than `bytes_max`: the limit bounds memory use.
+/// Decompresses the members of a gzip file, one after another. Throws UserError if it is corrupt,
+/// truncated, followed by other bytes, or unpacks to more than `bytes_max`: the limit bounds memory
+/// use.
 std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> packed, std::string_view file,
                                  std::size_t bytes_max);
 

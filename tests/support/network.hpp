@@ -170,7 +170,7 @@ inline Experiment small_graph(const std::vector<std::string>& sets = {}) {
 }
 
 inline DataSet data_of(const Experiment& experiment) {
-  return experiment.make_data_format()->load("", experiment.generated);
+  return experiment.make_data_format()->load(experiment.data);
 }
 
 /// The state that the layers have reported last.

@@ -13,19 +13,18 @@ constexpr int n_training_files = 5;
 
 class Cifar10 final : public DataFormat {
  public:
-  std::size_t samples(const GeneratedParams&) const override { return 60000; }
-  std::size_t train_samples(const GeneratedParams&) const override { return 50000; }
-  ImageShape shape(const GeneratedParams&) const override {
-    return {cifar_channels, cifar_side, cifar_side, n_classes};
+  DataDescription describe(const DataParams&) const override {
+    return {{cifar_channels, cifar_side, cifar_side, n_classes}, 50000, 10000, {}};
   }
 
-  DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const override {
-    const std::filesystem::path folder = data_path(root, "cifar-10-batches-bin");
+  DataSet load(const DataParams& params) const override {
+    const std::filesystem::path folder = data_path(params.root, "cifar-10-batches-bin");
     const CifarLabels labels{n_classes};
     DataSet data;
-    data.shape = shape(params);
+    data.shape = describe(params).shape;
     data.mean = {0.4914, 0.4822, 0.4465};
     data.standard_deviation = {0.2023, 0.1994, 0.2010};
+    data.train.pixels.reserve(describe(params).train_samples * cifar_pixels);
     for (int i = 1; i <= n_training_files; ++i)
       append_cifar_file(folder / fmt::format("data_batch_{}.bin", i), labels, data.train);
     append_cifar_file(folder / "test_batch.bin", labels, data.test);

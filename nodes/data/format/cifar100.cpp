@@ -11,17 +11,15 @@ constexpr int n_classes = 100;
 
 class Cifar100 final : public DataFormat {
  public:
-  std::size_t samples(const GeneratedParams&) const override { return 60000; }
-  std::size_t train_samples(const GeneratedParams&) const override { return 50000; }
-  ImageShape shape(const GeneratedParams&) const override {
-    return {cifar_channels, cifar_side, cifar_side, n_classes};
+  DataDescription describe(const DataParams&) const override {
+    return {{cifar_channels, cifar_side, cifar_side, n_classes}, 50000, 10000, {}};
   }
 
-  DataSet load(const std::filesystem::path& root, const GeneratedParams& params) const override {
-    const std::filesystem::path folder = data_path(root, "cifar-100-binary");
+  DataSet load(const DataParams& params) const override {
+    const std::filesystem::path folder = data_path(params.root, "cifar-100-binary");
     const CifarLabels labels{n_coarse_classes, n_classes};
     DataSet data;
-    data.shape = shape(params);
+    data.shape = describe(params).shape;
     data.mean = {0.5071, 0.4865, 0.4409};
     data.standard_deviation = {0.2673, 0.2564, 0.2762};
     append_cifar_file(folder / "train.bin", labels, data.train);

@@ -21,8 +21,8 @@ constexpr double contrast_bytes = 40.0;
 constexpr std::uint64_t first_train_sample = std::uint64_t{1} << 24U;
 constexpr std::uint64_t first_test_sample = std::uint64_t{2} << 24U;
 
-Images draw(std::uint64_t first, int count, const GeneratedParams& params) {
-  Images images;
+Samples draw(std::uint64_t first, int count, const GeneratedParams& params) {
+  Samples images;
   const double innovation = std::sqrt(1 - params.correlation * params.correlation);
   Matrix noise(params.inputs, 1);
   for (int n = 0; n < count; ++n) {
@@ -43,22 +43,20 @@ Images draw(std::uint64_t first, int count, const GeneratedParams& params) {
 
 class Gaussian final : public DataFormat {
  public:
-  ImageShape shape(const GeneratedParams& params) const override {
-    return {.channels = 1, .height = 1, .width = params.inputs, .classes = 2};
+  DataDescription describe(const DataParams& all) const override {
+    const GeneratedParams& params = all.generated;
+    return {{.channels = 1, .height = 1, .width = params.inputs, .classes = 2},
+            static_cast<std::size_t>(params.train_samples),
+            static_cast<std::size_t>(params.test_samples),
+            {}};
   }
-  DataSet load(const std::filesystem::path&, const GeneratedParams& params) const override {
-    return {.shape = shape(params),
+  DataSet load(const DataParams& all) const override {
+    const GeneratedParams& params = all.generated;
+    return {.shape = describe(all).shape,
             .mean = {middle_byte / 255.0},
             .standard_deviation = {contrast_bytes / 255.0},
             .train = draw(first_train_sample, params.train_samples, params),
             .test = draw(first_test_sample, params.test_samples, params)};
-  }
-  std::size_t train_samples(const GeneratedParams& params) const override {
-    return static_cast<std::size_t>(params.train_samples);
-  }
-  std::size_t samples(const GeneratedParams& params) const override {
-    return static_cast<std::size_t>(params.train_samples) +
-           static_cast<std::size_t>(params.test_samples);
   }
 };
 

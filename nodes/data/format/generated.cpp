@@ -121,8 +121,8 @@ class Generator {
   }
 
   /// Sample i is of class i mod 10, so that every stretch of the file is balanced.
-  Images images(int count, std::uint64_t first_step) {
-    Images images;
+  Samples images(int count, std::uint64_t first_step) {
+    Samples images;
     images.pixels.reserve(static_cast<std::size_t>(count) * field_.size());
     for (int i = 0; i < count; ++i)
       append(i % n_classes, first_step + static_cast<std::uint64_t>(i), images);
@@ -145,7 +145,7 @@ class Generator {
     return field;
   }
 
-  void append(int label, std::uint64_t step, Images& images) {
+  void append(int label, std::uint64_t step, Samples& images) {
     const RandomStream random = stream(params_.seed, step);
     random.fill_normal(white_, 1.0);
     background_.draw(white_, field_);
@@ -159,7 +159,7 @@ class Generator {
     for (std::size_t i = 0; i < field_.size(); ++i)
       images.pixels.push_back(
           to_byte(middle_byte + scale * (params_.noise * field_[i] + strength * pattern[i])));
-    images.labels.push_back(static_cast<std::uint8_t>(label));
+    images.labels.push_back(static_cast<std::uint32_t>(label));
   }
 
   GeneratedParams params_;
@@ -177,29 +177,26 @@ void expect_between(const char* field, double value, double low, double high) {
 
 class Generated final : public DataFormat {
  public:
-  ImageShape shape(const GeneratedParams& params) const override {
-    return {1, params.size, params.size, n_classes};
+  DataDescription describe(const DataParams& all) const override {
+    const GeneratedParams& params = all.generated;
+    return {{1, params.size, params.size, n_classes},
+            static_cast<std::size_t>(params.train_samples),
+            static_cast<std::size_t>(params.test_samples),
+            {}};
   }
 
-  DataSet load(const std::filesystem::path&, const GeneratedParams& params) const override {
+  DataSet load(const DataParams& all) const override {
+    const GeneratedParams& params = all.generated;
     expect_between("size", params.size, size_min, size_max);
     expect_between("train_samples", params.train_samples, 1, samples_max);
     expect_between("test_samples", params.test_samples, 1, samples_max);
     expect_between("noise", params.noise, 0, noise_max);
     Generator generator(params);
-    return {shape(params),
+    return {describe(all).shape,
             {middle_byte / 255.0},
             {contrast_bytes / 255.0},
             generator.images(params.train_samples, first_train_sample),
             generator.images(params.test_samples, first_test_sample)};
-  }
-
-  std::size_t samples(const GeneratedParams& params) const override {
-    return static_cast<std::size_t>(params.train_samples) +
-           static_cast<std::size_t>(params.test_samples);
-  }
-  std::size_t train_samples(const GeneratedParams& params) const override {
-    return static_cast<std::size_t>(params.train_samples);
   }
 };
 

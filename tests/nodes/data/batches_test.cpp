@@ -26,7 +26,7 @@ DataSet numbered(int n_train, int n_test) {
   data.shape = {channels, height, width, 10};
   data.mean = {0.5, 0.25};
   data.standard_deviation = {0.25, 0.125};
-  const auto fill = [](Images& images, int n, int first) {
+  const auto fill = [](Samples& images, int n, int first) {
     for (int i = 0; i < n; ++i) {
       images.labels.push_back(static_cast<std::uint8_t>(i % 10));
       for (int k = 0; k < pixels; ++k)

@@ -29,7 +29,7 @@ struct SmallCifar10 {
                    record({i}, i) + record({9}, 100));
     folder.write("cifar-10-batches-bin/test_batch.bin", record({0}, 7));
   }
-  DataSet load() const { return data_format::cifar10()->load(folder.path(), {}); }
+  DataSet load() const { return data_format::cifar10()->load(data_in(folder.path())); }
   std::string refusal_of() const {
     return lateral::refusal_of([&] { load(); });
   }
@@ -48,8 +48,8 @@ TEST_CASE("a small CIFAR-10 is read in the order of its files") {
   CHECK(data.shape.classes == 10);
   CHECK(data.mean == std::vector<double>{0.4914, 0.4822, 0.4465});
   CHECK(data.standard_deviation == std::vector<double>{0.2023, 0.1994, 0.2010});
-  CHECK(data.train.labels == Bytes{1, 9, 2, 9, 3, 9, 4, 9, 5, 9});
-  CHECK(data.test.labels == Bytes{0});
+  CHECK(data.train.labels == Labels{1, 9, 2, 9, 3, 9, 4, 9, 5, 9});
+  CHECK(data.test.labels == Labels{0});
   CHECK(data.train.pixels.size() == 10 * cifar_pixels);
   CHECK(data.train.pixels[2 * cifar_pixels] == 2);
   CHECK(data.train.pixels[2 * cifar_pixels + 5] == 7);
@@ -95,7 +95,7 @@ TEST_CASE("a CIFAR-10 label above 9 is refused with its offset") {
 }
 
 TEST_CASE("too many CIFAR records are refused") {
-  Images images;
+  Samples images;
   const Bytes bytes = record({1}, 0) + record({2}, 0) + record({3}, 0);
   CHECK(refusal_of([&] { append_cifar_records(bytes, "F", {10}, images, 2); }) ==
         "F: at byte 6146: found 3 records, expected at most 2");
@@ -104,17 +104,17 @@ TEST_CASE("too many CIFAR records are refused") {
 
 TEST_CASE("CIFAR-100 returns the fine label and checks both labels") {
   const DataFolder folder;
-  const auto load = [&] { return data_format::cifar100()->load(folder.path(), {}); };
+  const auto load = [&] { return data_format::cifar100()->load(data_in(folder.path())); };
   folder.write("cifar-100-binary/train.bin", record({19, 99}, 1) + record({0, 42}, 2));
   const auto test = folder.write("cifar-100-binary/test.bin", record({4, 3}, 3)).string();
   const DataSet data = load();
   CHECK(data.shape.classes == 100);
   CHECK(data.mean == std::vector<double>{0.5071, 0.4865, 0.4409});
   CHECK(data.standard_deviation == std::vector<double>{0.2673, 0.2564, 0.2762});
-  CHECK(data.train.labels == Bytes{99, 42});
+  CHECK(data.train.labels == Labels{99, 42});
   CHECK(data.train.pixels[0] == 1);
   CHECK(data.train.pixels[cifar_pixels] == 2);
-  CHECK(data.test.labels == Bytes{3});
+  CHECK(data.test.labels == Labels{3});
 
   folder.write("cifar-100-binary/test.bin", record({20, 3}, 3));
   CHECK(refusal_of(load) == test + ": at byte 0: found label 20, expected 0 to 19");
@@ -127,11 +127,11 @@ TEST_CASE("CIFAR-100 returns the fine label and checks both labels") {
 }
 
 TEST_CASE("a refused CIFAR file does not change the images") {
-  Images images;
+  Samples images;
   append_cifar_records(record({1}, 0), "F", {10}, images);
   CHECK(is_one_line(refusal_of(
       [&] { append_cifar_records(record({2}, 0) + record({99}, 0), "F", {10}, images); })));
-  CHECK(images.labels == Bytes{1});
+  CHECK(images.labels == Labels{1});
   CHECK(images.pixels.size() == cifar_pixels);
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("the real CIFAR-10 has its known counts and mean") {
     MESSAGE("skipped: LATERAL_DATA is not set");
     return;
   }
-  const DataSet data = data_format::cifar10()->load(*root, {});
+  const DataSet data = data_format::cifar10()->load(data_in(*root));
   CHECK(data.train.count() == 50000);
   CHECK(data.test.count() == 10000);
   constexpr std::size_t channel_pixels = cifar_pixels / cifar_channels;

@@ -25,6 +25,14 @@ std::unique_ptr<DataFormat> generated();
 namespace lateral::testing {
 
 using Bytes = std::vector<std::uint8_t>;
+using Labels = std::vector<std::uint32_t>;
+
+/// The settings of a format whose files are in this folder.
+inline DataParams data_in(const std::filesystem::path& root) {
+  DataParams params;
+  params.root = root;
+  return params;
+}
 
 /// A folder for files of data.
 class DataFolder : public TemporaryFolder {

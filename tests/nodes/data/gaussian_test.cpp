@@ -11,7 +11,9 @@ namespace lateral {
 namespace {
 
 DataSet load(const GeneratedParams& params) {
-  return find_entry(data_format_table(), "gaussian")()->load("", params);
+  DataParams all;
+  all.generated = params;
+  return find_entry(data_format_table(), "gaussian")()->load(all);
 }
 
 TEST_CASE("gaussian inputs have unit variance and the set correlation") {

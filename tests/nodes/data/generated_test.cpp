@@ -16,7 +16,11 @@ GeneratedParams small_params() {
   return params;
 }
 
-DataSet load(const GeneratedParams& params) { return data_format::generated()->load("", params); }
+DataSet load(const GeneratedParams& params) {
+  DataParams all;
+  all.generated = params;
+  return data_format::generated()->load(all);
+}
 
 /// Correlation of pixels that lie `distance` apart in a row (down = false) or a column.
 double correlation(const DataSet& data, int distance, bool down) {
@@ -38,11 +42,10 @@ double correlation(const DataSet& data, int distance, bool down) {
 }  // namespace
 
 TEST_CASE("generated data need no files and have the set shape") {
-  const auto format = data_format::generated();
   GeneratedParams params = small_params();
   params.size = 9;
-  const DataSet data = format->load("", params);
-  CHECK(format->shape(params).pixels() == 81);
+  const DataSet data = load(params);
+  CHECK(data.shape.pixels() == 81);
   CHECK(data.shape.height == 9);
   CHECK(data.shape.width == 9);
   CHECK(data.shape.classes == 10);
@@ -95,9 +98,9 @@ TEST_CASE("generated training and test images differ") {
 
 TEST_CASE("generated classes are balanced") {
   const DataSet data = load(small_params());
-  for (const Images* images : {&data.train, &data.test}) {
+  for (const Samples* images : {&data.train, &data.test}) {
     std::vector<std::size_t> counts(10);
-    for (const std::uint8_t label : images->labels) ++counts.at(label);
+    for (const std::uint32_t label : images->labels) ++counts.at(label);
     for (const std::size_t count : counts) CHECK(count == images->count() / 10);
   }
 }

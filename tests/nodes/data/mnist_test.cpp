@@ -34,7 +34,7 @@ struct SmallMnist {
     folder.write("mnist/t10k-images-idx3-ubyte", image_file(2));
     folder.write("mnist/t10k-labels-idx1-ubyte", label_file({7, 2}));
   }
-  DataSet load() const { return data_format::mnist()->load(folder.path(), {}); }
+  DataSet load() const { return data_format::mnist()->load(data_in(folder.path())); }
   std::string refusal_of() const {
     return lateral::refusal_of([&] { load(); });
   }
@@ -58,21 +58,21 @@ TEST_CASE("a small MNIST is read byte for byte") {
   CHECK(data.shape.classes == 10);
   CHECK(data.mean == std::vector<double>{0.1307});
   CHECK(data.standard_deviation == std::vector<double>{0.3081});
-  CHECK(data.train.labels == Bytes{5, 0, 9});
-  CHECK(data.test.labels == Bytes{7, 2});
+  CHECK(data.train.labels == Labels{5, 0, 9});
+  CHECK(data.test.labels == Labels{7, 2});
   const Bytes file = image_file(3);
   CHECK(data.train.pixels == Bytes(file.begin() + 16, file.end()));
   CHECK(data.test.count() == 2);
-  CHECK(data_format::mnist()->samples({}) == 70000);
+  CHECK(data_format::mnist()->describe({}).train_samples == 60000);
 }
 
 TEST_CASE("MNIST files may be gzipped and the raw one is preferred") {
   const SmallMnist small;
   std::filesystem::remove(small.file("train-labels-idx1-ubyte"));
   small.folder.write("mnist/train-labels-idx1-ubyte.gz", gzip(label_file({1, 2, 3})));
-  CHECK(small.load().train.labels == Bytes{1, 2, 3});
+  CHECK(small.load().train.labels == Labels{1, 2, 3});
   small.folder.write("mnist/train-labels-idx1-ubyte", label_file({4, 5, 6}));
-  CHECK(small.load().train.labels == Bytes{4, 5, 6});
+  CHECK(small.load().train.labels == Labels{4, 5, 6});
   std::filesystem::remove(small.file("train-images-idx3-ubyte"));
   small.folder.write("mnist/train-images-idx3-ubyte.gz", gzip(image_file(3)));
   const Bytes file = image_file(3);
@@ -91,7 +91,7 @@ TEST_CASE("the error for a missing MNIST file names it and the option to set") {
 }
 
 TEST_CASE("a missing data folder is reported") {
-  CHECK(refusal_of([] { data_format::mnist()->load("", {}); }) ==
+  CHECK(refusal_of([] { data_format::mnist()->load({}); }) ==
         "no data folder given, expected one that contains mnist; name it with --data DIR or "
         "LATERAL_DATA");
 }
@@ -262,7 +262,7 @@ TEST_CASE("the real MNIST has its known counts and labels and mean") {
     MESSAGE("skipped: LATERAL_DATA is not set");
     return;
   }
-  const DataSet data = data_format::mnist()->load(*root, {});
+  const DataSet data = data_format::mnist()->load(data_in(*root));
   CHECK(data.train.count() == 60000);
   CHECK(data.test.count() == 10000);
   CHECK(Bytes(data.train.labels.begin(), data.train.labels.begin() + 5) == Bytes{5, 0, 4, 1, 9});
