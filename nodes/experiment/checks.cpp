@@ -106,13 +106,20 @@ void check_shapes(const Settings& all, const Experiment& experiment) {
                units_of(layer.name()), added, units_of(added));
   }
   if (experiment.target == Target::teacher) return;
+  const ImageShape& image = experiment.image;
   const bool is_label = experiment.target == Target::label;
-  const Index values = is_label ? experiment.image.classes : experiment.image.pixels();
+  const bool is_input = experiment.target == Target::input;
+  const Index values = is_label   ? image.classes
+                       : is_input ? Index{image.pixels()}
+                                  : Index{image.target_values};
   if (experiment.outputs != values)
     refuse(all.where_is_layer(all.values().layer_size() - 1, "units"),
            "the last layer '{}' has {} units, expected {}, the {} of {}",
            experiment.layers.back().name, experiment.outputs, values,
-           is_label ? "classes" : "inputs", experiment.data_format);
+           is_label   ? "classes"
+           : is_input ? "inputs"
+                      : "values of a target",
+           experiment.data_format);
 }
 
 void check_network(const Settings& all, const ImageShape& image) {
@@ -153,6 +160,20 @@ void check_network(const Settings& all, const ImageShape& image) {
     refuse(all.where_is("decorrelation.step"),
            "decorrelation.step is {:f} with integrator {}, which has no fixed step; expected 0",
            decorrelation.step(), decorrelation.integrator());
+}
+
+void check_batches(const Settings& all, const Experiment& experiment) {
+  const std::size_t samples = experiment.train_samples();
+  if (samples == 0)
+    refuse(all.where_is("data.validation_samples"),
+           "data.validation_samples is {}, expected fewer than the training samples",
+           experiment.batches.validation_samples);
+  if (all.values().decorrelation().demean() != proto::Demean::batch) return;
+  try {
+    check_last_batch(samples, experiment.batches.batch_size);
+  } catch (const UserError& error) {
+    refuse(all.where_is("learning.batch_size"), "{}", error.what());
+  }
 }
 
 void check_preconditioner(const Settings& all) {

@@ -19,6 +19,8 @@ void check_graph(const Settings& settings);
 void check_network(const Settings& settings, const ImageShape& image);
 /// Sizes that must be equal: of added layers, and of the output and its targets.
 void check_shapes(const Settings& settings, const Experiment& experiment);
+/// The sizes of batches, by the description of the data.
+void check_batches(const Settings& settings, const Experiment& experiment);
 /// Refuses a network for which the preconditioner is not defined.
 void check_preconditioner(const Settings& settings);
 

@@ -136,6 +136,23 @@ void complete_graph(Settings& all) {
       settings.mutable_layer(i)->add_input(i == 0 ? source_name : settings.layer(i - 1).name());
 }
 
+void complete_output(Settings& all, const ImageShape& image) {
+  proto::Experiment& settings = all.values();
+  const proto::Target::Kind target = settings.data().target();
+  proto::Learning& learning = *settings.mutable_learning();
+  if (!learning.has_loss())
+    learning.set_loss(target == proto::Target::label ? "cross_entropy" : "squared_error");
+  proto::Layer& last = *settings.mutable_layer()->rbegin();
+  const bool is_linear = learning.loss() == "cross_entropy" || target == proto::Target::values;
+  if (!last.has_activation() && is_linear) last.set_activation("identity");
+  for (proto::Layer& layer : *settings.mutable_layer())
+    if (!layer.has_activation()) layer.set_activation("leaky_relu");
+  if (last.has_units() || target == proto::Target::teacher) return;
+  last.set_units(static_cast<std::uint32_t>(target == proto::Target::label    ? image.classes
+                                            : target == proto::Target::values ? image.target_values
+                                                                              : image.pixels()));
+}
+
 void complete_rules(Settings& all) {
   proto::Experiment& settings = all.values();
   proto::Decorrelation& decorrelation = *settings.mutable_decorrelation();

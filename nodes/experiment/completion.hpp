@@ -4,12 +4,17 @@
 #include <string>
 
 #include "core/rule_info.hpp"
+#include "nodes/data/dataset.hpp"
 #include "nodes/experiment/settings.hpp"
 
 namespace lateral {
 
 /// Fills in `input` of layers that have none: the layer before, or the source for the first layer.
 void complete_graph(Settings& settings);
+/// Fills in the defaults of layers and loss that depend on the target: the units and the activation
+/// of the last layer.
+///   image: shape of a sample
+void complete_output(Settings& settings, const ImageShape& image);
 /// Fills in the defaults that the rules declare. Throws UserError for parameters that no rule has.
 void complete_rules(Settings& settings);
 

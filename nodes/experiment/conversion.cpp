@@ -9,6 +9,7 @@
 #include "nodes/base/failure.hpp"
 #include "nodes/base/name.hpp"
 #include "nodes/experiment/completion.hpp"
+#include "nodes/experiment/data_settings.hpp"
 
 namespace lateral {
 namespace {
@@ -24,7 +25,8 @@ constexpr bool same(A a, B b) {
 }
 static_assert(same(Target::label, proto::Target::label) &&
               same(Target::input, proto::Target::input) &&
-              same(Target::teacher, proto::Target::teacher) && proto::Target::Kind_ARRAYSIZE == 3);
+              same(Target::teacher, proto::Target::teacher) && proto::Target::Kind_ARRAYSIZE == 4 &&
+              same(Target::values, proto::Target::values));
 static_assert(same(Gain::norm_ratio, proto::Gain::norm_ratio) &&
               same(Gain::per_unit, proto::Gain::per_unit) && same(Gain::none, proto::Gain::none) &&
               proto::Gain::Kind_ARRAYSIZE == 3);
@@ -39,7 +41,8 @@ static_assert(same(DecorrelationMode::closed_form, proto::Mode::closed_form) &&
               proto::Mode::Kind_ARRAYSIZE == 2);
 static_assert(same(Demean::batch, proto::Demean::batch) &&
               same(Demean::running, proto::Demean::running) &&
-              same(Demean::none, proto::Demean::none) && proto::Demean::Kind_ARRAYSIZE == 3);
+              same(Demean::none, proto::Demean::none) &&
+              same(Demean::learned, proto::Demean::learned) && proto::Demean::Kind_ARRAYSIZE == 4);
 static_assert(same(NullDirections::grow, proto::NullDirections::grow) &&
               same(NullDirections::freeze, proto::NullDirections::freeze) &&
               proto::NullDirections::Kind_ARRAYSIZE == 2);
@@ -47,6 +50,11 @@ static_assert(same(Diverging::stop, proto::Diverging::stop) &&
               same(Diverging::skip, proto::Diverging::skip) &&
               same(Diverging::shorten, proto::Diverging::shorten) &&
               proto::Diverging::Kind_ARRAYSIZE == 3);
+static_assert(same(Normalize::none, proto::Normalize::none) &&
+              same(Normalize::feature, proto::Normalize::feature) &&
+              same(Normalize::channel, proto::Normalize::channel) &&
+              same(Normalize::constants, proto::Normalize::constants) &&
+              proto::Normalize::Kind_ARRAYSIZE == 4);
 static_assert(same(Precision::float32, proto::Precision::float32) &&
               same(Precision::bf16, proto::Precision::bf16) &&
               proto::Precision::Kind_ARRAYSIZE == 2);
@@ -62,6 +70,8 @@ DecorrelatorParams to_decorrelator(const proto::Decorrelation& settings, const s
   params.rule_params.initial_scale = static_cast<Scalar>(settings.initial_scale());
   params.rule_params.own = to_parameters(settings.parameter());
   params.demean = as<Demean>(settings.demean());
+  params.mean_rate = static_cast<Scalar>(settings.mean_rate());
+  params.is_frozen = settings.freeze();
   params.sample_fraction = settings.sample_fraction();
   params.null_directions = as<NullDirections>(settings.null_directions());
   params.integrator = find_entry(integrator_table(), settings.integrator());
@@ -70,17 +80,6 @@ DecorrelatorParams to_decorrelator(const proto::Decorrelation& settings, const s
   params.settle.step = static_cast<Scalar>(settings.step());
   params.warm_start = settings.warm_start();
   return params;
-}
-
-GeneratedParams generated_params(const proto::Experiment& settings) {
-  const proto::Generated& generated = settings.data().generated();
-  return {.seed = settings.seed(),
-          .train_samples = static_cast<int>(generated.train_samples()),
-          .test_samples = static_cast<int>(generated.test_samples()),
-          .size = static_cast<int>(generated.size()),
-          .noise = generated.noise(),
-          .inputs = static_cast<int>(generated.inputs()),
-          .correlation = generated.correlation()};
 }
 
 LayerParams to_layer_params(const proto::Experiment& settings, const proto::Layer& layer) {
@@ -159,11 +158,6 @@ void add_layers(const Settings& all, Experiment& experiment) {
 
 }  // namespace
 
-ImageShape image_of(const proto::Experiment& settings) {
-  return find_entry(data_format_table(), settings.data().format())()->shape(
-      generated_params(settings));
-}
-
 Experiment to_experiment(const Settings& all) {
   const proto::Experiment& settings = all.values();
   const proto::Learning& learning = settings.learning();
@@ -172,18 +166,12 @@ Experiment to_experiment(const Settings& all) {
   experiment.seed = settings.seed();
   experiment.data_format = settings.data().format();
   experiment.make_data_format = find_entry(data_format_table(), settings.data().format());
-  experiment.generated = generated_params(settings);
-  experiment.image = image_of(settings);
+  experiment.data = data_params(settings);
+  experiment.data_description = data_description(settings);
+  experiment.image =
+      cropped(experiment.data_description.shape, static_cast<int>(settings.data().crop_size()));
   experiment.target = as<Target>(settings.data().target());
-  experiment.batches = {
-      .batch_size = static_cast<int>(learning.batch_size()),
-      .shuffle = learning.shuffle(),
-      .train_limit = static_cast<int>(settings.data().train_limit()),
-      .test_limit = static_cast<int>(settings.data().test_limit()),
-      .validation_samples = static_cast<int>(settings.data().validation_samples()),
-      .crop_padding = static_cast<int>(settings.data().crop_padding()),
-      .horizontal_flip = settings.data().horizontal_flip(),
-      .seed = settings.seed()};
+  experiment.batches = batch_params(settings);
   experiment.make_loss = find_entry(loss_table(), learning.loss());
   const auto rule =
       find_entry(credit_table(), learning.credit())(to_parameters(learning.parameter()));
@@ -196,6 +184,7 @@ Experiment to_experiment(const Settings& all) {
   experiment.sees_whole_change = rule->sees_whole_change();
   experiment.credit_is_exact = rule->is_exact();
   experiment.epochs = static_cast<int>(learning.epochs());
+  experiment.is_frozen = learning.freeze();
   experiment.stop_when_unsettled = settings.decorrelation().unsettled() == proto::Unsettled::stop;
   experiment.probe_interval = settings.recording().probe_interval();
   experiment.checkpoint_interval = settings.recording().checkpoint_interval();

@@ -8,7 +8,5 @@ namespace lateral {
 
 /// Everything except text, digest and records.  Throws UserError for a layer that its kind refuses.
 Experiment to_experiment(const Settings& settings);
-/// The shape of the images in the data of an experiment.
-ImageShape image_of(const proto::Experiment& settings);
 
 }  // namespace lateral

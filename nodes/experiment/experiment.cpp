@@ -10,6 +10,7 @@
 #include "nodes/experiment/checks.hpp"
 #include "nodes/experiment/completion.hpp"
 #include "nodes/experiment/conversion.hpp"
+#include "nodes/experiment/data_settings.hpp"
 #include "nodes/experiment/plugins.hpp"
 #include "nodes/experiment/protocol.hpp"
 #include "nodes/experiment/settings.hpp"
@@ -72,6 +73,13 @@ const LayerSpec& Experiment::layer(const std::string& layer_name) const {
   return *found;
 }
 
+std::size_t Experiment::train_samples() const {
+  std::size_t samples = data_description.train_samples;
+  if (batches.train_limit > 0)
+    samples = std::min(samples, static_cast<std::size_t>(batches.train_limit));
+  return samples - std::min(samples, static_cast<std::size_t>(batches.validation_samples));
+}
+
 std::size_t Experiment::tensor_bytes_max() const {
   std::uint64_t largest = 1;
   for (const LayerSpec& spec : layers)
@@ -94,22 +102,28 @@ std::uint64_t values_of(const TensorSpec& tensor) {
   return values;
 }
 
-Experiment load_experiment(const std::filesystem::path& file,
-                           const std::vector<std::string>& sets) {
-  return parse_experiment(read_file(file, experiment_bytes_max, "experiment file"), file.string(),
-                          sets);
+Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets,
+                           DataFolders folders) {
+  std::error_code ignored;
+  // From a pipe, paths of data are relative to the working directory.
+  if (std::filesystem::is_regular_file(file, ignored)) folders.experiment = file.parent_path();
+  return parse_experiment(read_text_file(file, experiment_bytes_max, "experiment file"),
+                          file.string(), sets, folders);
 }
 
 Experiment parse_experiment(std::string_view text, const std::string& origin,
-                            const std::vector<std::string>& sets) {
+                            const std::vector<std::string>& sets, const DataFolders& folders) {
   proto::Experiment as_written;
   parse_text(text, origin, as_written);
   load_plugins_of(as_written, origin);  // before the tables of rules are read
   Settings settings{text, origin, sets, names_in_table};
   record_plugins(settings.values());
-  const ImageShape image = image_of(settings.values());
+  complete_data(settings, folders);
+  const ImageShape image = cropped(data_description(settings.values()).shape,
+                                   static_cast<int>(settings.values().data().crop_size()));
   check_names(settings, image);
   complete_graph(settings);
+  complete_output(settings, image);
   check_graph(settings);
   complete_rules(settings);
   check_preconditioner(settings);
@@ -119,6 +133,7 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   Experiment experiment = to_experiment(settings);
   check_shapes(settings, experiment);
   check_network(settings, image);
+  check_batches(settings, experiment);
   if (!settings.values().recording().has_checkpoint_interval()) {
     experiment.checkpoint_interval = default_interval(experiment);
     settings.values().mutable_recording()->set_checkpoint_interval(
@@ -132,11 +147,13 @@ Experiment parse_experiment(std::string_view text, const std::string& origin,
   return experiment;
 }
 
-std::string with_plugins(const std::string& text, const std::string& origin) {
-  if (loaded_plugins().empty()) return text;
+std::string movable_text(const std::string& text, const std::filesystem::path& origin,
+                         const DataFolders& folders) {
   proto::Experiment settings;
-  parse_text(text, origin, settings);
+  parse_text(text, origin.string(), settings);
+  if (loaded_plugins().empty() && !settings.data().has_train()) return text;
   record_plugins(settings);
+  make_data_paths_absolute(settings, folders.given.empty() ? origin.parent_path() : folders.given);
   std::string recorded;
   google::protobuf::TextFormat::PrintToString(settings, &recorded);
   return recorded;
@@ -145,8 +162,13 @@ std::string with_plugins(const std::string& text, const std::string& origin) {
 bool differs_only_in_epochs(const std::string& text, const std::string& other,
                             const std::string& origin) {
   const std::vector<std::string> same{"learning.epochs=1"};
-  return parse_experiment(text, "", same).text ==
-         parse_experiment(other, fmt::format("the experiment in {}", origin), same).text;
+  const auto comparable = [&](const std::string& experiment, const std::string& where) {
+    proto::Experiment settings;
+    parse_text(parse_experiment(experiment, where, same).text, where, settings);
+    clear_data_paths(settings);
+    return settings.SerializeAsString();
+  };
+  return comparable(text, "") == comparable(other, fmt::format("the experiment in {}", origin));
 }
 
 }  // namespace lateral

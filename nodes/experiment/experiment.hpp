@@ -10,6 +10,7 @@
 #include "core/loss/loss.hpp"
 #include "nodes/data/batches.hpp"
 #include "nodes/data/dataset.hpp"
+#include "nodes/experiment/data_folders.hpp"
 #include "nodes/experiment/record_plan.hpp"
 #include "nodes/experiment/topology.hpp"
 
@@ -27,6 +28,7 @@ enum class Target {
   label,    ///< one-hot vector of the label
   input,    ///< the normalised input
   teacher,  ///< T z / √inputs, T ~ N(0, 1)
+  values,   ///< numbers of the data
 };
 
 /// All settings of a run, as plain values. Code that uses it needs neither Protocol Buffers nor
@@ -39,9 +41,10 @@ struct Experiment {
 
   std::string data_format;
   MakeDataFormat* make_data_format = nullptr;
-  GeneratedParams generated;
+  DataParams data;
+  DataDescription data_description;
   BatchParams batches;
-  ImageShape image;
+  ImageShape image;  ///< of a sample in a batch
   Target target = Target::label;
   Index outputs = 0;  ///< values of the network's output, and of a target
 
@@ -55,6 +58,7 @@ struct Experiment {
   FisherErrors fisher_errors = FisherErrors::none;  ///< Preconditioner::fisher_errors()
   std::uint64_t fisher_interval = 1;
   int epochs = 1;
+  bool is_frozen = false;  ///< nothing is learned
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
   std::uint64_t checkpoint_interval = 0;
@@ -73,6 +77,12 @@ struct Experiment {
   std::vector<TensorSpec> tensors(const LayerSpec& spec) const {
     return spec.kind().tensors(spec.params);
   }
+  /// What is evaluated after an epoch: "test" or "validation" samples.
+  const char* evaluated_on() const {
+    return batches.validation_samples > 0 ? "validation" : "test";
+  }
+  /// Samples that are trained on in an epoch, by the description of the data.
+  std::size_t train_samples() const;
   /// Largest tensor of a layer's state [bytes].
   std::size_t tensor_bytes_max() const;
   /// Largest body [bytes] of a message to the coordinator.
@@ -86,17 +96,22 @@ Index micro_batch(Index batch, int micro_batches);
 std::uint64_t values_of(const TensorSpec& tensor);
 
 /// Loads the plug-ins that the file names, applies each "PATH=VALUE", and checks the result. The
-/// plug-ins of this process are recorded in it. Throws UserError with file, line and what was
-/// expected.
-Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets);
+/// plug-ins of this process and the description of users' files are recorded in it. Throws
+/// UserError with file, line and what was expected.
+///   folders: `experiment` is filled in
+Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& sets,
+                           DataFolders folders = {});
 /// The same from text; `origin` names it in messages.
 Experiment parse_experiment(std::string_view text, const std::string& origin,
-                            const std::vector<std::string>& sets);
+                            const std::vector<std::string>& sets, const DataFolders& folders = {});
 
-/// The text of an experiment with the plug-ins of this process recorded in it.
-std::string with_plugins(const std::string& text, const std::string& origin);
+/// The text of an experiment with the plug-ins of this process recorded in it, and with absolute
+/// paths of the data: so that it can be read in another folder than that of the file `origin`.
+std::string movable_text(const std::string& text, const std::filesystem::path& origin,
+                         const DataFolders& folders);
 
-/// True if two effective configurations differ only in learning.epochs. `origin` names the file of
+/// True if two effective configurations differ only in learning.epochs and in the paths of data.
+/// `origin` names the file of
 /// the second.  Throws UserError if it is not an experiment.
 bool differs_only_in_epochs(const std::string& text, const std::string& other,
                             const std::string& origin);

@@ -35,6 +35,7 @@ LayerPlan layer_plan(const Experiment& experiment, const std::string& name) {
   plan.protocol = protocol_of(experiment, name);
   plan.batches = batch_plan(experiment);
   plan.error_leaves_first = experiment.error_leaves_first;
+  plan.is_frozen = experiment.is_frozen;
   plan.stop_when_unsettled = experiment.stop_when_unsettled;
   plan.probe_interval = experiment.probe_interval;
   for (Record record : experiment.records) {
@@ -49,6 +50,7 @@ SourcePlan source_plan(const Experiment& experiment) {
   plan.protocol = protocol_of(experiment, source_name);
   plan.batches = batch_plan(experiment);
   plan.data = experiment.batches;
+  plan.class_names = experiment.data_description.class_names;
   plan.target = experiment.target;
   plan.inputs = experiment.image.pixels();
   plan.outputs = experiment.outputs;

@@ -34,6 +34,7 @@ struct LayerPlan {
   Protocol protocol;
   BatchPlan batches;
   bool error_leaves_first = true;  ///< before the layer learns
+  bool is_frozen = false;          ///< it does not learn
   bool stop_when_unsettled = true;
   std::uint64_t probe_interval = 0;
   std::vector<Record> records;  ///< of this layer
@@ -48,6 +49,7 @@ struct SourcePlan {
   Protocol protocol;
   BatchPlan batches;
   BatchParams data;
+  std::vector<std::string> class_names;  ///< of the data's description
   Target target = Target::label;
   Index inputs = 0, outputs = 0;  ///< values of a sample and of its target
   std::uint64_t seed = 0;
@@ -63,7 +65,7 @@ struct ReadoutPlan {
   Target target = Target::label;
   Index outputs = 0;
   std::uint64_t seed = 0;
-  std::uint32_t number = 0;  ///< of the node, in its random streams
+  std::uint32_t number = 0;     ///< of the node, in its random streams
   bool weighs_rewards = false;  ///< by the squared change of all units
   Index all_units = 0;          ///< of all layers
 };

@@ -269,12 +269,8 @@ std::size_t record_bytes_max(const std::vector<Record>& records) {
 }
 
 std::uint64_t train_steps_per_epoch_max(const Experiment& experiment) {
-  const BatchParams& batches = experiment.batches;
-  std::size_t samples = experiment.make_data_format()->train_samples(experiment.generated);
-  if (batches.train_limit > 0)
-    samples = std::min(samples, static_cast<std::size_t>(batches.train_limit));
-  samples -= std::min(samples, static_cast<std::size_t>(batches.validation_samples));
-  const auto size = static_cast<std::size_t>(batches.batch_size);
+  const std::size_t samples = experiment.train_samples();
+  const auto size = static_cast<std::size_t>(experiment.batches.batch_size);
   return (samples + size - 1) / size;
 }
 

@@ -6,12 +6,14 @@
 #include "core/check.hpp"
 #include "core/loss/teacher.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/data/data_digest.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {
 
 SourceProcess::SourceProcess(SourcePlan plan, DataSet data, const Position& position)
     : plan_{std::move(plan)},
+      data_sha256_{digest_of(data, plan_.class_names)},
       batches_{std::move(data), plan_.data},
       done_{position},
       begun_{position.after_snapshot} {
@@ -25,13 +27,7 @@ SourceProcess::SourceProcess(SourcePlan plan, DataSet data, const Position& posi
   if (plan_.target == Target::teacher)
     teacher_ = linear_teacher(plan_.outputs, plan_.inputs,
                               RandomStream(plan_.seed, 0, 0, Purpose::teacher));
-  const auto batch_size = static_cast<std::size_t>(plan_.data.batch_size);
-  if (plan_.demeans_by_batch && batches_.train_samples() % batch_size == 1)
-    throw UserError(fmt::format(
-        "learning.batch_size {} leaves one of {} training samples for the last batch, and "
-        "decorrelation.demean is batch; expected another batch size, another data.train_limit, or "
-        "demean: running",
-        batch_size, batches_.train_samples()));
+  if (plan_.demeans_by_batch) check_last_batch(batches_.train_samples(), plan_.data.batch_size);
 }
 
 Next SourceProcess::next() const {
@@ -94,6 +90,11 @@ void SourceProcess::describe(wire::Ready& ready) const {
   ready.set_train_samples(batches_.train_samples());
   ready.set_evaluate_samples(batches_.evaluate_samples());
   ready.set_train_steps_per_epoch(static_cast<std::uint64_t>(batches_.train_steps_per_epoch()));
+  ready.set_data_sha256(data_sha256_);
+  wire::Normalization& normalization = *ready.mutable_normalization();
+  normalization.mutable_mean()->Assign(batches_.mean().begin(), batches_.mean().end());
+  normalization.mutable_standard_deviation()->Assign(batches_.standard_deviation().begin(),
+                                                     batches_.standard_deviation().end());
 }
 
 SourceProcess::Batch SourceProcess::load(const BatchName& name) {
@@ -109,6 +110,14 @@ SourceProcess::Batch SourceProcess::load(const BatchName& name) {
       batches_.train(name.epoch, name.index, values, batch.labels);
     else
       batches_.evaluate(name.index, values, batch.labels);
+    if (plan_.target == Target::values) {
+      batch.targets = Block(static_cast<std::size_t>(plan_.outputs * batch.samples));
+      Eigen::Map<Matrix> targets(batch.targets.data(), plan_.outputs, batch.samples);
+      if (is_training)
+        batches_.train_targets(name.epoch, name.index, targets);
+      else
+        batches_.evaluate_targets(name.index, targets);
+    }
   }
   if (plan_.target == Target::input) batch.targets = batch.values;
   if (plan_.target == Target::teacher) {

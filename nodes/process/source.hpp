@@ -56,6 +56,7 @@ class SourceProcess final : public Process {
   void send_end(Outbox& out);
 
   SourcePlan plan_;
+  std::string data_sha256_;
   std::mutex batches_mutex_;  // recompute_body() is called from other threads
   Batches batches_;
   Matrix teacher_;  // (outputs × inputs)

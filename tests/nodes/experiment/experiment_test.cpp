@@ -106,7 +106,7 @@ TEST_CASE("mistakes in the file are refused with their line") {
   CHECK(contains_all(refusal("layer { name: \"source\" units: 10 }"), {"'source' is taken"}));
   CHECK(contains_all(refusal("layer { name: \"a\" units: 10 }\nlayer { name: \"a\" units: 10 }"),
                      {"x.textproto:2", "taken"}));
-  CHECK(contains_all(refusal("layer { name: \"a\" }"), {"no units"}));
+  CHECK(contains_all(refusal("layer { name: \"a\" }\nlayer { name: \"b\" }"), {"no units"}));
   CHECK(contains_all(refusal("seed: 1"), {"no layer"}));
   CHECK(
       contains_all(refusal("name: \"../x\" layer { name: \"a\" units: 10 }"), {"name is '../x'"}));
@@ -172,7 +172,8 @@ TEST_CASE("incompatible settings are refused") {
       with_base({"data.format=gaussian", "layer.output.units=2", "data.crop_padding=1"}),
       {"--set data.crop_padding=1", "gaussian has none"}));
   CHECK(contains_all(with_base({"data.target=input"}), {"expected 784, the inputs of mnist"}));
-  CHECK(contains_all(with_base({"data.target=teacher"}), {"cross_entropy", "squared_error"}));
+  CHECK(contains_all(with_base({"data.target=teacher", "learning.loss=cross_entropy"}),
+                     {"cross_entropy", "squared_error"}));
   CHECK(with_base({"data.target=teacher", "learning.loss=squared_error", "layer.output.units=3"}) ==
         "accepted");
 }

@@ -235,9 +235,13 @@ TEST_CASE("a position that does not fit the data is refused") {
   CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {5, UINT64_MAX}), UserError);
 }
 
-TEST_CASE("a batch of one sample with demean: batch is refused before any message is sent") {
-  const Experiment experiment = small_experiment({"learning.batch_size=33"});  // 100 = 3 · 33 + 1
-  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data_of(experiment), {}), UserError);
+TEST_CASE("a batch of one sample with demean: batch is refused, also where the data are smaller") {
+  CHECK_THROWS_AS(small_experiment({"learning.batch_size=33"}), UserError);  // 100 = 3 · 33 + 1
+  const Experiment experiment = small_experiment({"learning.batch_size=32"});
+  DataSet data = data_of(experiment);
+  data.train.labels.resize(65);
+  data.train.pixels.resize(65 * static_cast<std::size_t>(data.shape.pixels()));
+  CHECK_THROWS_AS(SourceProcess(source_plan(experiment), data, {}), UserError);
 }
 
 }  // namespace
