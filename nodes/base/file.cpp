@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -51,6 +52,27 @@ std::string read_file(const fs::path& file, std::size_t bytes_max, std::string_v
   return read<std::string>(file, bytes_max, what);
 }
 
+std::string read_text_file(const fs::path& file, std::size_t bytes_max, std::string_view what) {
+  std::error_code failure;
+  const fs::file_status status = fs::status(file, failure);
+  std::string text;
+  if (fs::is_fifo(status) || fs::is_character_file(status)) {
+    std::ifstream stream{file, std::ios::binary};
+    text.resize(bytes_max + 1);
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > bytes_max)
+      throw UserError(
+          fmt::format("{}: more than {} bytes, expected {}", file.string(), bytes_max, what));
+    if (text.empty()) throw UserError(fmt::format("{}: empty, expected {}", file.string(), what));
+  } else {
+    text = read_file(file, bytes_max, what);
+  }
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
+  return text;
+}
+
 std::vector<std::uint8_t> read_bytes(const fs::path& file, std::size_t bytes_max,
                                      std::string_view what) {
   return read<std::vector<std::uint8_t>>(file, bytes_max, what);
@@ -74,6 +96,17 @@ void write_atomically(const fs::path& file, std::string_view content) {
   real_disk().sync_folder(folder_of(file));
 }
 
+std::string last_line(const fs::path& file) {
+  constexpr std::streamoff read_max = 4096;
+  constexpr std::size_t length_max = 1000;
+  std::ifstream stream{file, std::ios::binary | std::ios::ate};
+  stream.seekg(std::max(std::streamoff{0}, std::streamoff{stream.tellg()} - read_max));
+  std::string line, last;
+  while (std::getline(stream, line))
+    if (!line.empty()) last = line;
+  return last.substr(0, length_max);
+}
+
 fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
@@ -83,8 +116,11 @@ std::optional<FileLock> FileLock::try_lock(const fs::path& path) {
   if (descriptor < 0)
     throw UserError(fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
   FileLock lock{descriptor};
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-  return lock;
+  int result = 0;
+  do result = ::flock(descriptor, LOCK_EX | LOCK_NB);
+  while (result != 0 && errno == EINTR);
+  if (result != 0 && errno == EWOULDBLOCK) return std::nullopt;
+  return lock;  // also where the file system has no locks
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : descriptor_{std::exchange(other.descriptor_, -1)} {}

@@ -20,6 +20,10 @@ namespace lateral {
 ///   FILE: cannot be read: REASON
 std::string read_file(const std::filesystem::path& file, std::size_t bytes_max,
                       std::string_view what);
+/// A text file that a user has written, without a byte order mark; also from a pipe or a terminal
+/// (/dev/stdin), whose end is waited for.
+std::string read_text_file(const std::filesystem::path& file, std::size_t bytes_max,
+                           std::string_view what);
 /// The same as bytes.
 std::vector<std::uint8_t> read_bytes(const std::filesystem::path& file, std::size_t bytes_max,
                                      std::string_view what);
@@ -28,10 +32,15 @@ std::vector<std::uint8_t> read_bytes(const std::filesystem::path& file, std::siz
 /// Throws UserError naming the file and the system's reason.
 void write_atomically(const std::filesystem::path& file, std::string_view content);
 
+/// The last line of a text file that is not empty, at most 1000 bytes of it; empty if there is none
+/// among the last 4096 bytes of the file, or the file cannot be read.
+std::string last_line(const std::filesystem::path& file);
+
 /// The folder that contains `file`: "." for a bare name.
 std::filesystem::path folder_of(const std::filesystem::path& file);
 
-/// An exclusive lock (flock) on a file or a folder, held until the object is destroyed.
+/// An exclusive lock (flock) on a file or a folder, held until the object is destroyed. Where the
+/// file system has no locks, nothing is locked, and the program goes on.
 class FileLock {
  public:
   /// Nothing if the lock is held elsewhere; does not wait.

@@ -7,6 +7,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "nodes/base/failure.hpp"
 
 namespace lateral {
@@ -30,7 +33,7 @@ Log Log::to_file(const std::filesystem::path& path) {
     return Log(
         std::make_shared<Sink>(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string())));
   } catch (const spdlog::spdlog_ex&) {
-    throw UserError(fmt::format("{}: cannot be written", path.string()));
+    throw UserError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,16 +39,20 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
         "write to a pipe");
   ::close(pipe_ends[1]);
   const int log_file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  check(log_file >= 0, log.c_str());
+  const int log_errno = log_file < 0 ? errno : 0;
+  check(log_file >= 0, "log");
   const int no_input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   check(no_input >= 0, "/dev/null");
 
-  std::vector<std::string> words{"lateral"};
+  std::vector<std::string> words{kind_ == Kind::node ? "lateral: " + name : "lateral"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
+  // As this program was found, for systems without /proc.
+  const char* const program = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  constexpr int cannot_execute = 126;  // as shells report it
   const pid_t parent = ::getpid();
   const pid_t child = failed == nullptr ? ::fork() : -1;
   check(child >= 0, "fork");
@@ -55,11 +60,14 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     // Only calls that are safe between fork and exec.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(static_cast<int>(ExitCode::network));
-    // These signals are sent to whole process groups (Ctrl-C, batch systems); only the coordinator
-    // handles them.
-    ::signal(SIGINT, SIG_IGN);
-    ::signal(SIGTERM, SIG_IGN);
-    ::signal(SIGHUP, SIG_IGN);
+    if (kind_ == Kind::node) {
+      ::signal(SIGINT, SIG_IGN);
+      ::signal(SIGTERM, SIG_IGN);
+      ::signal(SIGHUP, SIG_IGN);
+    } else {
+      ::setpgid(0, 0);
+      ::signal(SIGTERM, SIG_DFL);
+    }
     ::dup2(no_input, STDIN_FILENO);
     ::dup2(log_file, STDOUT_FILENO);
     ::dup2(log_file, STDERR_FILENO);
@@ -68,11 +76,17 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
     else
       ::dup2(pipe_ends[0], secret_descriptor);
     ::execv("/proc/self/exe", argv.data());
-    ::_exit(static_cast<int>(ExitCode::internal_error));
+    ::execv(program, argv.data());
+    constexpr std::string_view message = "lateral: cannot be executed\n";
+    if (::write(STDERR_FILENO, message.data(), message.size()) < 0) ::_exit(cannot_execute);
+    ::_exit(cannot_execute);
   }
   ::close(pipe_ends[0]);
   if (log_file >= 0) ::close(log_file);
   if (no_input >= 0) ::close(no_input);
+  if (log_errno != 0)
+    throw UserError(
+        fmt::format("{}: cannot be written: {}", log.string(), std::strerror(log_errno)));
   if (failed != nullptr) {
     errno = failed_errno;
     fail(failed);

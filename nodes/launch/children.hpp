@@ -17,16 +17,21 @@ namespace lateral {
 
 class Children {
  public:
-  Children() = default;
+  /// What the children are. Nodes ignore SIGINT, SIGTERM and SIGHUP, which are sent to whole
+  /// process groups (Ctrl-C, batch systems): only the coordinator handles them. Runs are in process
+  /// groups of their own, and handle the signals that they are sent.
+  enum class Kind { node, run };
+  explicit Children(Kind kind) : kind_{kind} {}
   /// No child outlives this object.
   ~Children() { wait_all(std::chrono::milliseconds{0}); }
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  /// Starts this program again with `arguments`; its output goes to the end of `log`. The secret,
+  /// Starts this program again with `arguments`; its output goes to the end of `log`. A node is
+  /// shown as "lateral: NAME" in lists of processes. The secret,
   /// if there is one, passes through a pipe, never through arguments or environment. The kernel
-  /// kills the child when this process ends for any reason.  Throws NetworkError if it cannot be
-  /// started.
+  /// kills the child when this process ends for any reason.  Throws UserError if the log cannot be
+  /// written, and NetworkError if the child cannot be started.
   void start(const std::string& name, const std::vector<std::string>& arguments,
              const std::filesystem::path& log, const std::optional<Secret>& secret);
 
@@ -45,6 +50,7 @@ class Children {
   void wait_all(std::chrono::milliseconds time);
 
  private:
+  Kind kind_;
   std::map<pid_t, std::string> running_;  // an empty name: its end is not reported
 };
 

@@ -5,13 +5,18 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
+#include <deque>
+#include <thread>
 #include <utility>
 
 #include "nodes/base/log.hpp"
+#include "nodes/base/signals.hpp"
 #include "nodes/base/usage.hpp"
+#include "nodes/base/version.hpp"
 #include "nodes/coordinator/coordinator.hpp"
 #include "nodes/launch/in_process_launcher.hpp"
 #include "nodes/launch/local_launcher.hpp"
@@ -38,9 +43,12 @@ struct Run {
         log{log_of_coordinator},
         ports{executor, {.relinks = links_break(), .acknowledges = links_break()}},
         watch{names(experiment), l.properties().silence,
-              [this](const std::string& node) { return link_state(node); }},
-        signals{executor, SIGINT, SIGTERM, SIGHUP},
-        event{executor} {}
+              [this](const std::string& node) { return link_state(node); },
+              std::thread::hardware_concurrency()},
+        signals{executor},
+        event{executor} {
+    for (const int signal : stop_signals()) signals.add(signal);
+  }
 
   bool links_break() const { return launcher.properties().links_break; }
   static std::vector<std::string> names(const Experiment& experiment) {
@@ -52,6 +60,24 @@ struct Run {
     return {ports.linked(node),     ports.closed(node),         ports.is_full(node),
             ports.has_unread(node), ports.bytes_received(node), ports.heartbeat(node)};
   }
+  /// Starts nodes, in their order, while fewer than starting_max have been started and are not
+  /// linked: hundreds at once would keep each other from answering in time.
+  void start_nodes() {
+    const auto is_starting = [this](const std::string& node) {
+      return !ports.linked(node) && !ports.closed(node);
+    };
+    const std::size_t starting_max =
+        std::max<std::size_t>(4, std::size_t{2} * std::thread::hardware_concurrency());
+    auto starting =
+        static_cast<std::size_t>(std::count_if(started.begin(), started.end(), is_starting));
+    for (; !to_start.empty() && starting < starting_max; ++starting) {
+      const std::string node = std::move(to_start.front());
+      to_start.pop_front();
+      launcher.start(node, 0);
+      watch.started(node);
+      started.push_back(node);
+    }
+  }
   /// To be called after every event that was reported to the watch.
   void notify() { event.cancel(); }
 
@@ -60,6 +86,8 @@ struct Run {
   Log log;
   Ports ports;
   RunWatch watch;
+  std::deque<std::string> to_start;
+  std::vector<std::string> started;
   asio::signal_set signals;  // registered at the start, so that none is missed
   asio::steady_timer event;
   asio::thread_pool pool{1};  // joined before the objects that it uses are destroyed
@@ -79,6 +107,7 @@ awaitable<void> watch_time(Run& run) {
   for (;;) {
     co_await sleep_for(watch_interval);
     run.watch.tick();
+    run.start_nodes();
     run.notify();
   }
 }
@@ -116,6 +145,11 @@ awaitable<void> read_messages(Run& run) {
 // ---- Actions
 
 awaitable<void> replace(Run& run, Evidence loss) {
+  // A process closes its links a moment before its end can be seen, which may tell that a
+  // replacement would fail as well.
+  constexpr std::chrono::milliseconds end_seen_max{20};
+  if (loss.kind == Evidence::Kind::link_closed) co_await sleep_for(end_seen_max);
+  if (run.watch.has_failed(loss.node)) co_return;
   Coordinator::Replacement replacement;
   std::function<void()> work = [&] {
     replacement = run.coordinator.replace(loss.node, loss.detail);
@@ -126,8 +160,6 @@ awaitable<void> replace(Run& run, Evidence loss) {
     run.watch.not_replaced(std::move(loss));
     co_return;
   }
-  run.log.warning(fmt::format("node '{}' {}; it is replaced by its generation {}", loss.node,
-                              loss.detail, *replacement.generation));
   run.watch.replaced(loss.node, *replacement.generation);
   run.launcher.stop(loss.node);
   run.ports.renew(loss.node, Stream(run.links_break()));
@@ -189,6 +221,7 @@ awaitable<void> run_network(const Experiment& experiment, Coordinator& coordinat
   launcher.report_to({[&](std::unique_ptr<Link> link) {
                         link->set_limits({header_bytes_max, experiment.report_bytes_max()});
                         run.ports.attach(std::move(link));
+                        run.start_nodes();
                       },
                       [&](const NodeEnd& end) {
                         run.watch.node_ended(end);
@@ -196,8 +229,10 @@ awaitable<void> run_network(const Experiment& experiment, Coordinator& coordinat
                       }});
   for (const NodeSpec& node : experiment.topology.nodes()) {
     run.ports.add(node.name, Stream(run.links_break()));
-    launcher.start(node.name, 0);
+    run.watch.will_start(node.name);
+    run.to_start.push_back(node.name);
   }
+  run.start_nodes();
   std::vector<awaitable<void>> tasks;
   tasks.push_back(carry_out_actions(run));
   tasks.push_back(run.ports.run());
@@ -245,14 +280,19 @@ std::unique_ptr<Launcher> make_launcher(const asio::any_io_executor& executor,
 
 }  // namespace
 
-Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
+Outcome launch(const Experiment& experiment, RunPlan& plan, Placement placement,
                const TcpParams& tcp, RunObserver& terminal) {
   Outcome outcome;
   // Outlives the threads that may still use it.
   std::optional<Coordinator> coordinator;
   try {
     asio::io_context io{1};
-    const Log log = plan.directory ? Log::to_file(plan.directory->log(coordinator_name)) : Log();
+    if (plan.directory) plan.log = Log::to_file(plan.directory->log(coordinator_name));
+    const Log& log = plan.log;
+    log.info(
+        fmt::format("lateral {}: {} nodes of {}{}", version(), experiment.topology.nodes().size(),
+                    experiment.name,
+                    plan.resumed ? fmt::format(", resumed after step {}", plan.start.step) : ""));
     const std::unique_ptr<Launcher> launcher =
         make_launcher(io.get_executor(), experiment, plan, placement, tcp, log);
     coordinator.emplace(experiment, plan, terminal,
@@ -271,6 +311,11 @@ Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement plac
     outcome.code = described.code;
     outcome.message = described.message;
   }
+  plan.log.info(
+      outcome.code == ExitCode::done
+          ? (outcome.signal == 0 ? "ended" : fmt::format("stopped by signal {}", outcome.signal))
+          : fmt::format("failed with exit code {}: {}", static_cast<int>(outcome.code),
+                        outcome.message));
   outcome.began = coordinator && coordinator->has_begun();
   terminal.end();
   return outcome;

@@ -36,9 +36,10 @@ struct Outcome {
   std::optional<Summary> summary;  ///< if all nodes have finished
 };
 
-/// Writes the files of the plan. Failures of the run are returned in the outcome, not thrown.
+/// Writes the files of the plan, and fills in its log. Failures of the run are returned in the
+/// outcome, not thrown.
 ///   terminal: the observer beside those that write files
-Outcome launch(const Experiment& experiment, const RunPlan& plan, Placement placement,
+Outcome launch(const Experiment& experiment, RunPlan& plan, Placement placement,
                const TcpParams& tcp, RunObserver& terminal);
 
 }  // namespace lateral

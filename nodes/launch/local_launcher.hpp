@@ -24,7 +24,8 @@ struct LocalSockets {
 
 class LocalLauncher final : public Launcher {
  public:
-  /// `directory`: for the logs of the nodes; none: no logs are written. `log`: of the coordinator.
+  /// `directory`: for the logs of the nodes; none: they are deleted at the end. `log`: of the
+  /// coordinator.
   LocalLauncher(const asio::any_io_executor& executor, const std::string& configuration_digest,
                 const LocalSockets& sockets, std::optional<RunDirectory> directory, const Log& log);
 
@@ -37,6 +38,8 @@ class LocalLauncher final : public Launcher {
  private:
   /// The address of this file in the folder of sockets, or any TCP port.
   std::string address(const std::string& file) const;
+  std::filesystem::path log_of(const std::string& node) const;
+  NodeEnd describe_end(const Children::Ended& child);
   awaitable<void> report_ends();
 
   LocalSockets sockets_;
@@ -46,7 +49,8 @@ class LocalLauncher final : public Launcher {
   std::map<std::string, std::uint32_t> generation_;  // of the last process started of each node
   // Registered at the start, so that no end of a child is missed.
   asio::signal_set child_signals_;
-  Children children_;
+  Children children_{Children::Kind::node};
+  std::optional<std::uint64_t> killed_for_memory_;  // by the kernel, when last looked at
 };
 
 }  // namespace lateral

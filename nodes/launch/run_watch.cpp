@@ -16,8 +16,11 @@ Evidence silent(const std::string& node, std::string detail) {
 }  // namespace
 
 RunWatch::RunWatch(std::vector<std::string> nodes, std::optional<SilenceLimits> limits,
-                   GetLinkState link_state)
-    : nodes_{std::move(nodes)}, limits_{limits}, link_state_{std::move(link_state)} {
+                   GetLinkState link_state, std::size_t processors)
+    : nodes_{std::move(nodes)},
+      limits_{limits},
+      link_state_{std::move(link_state)},
+      processors_{std::max<std::size_t>(1, processors)} {
   for (const std::string& node : nodes_) generation_[node] = 0;
 }
 
@@ -31,15 +34,27 @@ void RunWatch::add(Evidence item) {
 
 void RunWatch::tick() {
   if (!limits_) return;
-  for (const std::string& node : nodes_) tick(node);
+  const auto linked = static_cast<std::size_t>(
+      std::count_if(nodes_.begin(), nodes_.end(),
+                    [&](const std::string& node) { return link_state_(node).linked; }));
+  const bool others_connect = linked_ && linked > *linked_;
+  linked_ = linked;
+  for (const std::string& node : nodes_)
+    if (!not_started_.contains(node)) tick(node, others_connect);
 }
 
-void RunWatch::tick(const std::string& node) {
+std::chrono::milliseconds RunWatch::silence_max() const {
+  const std::size_t share = nodes_.size() / processors_;
+  if (share <= limits_->nodes_per_processor) return limits_->silence;
+  return limits_->silence + (share - limits_->nodes_per_processor) * limits_->silence_per_node;
+}
+
+void RunWatch::tick(const std::string& node, bool others_connect) {
   const LinkState link = link_state_(node);
   Silence& last = silence_[node];
   // A closed link is reported as such; a link that is not being read is a delay of the coordinator.
   const bool is_silent = link.bytes_received == last.bytes && generation(node) == last.generation &&
-                         !link.closed && !link.is_full;
+                         !link.closed && !link.is_full && (link.linked || !others_connect);
   last = {generation(node), link.bytes_received, is_silent ? last.ticks + 1 : 0};
   const auto time = last.ticks * watch_interval;
   if (!link.linked) {
@@ -47,8 +62,8 @@ void RunWatch::tick(const std::string& node) {
       add(silent(node, fmt::format("has not connected for {} ms", limits_->start.count())));
     return;
   }
-  if (time >= limits_->silence)
-    add(silent(node, fmt::format("has been silent for {} ms", limits_->silence.count())));
+  if (time >= silence_max())
+    add(silent(node, fmt::format("has been silent for {} ms", silence_max().count())));
   const std::uint32_t work_max =
       std::max(limits_->work_ms, limits_->work_factor * link.heartbeat.longest_ms());
   if (link.heartbeat.busy_ms() > work_max)
@@ -67,8 +82,19 @@ void RunWatch::node_ended(const NodeEnd& end) {
   if (end.exit_code == 0) return;
   const ExitCode code = end.exit_code ? static_cast<ExitCode>(*end.exit_code) : ExitCode::network;
   const bool lost_another = end.exit_code && code == ExitCode::network;
-  add({lost_another ? Evidence::Kind::lost_another : Evidence::Kind::process_failed, end.node, code,
-       end.description});
+  Evidence item{lost_another ? Evidence::Kind::lost_another : Evidence::Kind::process_failed,
+                end.node, code, end.description};
+  if (end.cause == NodeEnd::Cause::out_of_memory) {
+    item.detail +=
+        ", and is not replaced: a larger machine, or fewer units, samples in a batch or data are "
+        "needed (lateral check shows the memory of each node)";
+    evidence_.push_back(std::move(item));
+  } else if (end.cause == NodeEnd::Cause::crash && ++crashes_[end.node] >= crashes_max) {
+    item.detail += fmt::format(", for the {}rd time, and is not replaced again", crashes_max);
+    evidence_.push_back(std::move(item));
+  } else {
+    add(std::move(item));
+  }
 }
 
 void RunWatch::failed(const std::string& node, const wire::Failed& failure) {

@@ -2,6 +2,7 @@
 // stops or ends.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -23,8 +24,13 @@ inline constexpr std::chrono::milliseconds watch_interval{100};
 /// When an inactive node counts as lost. Time is counted in checks, so that nodes do not seem
 /// silent after a machine or a terminal was suspended.
 struct SilenceLimits {
-  std::chrono::milliseconds silence{1500};  ///< of a node that is linked
-  /// Until a node that was started connects, or a node whose link broke reconnects.
+  /// Of a node that is linked. With many nodes on one processor each waits longer for its turn:
+  /// nodes above nodes_per_processor add to it.
+  std::chrono::milliseconds silence{1500};
+  std::chrono::milliseconds silence_per_node{20};  ///< and processor
+  std::size_t nodes_per_processor = 16;
+  /// Until a node that was started connects, or a node whose link broke reconnects; as long as
+  /// others connect, it does not count.
   std::chrono::milliseconds start{10000};
   /// A node that sends heartbeats counts as lost if one task takes longer than this and than
   /// work_factor times the longest task before.
@@ -55,7 +61,15 @@ struct NodeEnd {
   std::uint32_t generation = 0;
   std::optional<int> exit_code;  ///< none: killed
   std::string description;       ///< "(pid 17) was killed by signal 9 (Killed)"
+  enum class Cause {
+    other,
+    crash,          ///< by its own fault, such as an access to memory that it does not have
+    out_of_memory,  ///< the kernel killed it to free memory
+  } cause = Cause::other;
 };
+
+/// A node that crashes so often in a run is not replaced again: it would crash again.
+inline constexpr int crashes_max = 3;
 
 /// Receives events and times, and returns actions; it neither waits nor acts. Lost nodes are to be
 /// replaced; if that is refused, or a node has failed for another reason, the run is to end.
@@ -75,14 +89,17 @@ class RunWatch {
     Evidence loss{};  ///< of the node to replace
   };
 
-  /// `limits`: none where a single node cannot become silent.
+  /// `limits`: none where a single node cannot become silent. `processors`: that the nodes share.
   RunWatch(std::vector<std::string> nodes, std::optional<SilenceLimits> limits,
-           GetLinkState link_state);
+           GetLinkState link_state, std::size_t processors = 1);
 
   /// The generation of this node whose messages are accepted.
   std::uint32_t generation(const std::string& node) const { return generation_.at(node); }
 
   // ---- Events
+  /// This node is started later: until started() it is not missed.
+  void will_start(const std::string& node) { not_started_.insert(node); }
+  void started(const std::string& node) { not_started_.erase(node); }
   /// After every watch_interval.
   void tick();
   void link_closed(const std::string& node);
@@ -103,6 +120,11 @@ class RunWatch {
   std::optional<Action> next(Time now);
   /// When to call next() again if there is no event before.
   Time next_time() const;
+  /// Whether this node has failed in a way that ends the run.
+  bool has_failed(const std::string& node) const {
+    return std::any_of(evidence_.begin(), evidence_.end(),
+                       [&](const Evidence& item) { return item.node == node; });
+  }
   bool all_finished() const { return finished_.size() == nodes_.size(); }
   int signal() const { return signal_; }  ///< the last one; 0: none
   /// Why the run ended, if it failed.
@@ -114,18 +136,23 @@ class RunWatch {
     std::uint64_t bytes = 0;
     int ticks = 0;
   };
-  void tick(const std::string& node);
+  void tick(const std::string& node, bool others_connect);
+  /// Silence that a linked node is allowed.
+  std::chrono::milliseconds silence_max() const;
   void add(Evidence item);
   bool more_evidence_possible() const;
 
   std::vector<std::string> nodes_;
   std::optional<SilenceLimits> limits_;
   GetLinkState link_state_;
+  std::size_t processors_;
   std::map<std::string, std::uint32_t> generation_;
   std::map<std::string, Silence> silence_;
-  std::set<std::string> finished_;
-  std::deque<Evidence> lost_;       // nodes to replace
-  std::vector<Evidence> evidence_;  // of failures that end the run
+  std::map<std::string, int> crashes_;
+  std::set<std::string> finished_, not_started_;
+  std::optional<std::size_t> linked_;  // nodes, at the last tick
+  std::deque<Evidence> lost_;          // nodes to replace
+  std::vector<Evidence> evidence_;     // of failures that end the run
   bool handling_ = false, begun_ = false, dismissed_ = false;
   int signal_ = 0;
   bool stop_due_ = false;

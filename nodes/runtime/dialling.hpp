@@ -13,9 +13,9 @@ namespace lateral {
 inline constexpr std::chrono::milliseconds redial_interval{50};
 /// Limits of the timeout of an attempt, authentication included.
 inline constexpr std::chrono::milliseconds dial_time_min{100}, dial_time_max{3000};
-/// Number of first attempts to connect to the coordinator that may be interrupted (as under a flood
-/// of connections) before the node fails.
-inline constexpr int first_attempts_max = 20;
+/// Time for a node to connect to the coordinator at first, in which attempts may be interrupted (as
+/// under a flood of connections) or not answered in time.
+inline constexpr std::chrono::seconds first_link_max{120};
 
 /// The timeout of an attempt. After a success it is only as long as the round trips of a handshake
 /// take, since TCP retransmits a lost first packet only after a second; after each timeout it grows

@@ -2,11 +2,15 @@
 #include "nodes/runtime/node_program.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iostream>
 #include <optional>
+#include <sstream>
+#include <string_view>
 
 #include "nodes/base/digest.hpp"
 #include "nodes/process/process.hpp"
@@ -24,10 +28,32 @@ std::string parse_hex(const std::string& hex, std::size_t size, const std::strin
   return *bytes;
 }
 
+/// The first word of a file. /dev/fd/N is read as descriptor N, also on systems without /proc, to
+/// which /dev/fd leads.
+std::string first_word(const std::string& path) {
+  constexpr std::string_view descriptors = "/dev/fd/";
+  std::string word;
+  if (!path.starts_with(descriptors)) {
+    std::ifstream{path} >> word;
+    return word;
+  }
+  int descriptor = -1;
+  const char* const end = path.data() + path.size();
+  const auto [stop, failure] = std::from_chars(path.data() + descriptors.size(), end, descriptor);
+  if (failure != std::errc{} || stop != end) return "";
+  constexpr std::size_t bytes_max = 256;
+  char bytes[bytes_max];
+  std::size_t filled = 0;
+  for (ssize_t n = 1; n > 0 && filled < bytes_max;) {
+    n = ::read(descriptor, bytes + filled, bytes_max - filled);
+    if (n > 0) filled += static_cast<std::size_t>(n);
+  }
+  std::istringstream{std::string(bytes, filled)} >> word;
+  return word;
+}
+
 Secret read_secret(const std::string& path) {
-  std::ifstream file{path};
-  std::string hex;
-  file >> hex;
+  const std::string hex = first_word(path);
   const std::string bytes = parse_hex(hex, secret_bytes, "--secret " + path);
   Secret secret;
   std::copy(bytes.begin(), bytes.end(), secret.begin());
@@ -42,16 +68,19 @@ awaitable<void> link_to_coordinator(Ports& control, std::string address, Credent
   control.attach(std::move(link));
 }
 
-/// Throws the reason if the coordinator refuses this node.
+/// Throws the reason if the coordinator refuses this node, or does not answer for first_link_max:
+/// on a busy machine, with hundreds of nodes to start, an answer can take many seconds.
 awaitable<void> link_to_coordinator_first(Ports& control, std::string address,
                                           Credentials credentials, Identity self,
                                           DialTimeout& timeout) {
-  for (int attempts = 1;; ++attempts) {
+  const auto end = std::chrono::steady_clock::now() + first_link_max;
+  for (;;) {
     try {
       co_await link_to_coordinator(control, address, credentials, self, timeout);
       co_return;
     } catch (const system_error& error) {
-      if (!was_interrupted(error.code()) || attempts >= first_attempts_max) throw;
+      const bool is_slow = error.code() == asio::error::timed_out || was_interrupted(error.code());
+      if (!is_slow || std::chrono::steady_clock::now() >= end) throw;
     }
     co_await sleep_for(redial_interval);
   }

@@ -145,5 +145,68 @@ TEST_CASE("the first signal stops a run that has begun; any other signal ends it
   CHECK(g.watch.signal() == SIGTERM);
 }
 
+TEST_CASE("a node that was killed for lack of memory is not replaced") {
+  Fixture f;
+  f.watch.node_ended({"a", 0, std::nullopt, "(pid 7) was killed by the kernel for lack of memory",
+                      NodeEnd::Cause::out_of_memory});
+  CHECK(f.lost().empty());
+  CHECK(f.watch.has_failed("a"));
+  REQUIRE(f.watch.failure());
+  CHECK(f.watch.failure()->code == ExitCode::network);
+  CHECK(f.watch.failure()->message.find("for lack of memory, and is not replaced") !=
+        std::string::npos);
+}
+
+TEST_CASE("a node that crashes is replaced twice") {
+  Fixture f;
+  for (std::uint32_t generation = 0; generation < 2; ++generation) {
+    f.watch.node_ended({"a", generation, std::nullopt, "crashed", NodeEnd::Cause::crash});
+    CHECK(f.lost() == Names{"a"});
+    f.watch.replaced("a", generation + 1);
+  }
+  f.watch.node_ended({"a", 2, std::nullopt, "crashed", NodeEnd::Cause::crash});
+  CHECK(f.lost().empty());
+  CHECK(f.watch.has_failed("a"));
+}
+
+TEST_CASE("a node is not missed before it is started, nor while others connect") {
+  Fixture f;
+  f.links["a"].linked = false;
+  f.watch.will_start("a");
+  f.pass(milliseconds{20000});
+  CHECK(f.lost().empty());
+  f.watch.started("a");
+  f.pass(milliseconds{9000});
+  CHECK(f.lost().empty());
+  f.links["b"].linked = false;
+  f.pass(milliseconds{100});
+  f.links["b"].linked = true;  // connects
+  f.pass(milliseconds{9000});
+  CHECK(f.lost().empty());
+  f.pass(milliseconds{1100});
+  CHECK(f.lost() == Names{"a"});
+}
+
+TEST_CASE("with many nodes on a processor more silence is allowed") {
+  std::vector<std::string> names;
+  std::map<std::string, LinkState> links;
+  for (int i = 0; i < 300; ++i) {
+    names.push_back(std::to_string(i));
+    links[names.back()].linked = true;
+  }
+  RunWatch watch{names, SilenceLimits{}, [&](const std::string& node) { return links.at(node); },
+                 2};
+  const auto pass = [&](int ticks) {
+    for (int i = 0; i < ticks; ++i) {
+      for (int n = 1; n < 300; ++n) ++links[names[static_cast<std::size_t>(n)]].bytes_received;
+      watch.tick();
+    }
+  };
+  pass(41);  // 1500 ms + (150 - 16) · 20 ms = 4180 ms
+  CHECK(!watch.next({}));
+  pass(2);
+  REQUIRE(watch.next({}));
+}
+
 }  // namespace
 }  // namespace lateral
