@@ -4,8 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/base/file.hpp"
+#include "nodes/results/machine_record.hpp"
 #include "transport/error.hpp"
 
 namespace lateral {
@@ -51,8 +53,8 @@ void Coordinator::dispatch(const std::string& node, Message message, Outbox& out
     case wire::Header::kProgress:
       return observers_.notify(&RunObserver::step, statistics_.step(header.progress()));
     case wire::Header::kEpochResult:
-      return observers_.notify(&RunObserver::epoch_done,
-                               statistics_.epoch_done(header.epoch_result()));
+      observers_.notify(&RunObserver::epoch_done, statistics_.epoch_done(header.epoch_result()));
+      return statistics_.check_divergence();
     case wire::Header::kProbe: {
       const wire::Probe& probe = header.probe();
       return observers_.notify(&RunObserver::probe, ProbeRow{probe.step(), probe.epoch(), node,
@@ -80,7 +82,15 @@ void Coordinator::assign(const std::string& node, Outbox& out) {
   Message message;
   wire::Assignment& assignment = *message.header.mutable_assignment();
   assignment.set_experiment(experiment_.text);
-  if (node == source_name) assignment.set_data_directory(plan_.data_directory);
+  if (node == source_name) {
+    assignment.set_data_directory(plan_.data_directory);
+    if (plan_.data) {
+      wire::Normalization& of_run = *assignment.mutable_normalization();
+      of_run.mutable_mean()->Assign(plan_.data->mean.begin(), plan_.data->mean.end());
+      of_run.mutable_standard_deviation()->Assign(plan_.data->standard_deviation.begin(),
+                                                  plan_.data->standard_deviation.end());
+    }
+  }
   for (wire::Peer& peer : membership_.peers(node)) *assignment.add_peers() = std::move(peer);
   assignment.set_tensors(static_cast<std::uint32_t>(state.size()));
   recovery_points_.set_start(node, assignment);
@@ -99,7 +109,10 @@ void Coordinator::assign(const std::string& node, Outbox& out) {
 }
 
 void Coordinator::on_ready(const std::string& node, const wire::Ready& ready, Outbox& out) {
-  if (node == source_name) data_ = ready;
+  if (node == source_name) {
+    check_data(ready);
+    data_ = ready;
+  }
   membership_.ready(node);
   if (!has_begun()) {
     if (!membership_.all_ready()) return;
@@ -108,15 +121,36 @@ void Coordinator::on_ready(const std::string& node, const wire::Ready& ready, Ou
   membership_.begin(out);
 }
 
+void Coordinator::check_data(const wire::Ready& ready) const {
+  const std::string found = to_hex(ready.data_sha256());
+  if (!data_.data_sha256().empty() && ready.data_sha256() != data_.data_sha256())
+    throw UserError(
+        fmt::format("the data have changed during the run: their SHA-256 is {}, expected {}", found,
+                    to_hex(data_.data_sha256())));
+  if (plan_.data && plan_.data->sha256 != found && plan_.resumed && !plan_.accepts_other_data)
+    throw UserError(fmt::format(
+        "--resume {}: the data are not those of the run: their SHA-256 is {}, expected {}, or "
+        "--other-data to continue with these",
+        plan_.directory->path().string(), found, plan_.data->sha256));
+}
+
 void Coordinator::begin(const wire::Ready& data) {
   if (plan_.directory) {
     // The data may have more samples than their format declares.
     check_recording_size(experiment_, data.train_steps_per_epoch(),
                          plan_.directory->path().string());
     write_atomically(plan_.directory->experiment(), experiment_.text);
+    write_atomically(plan_.directory->machine(), to_json(this_machine(experiment_)));
+    const wire::Normalization& normalization = data.normalization();
+    write_atomically(plan_.directory->data(),
+                     to_json(DataRecord{to_hex(data.data_sha256()),
+                                        {normalization.mean().begin(), normalization.mean().end()},
+                                        {normalization.standard_deviation().begin(),
+                                         normalization.standard_deviation().end()}},
+                             experiment_));
   }
   observers_.begun({data.train_samples(), data.evaluate_samples(), data.train_steps_per_epoch(),
-                    plan_.first_step()});
+                    plan_.first_step(), experiment_.evaluated_on()});
   statistics_.begin();
 }
 
@@ -171,6 +205,7 @@ Summary Coordinator::conclude(const NodeSummary& coordinator) {
   Summary summary = statistics_.summary(membership_.nodes(), coordinator);
   summary.step = recovery_points_.last_step();
   summary.state_sha256 = recovery_points_.state_sha256();
+  summary.data_sha256 = to_hex(data_.data_sha256());
   if (!plan_.directory) return summary;
   // A resumed run that was already complete keeps its summary.
   const std::filesystem::path file = plan_.directory->summary();

@@ -52,6 +52,8 @@ class Coordinator {
   void assign(const std::string& node, Outbox& out);
   void on_ready(const std::string& node, const wire::Ready& ready, Outbox& out);
   void begin(const wire::Ready& data);
+  /// Refuses data other than those of the run.
+  void check_data(const wire::Ready& ready) const;
   /// Saves the snapshots that are complete.
   void save_snapshots(Outbox& out);
   /// Returns whether there is a new recovery point.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "nodes/results/result_files.hpp"
+#include "nodes/results/run_log.hpp"
 
 namespace lateral {
 
@@ -17,6 +18,7 @@ RunObservers::RunObservers(const Experiment& experiment, const RunPlan& plan, Ru
           experiment, *plan.directory,
           plan.resumed ? std::optional(plan.start.step) : std::nullopt));
   }
+  owned_.push_back(std::make_unique<RunLog>(plan.log));
   for (const auto& observer : owned_) all_.push_back(observer.get());
   all_.push_back(&terminal);
 }

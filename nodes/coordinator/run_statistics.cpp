@@ -1,8 +1,13 @@
 // Means and times from the reports of nodes.
 #include "nodes/coordinator/run_statistics.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <limits>
+
+#include "nodes/base/failure.hpp"
 
 namespace lateral {
 namespace {
@@ -25,6 +30,7 @@ RunStatistics::RunStatistics(const Experiment& experiment, const RunPlan& plan)
 void RunStatistics::begin() {
   if (plan_.directory) epochs_ = read_metrics(plan_.directory->metrics(), plan_.first_epoch());
   if (plan_.resumed) epoch_sums_ = plan_.start.train;
+  if (!epochs_.empty()) first_loss_ = epochs_.front().train_loss;
   began_ = epoch_began_ = last_step_time_ = Clock::now();
 }
 
@@ -47,6 +53,7 @@ TrainingProgress RunStatistics::step(const wire::Progress& progress) {
   epoch_sums_.set_correct(epoch_sums_.correct() + progress.correct());
   epoch_sums_.set_samples(epoch_sums_.samples() + progress.samples());
   epoch_samples_ += progress.samples();
+  if (!first_loss_) first_loss_ = mean_loss(epoch_sums_);
   const double seconds = std::max(seconds_between(epoch_began_, last_step_time_), 1e-9);
   return {progress.step(), progress.epoch(), mean_loss(epoch_sums_), accuracy(epoch_sums_),
           static_cast<double>(epoch_samples_) / seconds};
@@ -69,6 +76,17 @@ MetricsRow RunStatistics::epoch_done(const wire::EpochResult& result) {
   epoch_samples_ = 0;
   epoch_began_ = last_step_time_ = Clock::now();
   return row;
+}
+
+void RunStatistics::check_divergence() const {
+  const MetricsRow& last = epochs_.back();
+  const double limit = diverged_factor * std::max(1.0, first_loss_.value_or(1.0));
+  if (plan_.evaluate_only || (std::isfinite(last.train_loss) && last.train_loss <= limit)) return;
+  throw NumericsError(
+      fmt::format("diverged: the mean training loss of epoch {} is {:.3g}, {:.0e} times that with "
+                  "which the run "
+                  "began is taken as the limit ({:.3g}); a smaller learning rate may help",
+                  last.epoch, last.train_loss, diverged_factor, limit));
 }
 
 const Restart& RunStatistics::replaced(const std::string& node, std::uint32_t generation,
@@ -96,7 +114,7 @@ Summary RunStatistics::summary(const std::vector<NodeSpec>& nodes,
   summary.product = experiment_.compute.product()->description();
   summary.epochs = epochs_;
   summary.complete = epochs_.size() >= static_cast<std::size_t>(experiment_.epochs);
-  summary.evaluated_on = experiment_.batches.validation_samples > 0 ? "validation" : "test";
+  summary.evaluated_on = experiment_.evaluated_on();
   summary.wall_seconds = wall_seconds();
   summary.train_samples_per_second =
       train_seconds_ > 0 ? static_cast<double>(train_samples_) / train_seconds_ : 0;

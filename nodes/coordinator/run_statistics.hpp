@@ -16,6 +16,9 @@
 
 namespace lateral {
 
+/// A training loss that has grown so much will not come back: the run has diverged.
+inline constexpr double diverged_factor = 1e4;
+
 /// Only times depend on the order in which messages of different nodes arrive.
 class RunStatistics {
  public:
@@ -27,6 +30,9 @@ class RunStatistics {
   bool has_begun() const { return began_.has_value(); }
   TrainingProgress step(const wire::Progress& progress);
   MetricsRow epoch_done(const wire::EpochResult& result);
+  /// Throws NumericsError if the mean training loss of the last epoch is not finite or above
+  /// diverged_factor times the larger of 1 and the loss with which the run began.
+  void check_divergence() const;
   /// Records that a lost node is replaced by this generation.
   const Restart& replaced(const std::string& node, std::uint32_t generation,
                           const std::string& reason);
@@ -58,7 +64,8 @@ class RunStatistics {
   // The current epoch.
   Clock::time_point epoch_began_{}, last_step_time_{};
   wire::Sums epoch_sums_;
-  std::uint64_t epoch_samples_ = 0;  // of this session
+  std::optional<double> first_loss_;  // of the first batch; of the first epoch of a resumed run
+  std::uint64_t epoch_samples_ = 0;   // of this session
   std::uint64_t last_step_;
   // The finished epochs of this session.
   double train_seconds_ = 0;

@@ -1,8 +1,11 @@
-// The settings of two runs field by field, and their summaries.
+// The settings of runs field by field, and their summaries.
 #include "nodes/results/compare.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -11,6 +14,7 @@
 #include "nodes/base/file.hpp"
 #include "nodes/experiment/settings.hpp"
 #include "nodes/results/run_directory.hpp"
+#include "nodes/results/run_groups.hpp"
 
 namespace lateral {
 namespace {
@@ -97,6 +101,12 @@ const Json& member(const Json& object, const char* name) {
   return found == object.end() ? null : *found;
 }
 
+/// What is compared: a run, or runs that differ only in their seeds.
+struct Column {
+  std::string title;
+  std::vector<Run> runs;
+};
+
 std::string text_of(const Json& value) {
   if (value.is_null()) return "-";
   if (value.is_string()) return one_line(value.get_ref<const std::string&>());
@@ -105,57 +115,180 @@ std::string text_of(const Json& value) {
   return fmt::format("{:.6g}", value.get<double>());
 }
 
-std::string sum_over_nodes(const Json& summary, const char* name) {
+/// A value of every run of a column: the value if they all have the same, otherwise of numbers
+/// their mean and extremes.
+template <class GetValue>
+std::string cell(const Column& column, const GetValue& value_of) {
+  std::vector<Json> values;
+  for (const Run& run : column.runs) values.push_back(value_of(run.summary));
+  const bool are_equal = std::all_of(values.begin(), values.end(),
+                                     [&](const Json& value) { return value == values.front(); });
+  if (are_equal) return text_of(values.front());
+  double sum = 0, low = std::numeric_limits<double>::infinity(), high = -low;
+  for (const Json& value : values) {
+    if (!value.is_number()) return "differ";
+    sum += value.get<double>();
+    low = std::min(low, value.get<double>());
+    high = std::max(high, value.get<double>());
+  }
+  return fmt::format("{:.5g} ({:.5g} to {:.5g})", sum / static_cast<double>(values.size()), low,
+                     high);
+}
+
+Json sum_over_nodes(const Json& summary, const char* name) {
   double sum = 0;
   for (const Json& node : member(summary, "nodes"))
     if (const Json& value = member(node, name); value.is_number()) sum += value.get<double>();
-  return fmt::format("{:.6g}", sum);
+  return sum;
 }
 
-std::string row(std::string_view name, std::string_view a, std::string_view b) {
-  return fmt::format("{:<42}  {:>20.64}  {:>20.64}\n", name, a, b);
-}
+/// Rows of a name and a cell for each column; all columns are as wide as their widest cell.
+class Table {
+ public:
+  void add(std::string name, std::vector<std::string> cells) {
+    rows_.emplace_back(std::move(name), std::move(cells));
+  }
+  void add_line(std::string text) {
+    rows_.emplace_back(std::move(text), std::vector<std::string>{});
+  }
+  std::string text() const {
+    constexpr std::size_t name_width = 42, width_min = 20, cell_max = 64;
+    std::vector<std::size_t> widths;
+    for (const auto& [name, cells] : rows_)
+      for (std::size_t c = 0; c < cells.size(); ++c) {
+        if (c == widths.size()) widths.push_back(width_min);
+        widths[c] = std::max(widths[c], std::min(cells[c].size(), cell_max));
+      }
+    std::string all;
+    for (const auto& [name, cells] : rows_) {
+      all += cells.empty() ? name : fmt::format("{:<{}}", name, name_width);
+      for (std::size_t c = 0; c < cells.size(); ++c)
+        all += fmt::format("  {:>{}.{}}", cells[c], widths[c], cell_max);
+      all += "\n";
+    }
+    return all;
+  }
 
-std::string differing_settings(const FieldValues& a, const FieldValues& b) {
+ private:
+  std::vector<std::pair<std::string, std::vector<std::string>>> rows_;
+};
+
+void add_differing_settings(const std::vector<Column>& columns, Table& table) {
   std::set<std::string> paths;
-  for (const FieldValues* settings : {&a, &b})
-    for (const auto& [path, value] : *settings) paths.insert(path);
-  const auto value_at = [](const FieldValues& settings, const std::string& path) {
-    const auto found = settings.find(path);
-    return found == settings.end() ? std::string("-") : found->second;
+  for (const Column& column : columns)
+    for (const auto& [path, value] : column.runs.front().settings) paths.insert(path);
+  bool has_rows = false;
+  for (const std::string& path : paths) {
+    std::vector<std::string> values;
+    for (const Column& column : columns) {
+      const FieldValues& settings = column.runs.front().settings;
+      const auto found = settings.find(path);
+      const bool is_varied = path == "seed" && column.runs.size() > 1;
+      values.push_back(is_varied                 ? fmt::format("{} seeds", column.runs.size())
+                       : found == settings.end() ? "-"
+                                                 : found->second);
+    }
+    if (std::all_of(values.begin(), values.end(),
+                    [&](const std::string& value) { return value == values.front(); }))
+      continue;
+    table.add(path, values);
+    has_rows = true;
+  }
+  if (!has_rows) table.add_line("the same settings");
+}
+
+/// Mean of a final value over the runs of a column; not a number if one lacks it.
+double mean_final(const Column& column, const char* name) {
+  double sum = 0;
+  for (const Run& run : column.runs) {
+    const Json& value = member(member(run.summary, "final"), name);
+    if (!value.is_number()) return std::numeric_limits<double>::quiet_NaN();
+    sum += value.get<double>();
+  }
+  return sum / static_cast<double>(column.runs.size());
+}
+
+/// The name of a final value, with what was evaluated.
+std::string final_name(const std::string& name, const std::vector<Column>& columns) {
+  const auto is_validation = [](const Column& column) {
+    return member(column.runs.front().summary, "evaluated_on") == "validation";
   };
-  std::string rows;
-  for (const std::string& path : paths)
-    if (value_at(a, path) != value_at(b, path))
-      rows += row(path, value_at(a, path), value_at(b, path));
-  return rows.empty() ? "the same settings\n" : rows;
+  if (!name.starts_with("test_") || std::none_of(columns.begin(), columns.end(), is_validation))
+    return "final " + name;
+  const bool all = std::all_of(columns.begin(), columns.end(), is_validation);
+  return fmt::format("final {}{}", all ? "validation" : "test or validation", name.substr(4));
+}
+
+std::string state_sentence(const std::vector<Column>& columns) {
+  const std::string first = text_of(member(columns.front().runs.front().summary, "state_sha256"));
+  for (const Column& column : columns)
+    for (const Run& run : column.runs)
+      if (text_of(member(run.summary, "state_sha256")) != first)
+        return "\nthe learned states differ\n";
+  return "\nthe learned states are the same, bit for bit\n";
+}
+
+constexpr std::size_t columns_max = 64;
+
+/// The runs, and those below a folder of runs; of the latter those that differ only in their seeds
+/// are one column.
+std::vector<Column> read_columns(const std::vector<fs::path>& folders) {
+  std::vector<Column> columns;
+  for (const fs::path& folder : folders) {
+    const std::vector<RunFiles> below =
+        is_run(RunFiles{folder}) ? std::vector<RunFiles>{} : runs_below(folder);
+    if (below.empty()) {
+      columns.push_back({folder_name(folder), {read_run(folder)}});
+      continue;
+    }
+    for (const RunGroup& group : group_by_settings(below)) {
+      Column column{group.title, {}};
+      for (const RunFiles& run : group.runs) column.runs.push_back(read_run(run.path()));
+      columns.push_back(std::move(column));
+    }
+  }
+  if (columns.size() < 2 || columns.size() > columns_max)
+    throw UserError(
+        fmt::format("{} to compare, expected 2 to {} runs, or folders of runs that "
+                    "differ in more than their seeds",
+                    columns.size(), columns_max));
+  return columns;
 }
 
 }  // namespace
 
-std::string compare_runs(const fs::path& a, const fs::path& b) {
-  const Run first = read_run(a), second = read_run(b);
-  std::string table = row("", a.filename().string(), b.filename().string());
-  table += differing_settings(first.settings, second.settings) + "\n";
-  const auto add_row = [&](const std::string& name, const auto& value_in) {
-    table += row(name, value_in(first.summary), value_in(second.summary));
+std::string compare_runs(const std::vector<fs::path>& folders) {
+  const std::vector<Column> columns = read_columns(folders);
+  const auto cells = [&](const auto& value_of) {
+    std::vector<std::string> texts;
+    for (const Column& column : columns) texts.push_back(cell(column, value_of));
+    return texts;
   };
+  std::vector<std::string> titles;
+  for (const Column& column : columns) titles.push_back(column.title);
+  Table table;
+  table.add("", titles);
+  add_differing_settings(columns, table);
+  table.add_line("");
   const auto add_members = [&](std::initializer_list<const char*> names) {
     for (const char* name : names)
-      add_row(name, [&](const Json& summary) { return text_of(member(summary, name)); });
+      table.add(name, cells([&](const Json& summary) { return member(summary, name); }));
   };
   add_members({"version", "complete", "epochs", "steps"});
-  for (const char* name : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"})
-    add_row(fmt::format("final {}", name),
-            [&](const Json& summary) { return text_of(member(member(summary, "final"), name)); });
+  for (const char* name : {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}) {
+    table.add(final_name(name, columns),
+              cells([&](const Json& summary) { return member(member(summary, "final"), name); }));
+    std::vector<std::string> differences{""};
+    const double first = mean_final(columns.front(), name);
+    for (std::size_t c = 1; c < columns.size(); ++c)
+      differences.push_back(fmt::format("{:+.4g}", mean_final(columns[c], name) - first));
+    if (!std::isnan(first)) table.add("  difference to the first", differences);
+  }
   add_members({"train_samples_per_second", "wall_seconds"});
   for (const char* name : {"cpu_seconds", "messages_sent", "bytes_sent"})
-    add_row(fmt::format("{} of all nodes", name),
-            [&](const Json& summary) { return sum_over_nodes(summary, name); });
-  const bool have_equal_states = text_of(member(first.summary, "state_sha256")) ==
-                                 text_of(member(second.summary, "state_sha256"));
-  return table + (have_equal_states ? "\nthe learned states are the same, bit for bit\n"
-                                    : "\nthe learned states differ\n");
+    table.add(fmt::format("{} of all nodes", name),
+              cells([&](const Json& summary) { return sum_over_nodes(summary, name); }));
+  return table.text() + state_sentence(columns);
 }
 
 }  // namespace lateral

@@ -98,6 +98,19 @@ ProbesFile::ProbesFile(fs::path path, std::uint64_t steps_kept, std::vector<std:
   write_atomically(path_, content);
 }
 
+void ProbesFile::add(ProbeRow row) {
+  constexpr std::chrono::seconds interval{1};
+  latest_[row.layer] = row.step;
+  waiting_.push_back(std::move(row));
+  const auto now = std::chrono::steady_clock::now();
+  if (now - flushed_ < interval || latest_.size() < layers_.size()) return;
+  const auto slowest =
+      std::min_element(latest_.begin(), latest_.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (slowest->second > 0) flush(slowest->second - 1);  // more rows of its last step may come
+  flushed_ = now;
+}
+
 void ProbesFile::flush(std::uint64_t step) {
   const auto position = [&](const std::string& layer) {
     return std::find(layers_.begin(), layers_.end(), layer) - layers_.begin();

@@ -2,9 +2,11 @@
 // probes.csv with a row for each probe of a layer at a step.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -53,12 +55,14 @@ class MetricsFile {
 };
 
 /// probes.csv. Rows arrive from the layers in any order and are written sorted by step and layer,
-/// so that the same run writes the same file.
+/// so that the same run writes the same file. A reader of the file is at most about a second
+/// behind.
 class ProbesFile {
  public:
   /// Creates the file; rows of an earlier session up to step `steps_kept` are preserved.
   ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers);
-  void add(ProbeRow row) { waiting_.push_back(std::move(row)); }
+  /// Once a second, also writes the rows of steps for which all layers have reported.
+  void add(ProbeRow row);
   /// Writes the rows of steps up to `step`. Rows of later steps, from layers that are ahead, are
   /// written by a later call.
   void flush(std::uint64_t step);
@@ -67,6 +71,8 @@ class ProbesFile {
   std::filesystem::path path_;
   std::vector<std::string> layers_;
   std::vector<ProbeRow> waiting_;
+  std::map<std::string, std::uint64_t> latest_;  // step of the last row of each layer
+  std::chrono::steady_clock::time_point flushed_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace lateral

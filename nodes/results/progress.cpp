@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 namespace lateral {
 namespace {
@@ -27,11 +29,6 @@ std::string bar(double share, int columns) {
   return text;
 }
 
-int terminal_columns() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 /// Flushes, for the case that standard error is buffered.
 void print(const std::string& text) {
   std::fputs(text.c_str(), stderr);
@@ -42,14 +39,31 @@ constexpr const char* clear_line = "\r\033[K";
 
 }  // namespace
 
+std::string progress_line(const std::string& head, double share, const std::string& numbers,
+                          int columns) {
+  const int room = columns - static_cast<int>(head.size() + numbers.size());
+  if (room >= bar_columns_min) return head + bar(share, std::min(room, bar_columns_max)) + numbers;
+  return (head + numbers).substr(0, static_cast<std::size_t>(std::max(columns, 0)));
+}
+
+bool can_redraw_lines() {
+  const char* const terminal = std::getenv("TERM");
+  return terminal != nullptr && std::string_view(terminal) != "dumb" && isatty(STDERR_FILENO) != 0;
+}
+
+int terminal_columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 Progress::Style Progress::style_for_stderr(bool quiet) {
   if (quiet) return Style::quiet;
-  return isatty(STDERR_FILENO) != 0 ? Style::bar : Style::plain;
+  return can_redraw_lines() ? Style::bar : Style::plain;
 }
 
 void Progress::begun(const RunBegin& begin) {
-  note(fmt::format("{} training samples, {} to evaluate; {} steps an epoch", begin.train_samples,
-                   begin.evaluate_samples, begin.steps_per_epoch));
+  note(fmt::format("{} training samples, {} {} samples; {} steps an epoch", begin.train_samples,
+                   begin.evaluate_samples, begin.evaluated_on, begin.steps_per_epoch));
   begin_ = begin;
   began_ = Clock::now();
 }
@@ -67,21 +81,19 @@ void Progress::step(const TrainingProgress& report) {
       fmt::format(" {}/{}  loss {:.5g}  accuracy {:>7}  {:.0f} samples/s  {} left", step_in_epoch,
                   begin_.steps_per_epoch, report.loss, accuracy_text(report.accuracy),
                   report.samples_per_second, duration_text(done > 0 ? elapsed / done * left : 0));
-  const int room = terminal_columns() - 1 - static_cast<int>(head.size() + numbers.size());
+  const std::string replaced =
+      nodes_replaced_ > 0 ? fmt::format("  {} replaced", nodes_replaced_) : "";
   const double share =
       static_cast<double>(step_in_epoch) / static_cast<double>(begin_.steps_per_epoch);
-  print(fmt::format("{}{}{}{}{}", clear_line, head,
-                    room >= bar_columns_min ? bar(share, std::min(room, bar_columns_max)) : "",
-                    numbers,
-                    nodes_replaced_ > 0 ? fmt::format("  {} replaced", nodes_replaced_) : ""));
+  print(clear_line + progress_line(head, share, numbers + replaced, terminal_columns() - 1));
   line_is_drawn_ = true;
 }
 
 void Progress::epoch_done(const MetricsRow& row) {
   note(fmt::format(
-      "epoch {}/{}  train loss {:.5g} accuracy {}  test loss {:.5g} accuracy {}  {:.0f} samples/s",
-      row.epoch, epochs_, row.train_loss, accuracy_text(row.train_accuracy), row.test_loss,
-      accuracy_text(row.test_accuracy), row.train_samples_per_second));
+      "epoch {}/{}  train loss {:.5g} accuracy {}  {} loss {:.5g} accuracy {}  {:.0f} samples/s",
+      row.epoch, epochs_, row.train_loss, accuracy_text(row.train_accuracy), begin_.evaluated_on,
+      row.test_loss, accuracy_text(row.test_accuracy), row.train_samples_per_second));
 }
 
 void Progress::replaced(const Restart& restart, std::optional<std::uint64_t> from_step) {

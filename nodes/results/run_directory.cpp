@@ -55,20 +55,28 @@ void RunDirectory::lock() {
   lock_ = std::make_shared<const FileLock>(*std::move(lock));
 }
 
-fs::path RunDirectory::default_path(const std::string& experiment_name) {
+fs::path make_default_folder(const std::string& name) {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-  const fs::path path = fs::path("runs") / fmt::format("{}-{}", experiment_name, stamp);
+  const fs::path path = fs::path("runs") / fmt::format("{}-{}", name, stamp);
+  std::error_code failure;
+  fs::create_directories(path.parent_path(), failure);
   constexpr int tries_max = 1000;
-  for (int i = 1; i < tries_max; ++i) {
+  for (int i = 1; i < tries_max && !failure; ++i) {
     const fs::path candidate = i == 1 ? path : fs::path(fmt::format("{}-{}", path.string(), i));
-    if (!fs::exists(candidate)) return candidate;
+    if (fs::create_directory(candidate, failure)) return candidate;
   }
-  throw UserError(
-      fmt::format("{}: exists, expected a new name; choose one with --out", path.string()));
+  throw UserError(fmt::format("{}: cannot be made: {}; choose another name with --out",
+                              path.string(), failure ? failure.message() : "it exists"));
+}
+
+RunDirectory RunDirectory::create_named(const std::string& experiment_name) {
+  RunDirectory directory = create(make_default_folder(experiment_name));
+  directory.existed_ = false;  // before this call
+  return directory;
 }
 
 void RunDirectory::discard() const {

@@ -20,6 +20,8 @@ class RunFiles {
   std::filesystem::path experiment() const { return path_ / "experiment.textproto"; }
   std::filesystem::path metrics() const { return path_ / "metrics.csv"; }
   std::filesystem::path probes() const { return path_ / "probes.csv"; }
+  std::filesystem::path machine() const { return path_ / "machine.json"; }
+  std::filesystem::path data() const { return path_ / "data.json"; }
   std::filesystem::path summary() const { return path_ / "summary.json"; }
   std::filesystem::path recording() const { return path_ / "recording.h5"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.h5"; }
@@ -33,6 +35,10 @@ class RunFiles {
   std::filesystem::path path_;
 };
 
+/// Makes an empty folder runs/NAME-YYYYMMDD-HHMMSS, or with -2, -3, … appended: no other process
+/// gets the same one.  Throws UserError.
+std::filesystem::path make_default_folder(const std::string& name);
+
 class RunDirectory : public RunFiles {
  public:
   /// Makes the folder.  Throws UserError if it exists and is not empty, or cannot be made.
@@ -41,8 +47,8 @@ class RunDirectory : public RunFiles {
   static RunDirectory open(const std::filesystem::path& path);
   /// An existing run, to be continued.  Throws UserError also if another run is writing to it.
   static RunDirectory reopen(const std::filesystem::path& path);
-  /// runs/NAME-YYYYMMDD-HHMMSS, or with -2, -3, … appended if that exists.
-  static std::filesystem::path default_path(const std::string& experiment_name);
+  /// Makes runs/NAME-YYYYMMDD-HHMMSS, or with -2, -3, … appended if that exists.
+  static RunDirectory create_named(const std::string& experiment_name);
 
   /// Removes a folder made by create() for a run that never began, so that the same command can be
   /// repeated.

@@ -16,7 +16,8 @@ struct RunBegin {
   std::uint64_t train_samples = 0;
   std::uint64_t evaluate_samples = 0;
   std::uint64_t steps_per_epoch = 0;
-  std::uint64_t first_step = 0;  ///< training steps done by earlier sessions of the run
+  std::uint64_t first_step = 0;       ///< training steps done by earlier sessions of the run
+  std::string evaluated_on = "test";  ///< or "validation"
 };
 
 /// The state of an epoch after one more training step; loss and accuracy are means over the samples

@@ -31,6 +31,7 @@ std::string to_json(const Summary& summary) {
   json["train_samples_per_second"] = summary.train_samples_per_second;
   json["wall_seconds"] = summary.wall_seconds;
   json["state_sha256"] = summary.state_sha256;
+  json["data_sha256"] = summary.data_sha256;
   json["nodes"] = nlohmann::ordered_json::array();
   for (const NodeSummary& node : summary.nodes)
     json["nodes"].push_back({{"name", node.name},
@@ -50,7 +51,8 @@ std::string to_json(const Summary& summary) {
                                        : nlohmann::ordered_json(nullptr);
     json["restarts"].push_back(std::move(entry));
   }
-  return json.dump(2) + "\n";
+  // Reasons may contain names of files, of any bytes; JSON is UTF-8.
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string to_table(const Summary& summary) {

@@ -38,6 +38,7 @@ struct Summary {
   std::uint64_t step = 0;
   std::string evaluated_on;  ///< "test" or "validation"
   std::string state_sha256;
+  std::string data_sha256;
   double wall_seconds = 0;
   double train_samples_per_second = 0;
   std::vector<MetricsRow> epochs;

@@ -70,7 +70,7 @@ TEST_CASE("records have the documented shapes and sizes") {
   CHECK(large.report_bytes_max() ==
         std::max(large.tensor_bytes_max(), record_bytes_max(large.records)));
   CHECK(train_steps_per_epoch_max(experiment) == 4);
-  CHECK(train_steps_per_epoch_max(recording_experiment({"data.train_limit=33"})) == 2);
+  CHECK(train_steps_per_epoch_max(recording_experiment({"data.train_limit=34"})) == 2);
   CHECK(train_steps_per_epoch_max(recording_experiment({"data.validation_samples=90"})) == 1);
   CHECK(recording_bytes({}, 100) == 0);
   // A thousand times the steps: a thousand times the values, and little overhead.

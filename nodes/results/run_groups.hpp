@@ -1,0 +1,34 @@
+// Groups of runs: those below a folder, and those that differ only in their seeds.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "nodes/results/run_directory.hpp"
+
+namespace lateral {
+
+/// Runs with the same effective configuration but for `seed`.
+struct RunGroup {
+  std::string title;  ///< the name of the first one's folder
+  std::vector<RunFiles> runs;
+};
+
+/// Whether `folder` is a run: it has an experiment and metrics.
+bool is_run(const RunFiles& run);
+
+/// The run directories directly below this folder, by name.
+std::vector<RunFiles> runs_below(const std::filesystem::path& folder);
+
+/// In the order of the first run of each group. A run whose experiment cannot be read is a group of
+/// its own.
+std::vector<RunGroup> group_by_settings(const std::vector<RunFiles>& runs);
+
+/// The name of a folder, also of "." and of a path that ends in '/'.
+std::string folder_name(const std::filesystem::path& folder);
+
+/// "test" or "validation": what a run evaluates after an epoch.
+std::string evaluated_on(const RunFiles& run);
+
+}  // namespace lateral
