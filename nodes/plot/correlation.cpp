@@ -126,7 +126,8 @@ std::string layer_commands(const Grid& grid, int layer, const Record::OfLayer& o
 
 }  // namespace
 
-bool draw_correlation(const RunFiles& run, const Record& record, Gnuplot& gnuplot) {
+bool draw_correlation(const RunFiles& run, const Record& record, const std::string& suffix,
+                      Gnuplot& gnuplot) {
   std::vector<RecordedRows> rows;  // by layer
   bool has_two_steps = false;
   for (std::size_t l = 0; l < std::min(record.layers.size(), drawn_layers_max); ++l) {
@@ -145,7 +146,7 @@ bool draw_correlation(const RunFiles& run, const Record& record, Gnuplot& gnuplo
   for (std::size_t l = 0; l < rows.size(); ++l)
     script += layer_commands(grid, static_cast<int>(l), record.layers[l], rows[l]);
   script += "unset multiplot\n";
-  gnuplot.draw("correlation_" + record.name, grid.width(), grid.height(), script);
+  gnuplot.draw("correlation_" + record.name + suffix, grid.width(), grid.height(), script);
   return true;
 }
 

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "nodes/plot/figures.hpp"
 
@@ -12,16 +14,17 @@ namespace lateral {
 namespace {
 
 struct Panel {
-  const char* title;
+  std::string title;
   const char* unit;
   double MetricsRow::*value;
   double scale;
 };
-constexpr Panel all_panels[] = {
+constexpr const char* evaluated = "EVALUATED";  // stands for "test" or "validation"
+const Panel all_panels[] = {
     {"training loss", "loss", &MetricsRow::train_loss, 1},
-    {"test loss", "loss", &MetricsRow::test_loss, 1},
+    {"EVALUATED loss", "loss", &MetricsRow::test_loss, 1},
     {"training accuracy", "accuracy [%]", &MetricsRow::train_accuracy, 100},
-    {"test accuracy", "accuracy [%]", &MetricsRow::test_accuracy, 100}};
+    {"EVALUATED accuracy", "accuracy [%]", &MetricsRow::test_accuracy, 100}};
 
 struct Extent {
   double low = std::numeric_limits<double>::infinity();
@@ -49,6 +52,11 @@ std::vector<Panel> panels_with_values(const std::vector<Curve>& curves) {
     });
     if (has_values) panels.push_back(panel);
   }
+  std::set<std::string> names;
+  for (const Curve& curve : curves) names.insert(curve.evaluated_on);
+  for (Panel& panel : panels)
+    if (const std::size_t at = panel.title.find(evaluated); at != std::string::npos)
+      panel.title.replace(at, std::strlen(evaluated), fmt::format("{}", fmt::join(names, " or ")));
   return panels;
 }
 
@@ -110,6 +118,10 @@ std::string key_commands(const std::vector<Curve>& curves, double left) {
   for (std::size_t c = 0; c < curves.size(); ++c)
     out += fmt::format("{}NaN{} title {}", c > 0 ? next_curve : "", line_style(c),
                        gnuplot_string(curves[c].title));
+  if (std::any_of(curves.begin(), curves.end(),
+                  [](const Curve& curve) { return curve.runs.size() > 1; }))
+    out += fmt::format("{}NaN with lines lc rgb 'white' title 'line: mean; band: min–max'",
+                       next_curve);
   return out + "\nunset multiplot\n";
 }
 
@@ -127,9 +139,11 @@ void draw_curves(std::vector<Curve> curves, Gnuplot& gnuplot) {
     losses.include(row.train_loss);
     losses.include(row.test_loss);
   });
+  constexpr std::size_t letters_of_band = 27;  // of the line that explains the bands
   std::size_t letters = 0, epochs = 0;
   for (const Curve& curve : curves) {
     letters = std::max(letters, curve.title.size());
+    if (curve.runs.size() > 1) letters = std::max(letters, letters_of_band);
     for (const auto& run : curve.runs) epochs = std::max(epochs, run.size());
   }
   constexpr double wide_range = 100;

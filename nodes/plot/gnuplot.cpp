@@ -20,11 +20,26 @@ struct Format {
   const char* terminal;
 };
 constexpr Format formats[] = {{"svg", "svg background 'white' enhanced"},
-                              {"png", "pngcairo enhanced"}};
+                              {"png", "pngcairo enhanced"},
+                              {"pdf", "pdfcairo enhanced"}};
 
-/// Returns the status as waitpid() gives it.
+const Format& format_called(const std::string& name) {
+  for (const Format& format : formats)
+    if (name == format.ending) return format;
+  throw UserError(fmt::format("--format {}: expected svg, png or pdf", one_line(name)));
+}
+
+/// "WIDTH,HEIGHT" in the unit of the terminal.
+std::string size_text(const Format& format, int width, int height) {
+  constexpr double pixels_per_inch = 100;
+  if (std::string_view(format.ending) != "pdf") return fmt::format("{},{}", width, height);
+  return fmt::format("{:.2f}in,{:.2f}in", width / pixels_per_inch, height / pixels_per_inch);
+}
+
+/// Without the settings of the user (-d), which could change the separator of columns. Returns the
+/// status as waitpid() gives it.
 int run_gnuplot(const std::string& script) {
-  std::FILE* const input = ::popen("gnuplot >/dev/null 2>&1", "w");
+  std::FILE* const input = ::popen("gnuplot -d >/dev/null 2>&1", "w");
   if (input == nullptr) throw UserError("gnuplot cannot be started");
   std::fwrite(script.data(), 1, script.size(), input);
   return ::pclose(input);
@@ -32,7 +47,9 @@ int run_gnuplot(const std::string& script) {
 
 }  // namespace
 
-Gnuplot::Gnuplot(fs::path folder) : folder_{std::move(folder)} {
+Gnuplot::Gnuplot(fs::path folder, PlotOptions options)
+    : folder_{std::move(folder)}, options_{std::move(options)} {
+  for (const std::string& format : options_.formats) format_called(format);
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error)
@@ -40,12 +57,16 @@ Gnuplot::Gnuplot(fs::path folder) : folder_{std::move(folder)} {
 }
 
 void Gnuplot::draw(const std::string& name, int width, int height, std::string_view script) {
-  for (const Format& format : formats) {
+  if (!wants(name)) return;
+  if (options_.width > 0) width = options_.width;
+  if (options_.height > 0) height = options_.height;
+  for (const std::string& format_name : options_.formats) {
+    const Format& format = format_called(format_name);
     const fs::path file = folder_ / fmt::format("{}.{}", name, format.ending);
     if (!std::ofstream{file}) throw UserError(fmt::format("{}: cannot be written", file.string()));
     const int status = run_gnuplot(
-        fmt::format("set terminal {} size {},{} font 'sans,12'\nset output {}\n{}", format.terminal,
-                    width, height, gnuplot_string(file.string()), script));
+        fmt::format("set terminal {} size {} font 'sans,12'\nset output {}\n{}", format.terminal,
+                    size_text(format, width, height), gnuplot_string(file.string()), script));
     constexpr int not_found = 127;  // exit code of the shell
     if (WIFEXITED(status) && WEXITSTATUS(status) == not_found)
       throw UserError("gnuplot is not installed, expected the package gnuplot-nox");

@@ -9,13 +9,24 @@
 
 namespace lateral {
 
+struct PlotOptions {
+  std::vector<std::string> formats = {"svg", "png"};  ///< or pdf
+  std::string only;           ///< figures whose names begin with this; empty: all
+  int width = 0, height = 0;  ///< in pixels; 0: as each figure needs
+};
+
 class Gnuplot {
  public:
   /// Pictures are written into `folder`, which is created if it does not exist.
-  /// Throws UserError if that is not possible.
-  explicit Gnuplot(std::filesystem::path folder);
+  /// Throws UserError if that is not possible, or a format is not known.
+  Gnuplot(std::filesystem::path folder, PlotOptions options);
 
-  /// Writes NAME.svg and NAME.png, width × height pixels. `script` must not set the terminal and
+  /// Whether the figure of this name is to be drawn.
+  bool wants(std::string_view name) const {
+    return options_.only.empty() || name.starts_with(options_.only);
+  }
+  /// Writes NAME.svg, NAME.png, …, width × height pixels unless the options have a size. Writes
+  /// nothing if the figure is not wanted. `script` must not set the terminal and
   /// the output. Throws UserError if gnuplot is not installed, or failed.
   void draw(const std::string& name, int width, int height, std::string_view script);
 
@@ -24,6 +35,7 @@ class Gnuplot {
 
  private:
   std::filesystem::path folder_;
+  PlotOptions options_;
   std::vector<std::filesystem::path> files_;
 };
 

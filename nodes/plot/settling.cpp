@@ -55,7 +55,8 @@ std::string panel_commands(const std::string& block, const Trajectory& trajector
 
 }  // namespace
 
-bool draw_settling(const RunFiles& run, const Record& record, Gnuplot& gnuplot) {
+bool draw_settling(const RunFiles& run, const Record& record, const std::string& suffix,
+                   Gnuplot& gnuplot) {
   const std::size_t layers = std::min(record.layers.size(), drawn_layers_max);
   const int height = 50 + 310 * static_cast<int>(layers);
   std::string script = fmt::format(
@@ -75,7 +76,7 @@ bool draw_settling(const RunFiles& run, const Record& record, Gnuplot& gnuplot) 
                              rows.steps.back());
   }
   script += "unset multiplot\n";
-  gnuplot.draw("settling_" + record.name, 1000, height, script);
+  gnuplot.draw("settling_" + record.name + suffix, 1000, height, script);
   return true;
 }
 
