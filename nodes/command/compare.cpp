@@ -1,4 +1,4 @@
-// lateral compare: what differs between two runs.
+// lateral compare: what differs between runs.
 #include "nodes/results/compare.hpp"
 
 #include <iostream>
@@ -9,15 +9,11 @@
 namespace lateral::command {
 
 RunCommand compare(CommandLine& line) {
-  struct Options {
-    std::string first, second;
-  };
-  line.describe("Print what differs between two runs: settings and results");
-  const auto options = std::make_shared<Options>();
-  line.argument("A", options->first, "Run directory");
-  line.argument("B", options->second, "Run directory");
-  return [options] {
-    std::cout << compare_runs(options->first, options->second);
+  line.describe("Print what differs between runs: settings and results");
+  const auto folders = std::make_shared<std::vector<std::string>>();
+  line.arguments("RUN", *folders, "Run directories, or folders of them");
+  return [folders] {
+    std::cout << compare_runs({folders->begin(), folders->end()});
     return 0;
   };
 }

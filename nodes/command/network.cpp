@@ -3,11 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <iostream>
+#include <thread>
 
 #include "nodes/base/failure.hpp"
 #include "nodes/command/options.hpp"
+#include "nodes/launch/resources.hpp"
 #include "nodes/runtime/node_program.hpp"
 
 namespace lateral {
@@ -42,14 +43,24 @@ void add_network_options(CommandLine& line, NetworkOptions& options) {
   line.flag("--plain-tcp", options.plain_tcp, "Without TLS, also beyond loopback");
   line.number("--threads", options.threads, 1, 1024,
               "Threads that a layer computes with (default: the processors it may use); same bits");
+  line.flag("--force", options.force,
+            "Start also if this machine seems to lack the memory, processes or open files");
+}
+
+void check_machine(const Experiment& experiment, const NetworkOptions& options, bool is_training) {
+  if (options.force) return;
+  ResourceOptions needs;
+  needs.memory.in_process = options.in_process;
+  needs.memory.is_recoverable = is_training && !options.in_process && experiment.restarts_max > 0;
+  needs.threads =
+      options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
+  check_resources(experiment, needs);
 }
 
 Outcome run_network(const Experiment& experiment, RunPlan& plan, const NetworkOptions& options,
                     Progress& progress) {
-  const char* const default_folder = std::getenv("LATERAL_DATA");
-  plan.data_directory = !options.data.empty()       ? options.data
-                        : default_folder != nullptr ? default_folder
-                                                    : "";
+  const DataFolders folders = data_folders(options.data);
+  plan.data_directory = (folders.given.empty() ? folders.fallback : folders.given).string();
   plan.threads = options.threads;
   return launch(experiment, plan, placement_of(options), tcp_params(options), progress);
 }

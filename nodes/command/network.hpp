@@ -18,8 +18,14 @@ struct NetworkOptions {
   std::string listen;
   bool plain_tcp = false;
   int threads = 0;
+  bool force = false;
 };
 void add_network_options(CommandLine& line, NetworkOptions& options);
+
+/// Throws UserError if this machine lacks what the run needs, unless --force is given. To be called
+/// before anything is written.
+///   is_training: nodes may be replaced
+void check_machine(const Experiment& experiment, const NetworkOptions& options, bool is_training);
 
 /// Fills in --data and --threads in the plan and runs its network. Prints a warning for options
 /// that are not safe.  Throws UserError if the options contradict each other.

@@ -5,11 +5,15 @@
 #include <vector>
 
 #include "nodes/command/command.hpp"
+#include "nodes/experiment/data_folders.hpp"
 
 namespace lateral {
 
 /// --data DIR
 void add_data_option(CommandLine& line, std::string& folder);
+/// Where data are looked for: in this folder, given by --data, or in that of the environment
+/// variable LATERAL_DATA.
+DataFolders data_folders(const std::string& given);
 /// --set PATH=VALUE
 void add_set_option(CommandLine& line, std::vector<std::string>& sets);
 /// --plugin FILE

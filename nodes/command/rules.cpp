@@ -1,16 +1,22 @@
-// lateral rules: every rule with its source, its parameters, and what a synapse reads; kinds of
-// layers.
+// lateral rules: every rule with its source, its parameters, and what a synapse reads; the names in
+// all other tables.
 #include <fmt/format.h>
 
 #include <iostream>
 #include <memory>
 
+#include "core/activation/activation.hpp"
+#include "core/compute/product.hpp"
 #include "core/credit/credit.hpp"
 #include "core/decorrelation/rule.hpp"
+#include "core/dynamics/integrator.hpp"
 #include "core/layer/layer.hpp"
+#include "core/loss/loss.hpp"
+#include "core/optimizer/optimizer.hpp"
 #include "core/preconditioner/preconditioner.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/command/options.hpp"
+#include "nodes/data/dataset.hpp"
 
 namespace lateral::command {
 namespace {
@@ -48,6 +54,14 @@ std::string describe_table(std::span<const TableEntry<Make>> table, std::string_
   return text.empty() ? "" : fmt::format("{}:\n{}", heading, text);
 }
 
+/// The names of a table without descriptions, below a heading; or nothing if `name` is not in it.
+template <class Make>
+std::string list_table(std::span<const TableEntry<Make>> table, std::string_view name,
+                       std::string_view heading) {
+  if (!name.empty() && find_entry(table, name) == nullptr) return "";
+  return fmt::format("{}:\n\n  {}\n", heading, name.empty() ? names_of(table) : std::string(name));
+}
+
 /// All rules, or the ones that are called `name`.  Throws UserError if none is.
 std::string describe_rules(const std::string& name) {
   std::string text;
@@ -73,10 +87,20 @@ std::string describe_rules(const std::string& name) {
   append(describe_table(layer_kind_table(), name, "layer.NAME.kind", [](const auto& entry) {
     return fmt::format("\n  {}\n      {}\n", entry.name, entry.make().summary());
   }));
-  if (text.empty())
-    throw UserError(fmt::format("no rule is called '{}', expected one of {}, {}, {}, {}", name,
-                                names_of(decorrelation_table()), names_of(credit_table()),
-                                names_of(preconditioner_table()), names_of(layer_kind_table())));
+  append(list_table(activation_table(), name, "layer.NAME.activation"));
+  append(list_table(loss_table(), name, "learning.loss"));
+  append(list_table(optimizer_table(), name, "learning.optimizer"));
+  append(list_table(integrator_table(), name, "decorrelation.integrator"));
+  append(list_table(product_table(), name, "execution.product"));
+  append(list_table(data_format_table(), name, "data.format"));
+  if (text.empty()) {
+    const std::string names = fmt::format(
+        "{}, {}, {}, {}, {}, {}, {}, {}, {}, {}", names_of(decorrelation_table()),
+        names_of(credit_table()), names_of(preconditioner_table()), names_of(layer_kind_table()),
+        names_of(activation_table()), names_of(loss_table()), names_of(optimizer_table()),
+        names_of(integrator_table()), names_of(product_table()), names_of(data_format_table()));
+    throw UserError(fmt::format("nothing is called '{}', expected one of {}", name, names));
+  }
   return text;
 }
 
@@ -88,7 +112,8 @@ RunCommand rules(CommandLine& line) {
     std::vector<std::string> plugins;
   };
   line.describe(
-      "List every rule (source, parameters, what a synapse reads) and every kind of layer");
+      "List every rule (source, parameters, what a synapse reads), kind of layer, activation, "
+      "loss, optimizer, integrator, library of products and data format");
   const auto options = std::make_shared<Options>();
   line.optional_argument("NAME", options->name, "Only this one");
   add_plugin_option(line, options->plugins);

@@ -10,6 +10,7 @@
 #include "nodes/base/version.hpp"
 #include "nodes/command/network.hpp"
 #include "nodes/command/options.hpp"
+#include "nodes/results/machine_record.hpp"
 
 namespace lateral::command {
 namespace {
@@ -20,7 +21,7 @@ struct Options {
   std::string experiment, out, init, resume;
   std::vector<std::string> sets;
   NetworkOptions network;
-  bool quiet = false;
+  bool quiet = false, other_data = false, other_processor = false, freeze = false;
 };
 
 /// The first line in which two effective configurations differ.
@@ -31,6 +32,18 @@ std::string first_difference(const std::string& ours, const std::string& theirs)
     if (line_a != line_b && !line_a.starts_with("  epochs:"))
       return fmt::format("'{}' instead of '{}'", one_line(line_a), one_line(line_b));
   return "one has more settings than the other";
+}
+
+/// Refuses to continue a run whose results would not be those of an uninterrupted one.
+void check_processor(const RunDirectory& directory, const Experiment& experiment, bool is_allowed) {
+  const std::optional<MachineRecord> begun_on = read_machine_record(directory.machine());
+  const MachineRecord here = this_machine(experiment);
+  if (is_allowed || !begun_on || !differ(*begun_on, here)) return;
+  throw UserError(
+      fmt::format("--resume {}: the run was begun on {}; this is {}, on which the bits may differ; "
+                  "expected the "
+                  "same, or --other-processor to continue here",
+                  directory.path().string(), describe(*begun_on), describe(here)));
 }
 
 /// The experiment to continue, and the position at which it stopped.
@@ -44,7 +57,11 @@ std::pair<Experiment, RunPlan> plan_resumed_run(const Options& options) {
   plan.directory = RunDirectory::reopen(options.resume);
   Experiment experiment = load_experiment(
       options.experiment.empty() ? plan.directory->experiment() : fs::path(options.experiment),
-      options.sets);
+      options.sets, data_folders(options.network.data));
+  check_machine(experiment, options.network, true);
+  check_processor(*plan.directory, experiment, options.other_processor);
+  plan.data = read_data_record(plan.directory->data());
+  plan.accepts_other_data = options.other_data;
   plan.start =
       newest_checkpoint(*plan.directory, checkpoint_limits(experiment), print_warning, true);
   if (!differs_only_in_epochs(experiment.text, plan.start.experiment,
@@ -67,11 +84,13 @@ std::pair<Experiment, RunPlan> plan_new_run(const Options& options) {
   if (options.experiment.empty())
     throw UserError("run: no EXPERIMENT, expected a file such as sims/quickstart.textproto");
   RunPlan plan;
-  Experiment experiment = load_experiment(options.experiment, options.sets);
+  Experiment experiment =
+      load_experiment(options.experiment, options.sets, data_folders(options.network.data));
+  check_machine(experiment, options.network, true);
   if (!options.init.empty())
     plan.start = read_checkpoint(options.init, checkpoint_limits(experiment));
-  plan.directory = RunDirectory::create(
-      options.out.empty() ? RunDirectory::default_path(experiment.name) : fs::path(options.out));
+  plan.directory = options.out.empty() ? RunDirectory::create_named(experiment.name)
+                                       : RunDirectory::create(options.out);
   return {std::move(experiment), std::move(plan)};
 }
 
@@ -109,9 +128,19 @@ RunCommand run(CommandLine& line) {
   line.option("--init", "CHECKPOINT", options->init,
               "Start from the parameters in this checkpoint (HDF5)");
   line.option("--resume", "RUN_DIR", options->resume, "Continue the run of this directory");
+  line.flag("--other-data", options->other_data,
+            "With --resume: also if the data are not those that the run was begun with");
+  line.flag("--other-processor", options->other_processor,
+            "With --resume: also on a processor on which the bits may differ");
+  line.flag("--freeze", options->freeze,
+            "Learn nothing: losses and probes of the state as it is (same as --set "
+            "learning.freeze=true)");
   add_network_options(line, options->network);
   line.flag("--quiet", options->quiet, "Print nothing but errors");
-  return [options] { return run_experiment(*options); };
+  return [options] {
+    if (options->freeze) options->sets.emplace_back("learning.freeze=true");
+    return run_experiment(*options);
+  };
 }
 
 }  // namespace lateral::command

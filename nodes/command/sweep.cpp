@@ -26,7 +26,7 @@ int start_sweep(const Options& options) {
   return run_sweep({.file = options.file,
                     .resume = options.resume,
                     .out = options.out,
-                    .data = options.data,
+                    .folders = data_folders(options.data),
                     .jobs = options.jobs,
                     .quiet = options.quiet});
 }

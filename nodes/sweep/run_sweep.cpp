@@ -17,9 +17,12 @@
 #include "nodes/base/digest.hpp"
 #include "nodes/base/failure.hpp"
 #include "nodes/base/file.hpp"
+#include "nodes/base/signals.hpp"
+#include "nodes/base/version.hpp"
 #include "nodes/experiment/experiment.hpp"
 #include "nodes/launch/children.hpp"
 #include "nodes/results/metrics.hpp"
+#include "nodes/results/progress.hpp"
 #include "nodes/results/run_directory.hpp"
 #include "nodes/sweep/sweep_folder.hpp"
 #include "nodes/sweep/sweep_results.hpp"
@@ -43,7 +46,7 @@ std::string digest_of(const SweepFolder& folder) {
   return to_hex(sha256(read_text(folder.sweep()) + '\n' + read_text(folder.experiment()))) + "\n";
 }
 
-SweepFolder create_folder(const fs::path& path, const Sweep& sweep) {
+SweepFolder create_folder(const fs::path& path, const Sweep& sweep, const DataFolders& folders) {
   const SweepFolder folder{path};
   std::error_code error;
   if (fs::exists(path, error) && !fs::is_empty(path, error))
@@ -53,7 +56,7 @@ SweepFolder create_folder(const fs::path& path, const Sweep& sweep) {
   if (error)
     throw UserError(fmt::format("{}: cannot be created: {}", path.string(), error.message()));
   write_atomically(folder.experiment(),
-                   with_plugins(read_text(sweep.experiment), sweep.experiment.string()));
+                   movable_text(read_text(sweep.experiment), sweep.experiment, folders));
   write_atomically(folder.sweep(), sweep.text);
   write_atomically(folder.digest(), digest_of(folder));
   return folder;
@@ -85,14 +88,12 @@ std::string state_digest(const fs::path& summary_file) {
   throw UserError(fmt::format("{}: damaged, expected state_sha256", summary_file.string()));
 }
 
-/// The last line of a log that is not empty.
-std::string last_line(const fs::path& log) {
-  std::ifstream stream{log};
-  std::string line, last;
-  while (std::getline(stream, line))
-    if (!line.empty()) last = line;
-  constexpr std::size_t length_max = 1000;
-  return last.substr(0, length_max);
+/// The message with which a run ended.
+std::string message_in(const fs::path& log) {
+  std::string message = last_line(log);
+  constexpr std::string_view program = "lateral: ";
+  if (message.starts_with(program)) message.erase(0, program.size());
+  return message;
 }
 
 /// The result of a member whose process ended with this exit code.
@@ -101,7 +102,7 @@ SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
   result.status = exit_code == 0                                      ? Status::done
                   : exit_code == static_cast<int>(ExitCode::numerics) ? Status::diverged
                                                                       : Status::failed;
-  if (result.status != Status::done) result.message = last_line(folder.log(i));
+  if (result.status != Status::done) result.message = message_in(folder.log(i));
   try {
     const fs::path metrics = folder.member(i).metrics();
     const std::vector<MetricsRow> rows =
@@ -125,8 +126,7 @@ SweepResult collect(const SweepFolder& folder, std::size_t i, int exit_code) {
 /// Shows the progress of a sweep on standard error. On a terminal one line is redrawn.
 class Display {
  public:
-  explicit Display(bool quiet)
-      : quiet_{quiet}, on_terminal_{!quiet && ::isatty(STDERR_FILENO) != 0} {}
+  explicit Display(bool quiet) : quiet_{quiet}, on_terminal_{!quiet && can_redraw_lines()} {}
   ~Display() { clear(); }
 
   /// Prints a permanent line.
@@ -138,7 +138,7 @@ class Display {
   void show(const std::string& line) {
     if (!on_terminal_) return;
     clear();
-    fmt::print(stderr, "{}", line);
+    fmt::print(stderr, "{}", line.substr(0, static_cast<std::size_t>(terminal_columns() - 1)));
     std::fflush(stderr);
     is_drawn_ = true;
   }
@@ -171,8 +171,7 @@ class Runner {
                              : std::max(1u, std::thread::hardware_concurrency());
   }
 
-  /// Returns the signal that stopped the sweep, or 0.  Throws UserError if a run ends with exit
-  /// code 2.
+  /// Returns the signal that stopped the sweep, or 0.
   int run() {
     constexpr std::chrono::milliseconds interval{20};
     bool is_stopping = false;
@@ -186,16 +185,18 @@ class Runner {
       for (const Children::Ended& ended : children_.reap()) on_end(ended);
     }
     display_.clear();
-    if (!user_error_.empty()) throw UserError(user_error_);
     return stop_signal;
   }
 
   const SweepResults& results() const { return results_; }
+  /// Whether all members that failed in this session did so by a mistake of the user.
+  bool only_user_errors() const { return user_errors_ == failures_; }
 
  private:
   /// SHA-256 of the effective configuration of a member.
   std::string configuration_sha256(std::size_t i) const {
-    return to_hex(load_experiment(folder_.experiment(), sweep_.members[i].sets).digest);
+    return to_hex(
+        load_experiment(folder_.experiment(), sweep_.members[i].sets, options_.folders).digest);
   }
 
   /// The result of an earlier session; none if the member has to run.
@@ -230,7 +231,8 @@ class Runner {
     waiting_.pop_back();
     const std::string run = folder_.member(i).path().string();
     std::vector<std::string> arguments{"run", "--quiet", "--in-process", "--threads", "1"};
-    if (!options_.data.empty()) arguments.insert(arguments.end(), {"--data", options_.data});
+    if (!options_.folders.given.empty())
+      arguments.insert(arguments.end(), {"--data", options_.folders.given.string()});
     std::error_code ignored;
     if (can_resume(i)) {
       arguments.insert(arguments.end(), {"--resume", run});
@@ -250,13 +252,10 @@ class Runner {
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : -1;
     if (stop_signal != 0 && code > 128) return;  // stopped together with the sweep, can be resumed
     SweepResult result = collect(folder_, i, code);
-    if (code == static_cast<int>(ExitCode::user_error)) {  // probably the same in all members
-      user_error_ = result.message;
-      stop_signal = SIGTERM;
-      return;
-    }
     if (result.status == Status::failed && result.message.empty())
       result.message = describe_status(ended.status);
+    failures_ += result.status == Status::failed ? 1 : 0;
+    user_errors_ += code == static_cast<int>(ExitCode::user_error) ? 1 : 0;
     result.configuration_sha256 = configuration_sha256(i);
     write_atomically(folder_.result(i), to_json(result));
     results_[i] = std::move(result);
@@ -282,12 +281,12 @@ class Runner {
   void report(std::size_t i) {
     const SweepMember& member = sweep_.members[i];
     const SweepResult& result = *results_[i];
-    const std::string outcome = result.status == Status::done
-                                    ? fmt::format("test loss {:.5g}, accuracy {}", result.test_loss,
-                                                  accuracy_text(result.test_accuracy))
-                                : result.status == Status::diverged
-                                    ? "diverged"
-                                    : fmt::format("failed: {}", result.message);
+    const std::string outcome =
+        result.status == Status::done
+            ? fmt::format("{} loss {:.5g}, accuracy {}", sweep_.evaluated_on, result.test_loss,
+                          accuracy_text(result.test_accuracy))
+        : result.status == Status::diverged ? "diverged"
+                                            : fmt::format("failed: {}", result.message);
     display_.report(fmt::format("{}/{} {} seed {}: {}", done(), results_.size(),
                                 setting_text(sweep_, member), member.seed, outcome));
   }
@@ -304,9 +303,9 @@ class Runner {
   Display display_;
   std::vector<std::size_t> waiting_;  // the next one last
   std::size_t jobs_ = 1, done_at_start_ = 0;
+  std::size_t failures_ = 0, user_errors_ = 0;
   Clock::time_point began_ = Clock::now();
-  Children children_;
-  std::string user_error_;  // the message of a run
+  Children children_{Children::Kind::run};
 };
 
 }  // namespace
@@ -314,9 +313,10 @@ class Runner {
 int run_sweep(const SweepOptions& options) {
   SweepFolder folder{options.resume};
   if (options.resume.empty()) {
-    const Sweep sweep = load_sweep(options.file);
-    folder = create_folder(
-        options.out.empty() ? RunDirectory::default_path(sweep.name) : options.out, sweep);
+    const Sweep sweep = load_sweep(options.file, options.folders);
+    folder =
+        create_folder(options.out.empty() ? make_default_folder(sweep.name) : fs::path(options.out),
+                      sweep, options.folders);
   } else if (std::error_code error; !fs::exists(folder.sweep(), error)) {
     throw UserError(fmt::format("{}: not the folder of a sweep, expected {}", folder.path.string(),
                                 folder.sweep().string()));
@@ -325,12 +325,15 @@ int run_sweep(const SweepOptions& options) {
   check_unchanged(folder);
   std::error_code ignored;
   fs::create_directories(folder.members(), ignored);
-  const Sweep sweep = load_sweep(folder.sweep());
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, on_signal);
+  const Sweep sweep = load_sweep(folder.sweep(), options.folders);
+  for (const int signal : stop_signals()) std::signal(signal, on_signal);
   Runner runner{options, folder, sweep};
   const int signal = runner.run();
   const SweepResults& results = runner.results();
   write_atomically(folder.csv(), sweep_csv(sweep, results));
+  write_atomically(
+      folder.info(),
+      nlohmann::ordered_json{{"name", sweep.name}, {"version", version()}}.dump(2) + "\n");
   if (signal != 0) {
     fmt::print(stderr, "lateral: stopped; to resume: lateral sweep --resume {}\n",
                folder.path.string());
@@ -342,13 +345,19 @@ int run_sweep(const SweepOptions& options) {
     fmt::print("{}\nresults in {}\n", table, folder.path.string());
     std::fflush(stdout);
   }
+  const auto count = [&](Status status) {
+    return std::count_if(results.begin(), results.end(),
+                         [&](const auto& result) { return result->status == status; });
+  };
+  if (count(Status::diverged) == std::ssize(results))
+    throw NumericsError("every member of the sweep has diverged");
   const auto has_failed = [](const auto& result) { return result->status == Status::failed; };
-  const auto failed = std::count_if(results.begin(), results.end(), has_failed);
+  const auto failed = count(Status::failed);
   if (failed == 0) return 0;
   fmt::print(stderr, "lateral: {} member{} failed, to be run again with --resume; the first: {}\n",
              failed, failed == 1 ? "" : "s",
              (*std::find_if(results.begin(), results.end(), has_failed))->message);
-  return static_cast<int>(ExitCode::network);
+  return static_cast<int>(runner.only_user_errors() ? ExitCode::user_error : ExitCode::network);
 }
 
 }  // namespace lateral

@@ -4,13 +4,15 @@
 #include <filesystem>
 #include <string>
 
+#include "nodes/experiment/data_folders.hpp"
+
 namespace lateral {
 
 struct SweepOptions {
   std::filesystem::path file;    ///< the sweep file; empty with `resume`
   std::filesystem::path resume;  ///< the folder of a sweep that was interrupted
   std::filesystem::path out;     ///< default: runs/NAME-TIMESTAMP
-  std::string data;              ///< --data of every run
+  DataFolders folders;           ///< of the data; `given` is passed on to every run
   int jobs = 0;                  ///< runs at a time; 0: one for each processor
   bool quiet = false;
 };

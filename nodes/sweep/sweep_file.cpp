@@ -217,16 +217,17 @@ std::vector<Values> random_combinations(const Axes& axes, std::uint32_t arm, std
 
 }  // namespace
 
-Sweep load_sweep(const fs::path& file) {
-  Sweep sweep = parse_sweep(read_file(file, experiment_bytes_max, "sweep file"), file);
+Sweep load_sweep(const fs::path& file, const DataFolders& folders) {
+  Sweep sweep =
+      parse_sweep(read_text_file(file, experiment_bytes_max, "sweep file"), file, folders);
   // A mistake in a setting is reported before the first run starts.
   for (std::size_t i = 0; i < sweep.members.size(); ++i)
     if (i == 0 || sweep.members[i].setting != sweep.members[i - 1].setting)
-      load_experiment(sweep.experiment, sweep.members[i].sets);
+      load_experiment(sweep.experiment, sweep.members[i].sets, folders);
   return sweep;
 }
 
-Sweep parse_sweep(const std::string& text, const fs::path& file) {
+Sweep parse_sweep(const std::string& text, const fs::path& file, const DataFolders& folders) {
   const std::string where = file.string();
   proto::Sweep settings;
   parse_text(text, where, settings);
@@ -242,12 +243,13 @@ Sweep parse_sweep(const std::string& text, const fs::path& file) {
   google::protobuf::TextFormat::PrintToString(in_folder, &sweep.text);
 
   const std::vector<std::string> common(settings.set().begin(), settings.set().end());
-  const Experiment base = load_experiment(sweep.experiment, common);
+  const Experiment base = load_experiment(sweep.experiment, common, folders);
   if (base.target != Target::label && !sweep.smaller_is_better)
     throw UserError(fmt::format(
         "{}: metric is '{}', which only targets that are labels have; expected test_loss or "
         "train_loss",
         where, sweep.metric));
+  sweep.evaluated_on = settings.validation_samples() > 0 ? "validation" : base.evaluated_on();
   const std::vector<std::string> validation = validation_sets(settings, base, where);
 
   if (settings.arm_size() == 0) settings.add_arm();

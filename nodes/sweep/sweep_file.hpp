@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "nodes/experiment/data_folders.hpp"
+
 namespace lateral {
 
 struct SweepMember {
@@ -24,15 +26,17 @@ struct Sweep {
   std::vector<std::string> axes;  ///< paths of all axes, in the order of the file
   std::vector<SweepMember> members;
   std::string metric;
+  std::string evaluated_on;  ///< "test" or "validation" samples
   bool smaller_is_better;
 };
 
 /// Reads a sweep file and checks it, including that every member is a valid experiment.
 /// Throws UserError.
-Sweep load_sweep(const std::filesystem::path& file);
+Sweep load_sweep(const std::filesystem::path& file, const DataFolders& folders = {});
 /// The same from text, without the check of the members. `file` names the text in messages, and the
 /// experiment's path is relative to its folder.
-Sweep parse_sweep(const std::string& text, const std::filesystem::path& file);
+Sweep parse_sweep(const std::string& text, const std::filesystem::path& file,
+                  const DataFolders& folders = {});
 
 inline constexpr std::size_t sweep_members_max = 100000;
 /// Memory for the settings of all members.

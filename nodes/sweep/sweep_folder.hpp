@@ -16,6 +16,8 @@ struct SweepFolder {
   std::filesystem::path experiment() const { return path / "experiment.textproto"; }
   /// SHA-256 of the two files above, as they were when the sweep began.
   std::filesystem::path digest() const { return path / "digest"; }
+  /// The name of the sweep and the version of the program that wrote the results.
+  std::filesystem::path info() const { return path / "sweep.json"; }
   std::filesystem::path csv() const { return path / "sweep.csv"; }
   std::filesystem::path table() const { return path / "table.txt"; }
   std::filesystem::path members() const { return path / "members"; }

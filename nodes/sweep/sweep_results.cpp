@@ -183,8 +183,7 @@ std::string sweep_csv(const Sweep& sweep, const SweepResults& results) {
   header.insert(header.end(), {"seed", "status", "epochs"});
   for (const auto& [name, value] : final_values) header.push_back(name);
   header.push_back("state_sha256");
-  std::string csv =
-      fmt::format("# lateral {}, sweep {}\n{}", version(), sweep.name, csv_line(header));
+  std::string csv = csv_line(header);
   for (std::size_t i = 0; i < sweep.members.size(); ++i) {
     const SweepMember& member = sweep.members[i];
     std::vector<std::string> row{fmt::to_string(i), member.arm};
