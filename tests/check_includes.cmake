@@ -56,7 +56,7 @@ folder(coordinator base experiment process results)
 folder(launch base experiment runtime coordinator results)
 folder(sweep base experiment results launch)
 folder(plot base experiment results sweep)
-folder(command base experiment runtime results launch sweep plot)
+folder(command base data experiment runtime results launch sweep plot)
 
 function(check_folder name files)
   set(forbidden ${node_folders})

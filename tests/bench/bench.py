@@ -111,7 +111,7 @@ plot "{data}" using (0):0:(0):(short($2)):($0-0.35):($0+0.35):ytic(1) with boxxy
         lc rgb "#4477aa", \\
      "" using (short($2) < 1 ? 1 : short($2)):0:(sprintf("  %.3g x", $3)) with labels left noenhanced
 """
-        subprocess.run(["gnuplot"], input=script, text=True, check=False, timeout=60)
+        subprocess.run(["gnuplot", "-d"], input=script, text=True, check=False, timeout=60)
 
 
 def run(command, **more):

@@ -15,6 +15,7 @@ version=$($lateral --version | sed 's/lateral \([0-9.]*\).*/\1/')
 rule=$work/build/silva_almeida1991.so
 credit=$work/build/sign_direct_feedback_alignment.so
 kind=$work/build/random_projection.so
+data=$work/build/spirals.so
 
 $lateral rules silva_almeida1991 --plugin "$rule" >"$work/rules"; rc=$?
 check "rules: exit 0 (is $rc)" test $rc = 0
@@ -60,6 +61,14 @@ check "a rule with a wrong initial state violates the contract: exit 1 (is $rc)"
 check "the violation names the rule" grep -q "name := other" "$work/contract"
 fresh; $lateral run $small --set learning.epochs=1 --plugin "$other" --set layer.hidden1.activation=square --out "$dir"; rc=$?
 check "an activation from a plug-in: exit 0 (is $rc)" test $rc = 0
+
+# A data format.
+spirals="--plugin $data --set data.format=spirals --set layer.output.units=2 --set learning.epochs=40"
+fresh; $lateral run $small $spirals --out "$dir"; rc=$?; digest=$(value "$dir" state_sha256)
+check "a data format of one's own: exit 0 (is $rc)" test $rc = 0
+check "its data are learned ($(value "$dir" final.test_accuracy))" at_least "$(value "$dir" final.test_accuracy)" 0.9
+fresh; $lateral run $small $spirals --in-process --out "$dir"
+check "in one process: the same bits" equal "$(value "$dir" state_sha256)" "$digest"
 
 # A kind of layer.
 check "rules: the kind of layer" grep -q "it learns nothing" <($lateral rules random_projection --plugin "$kind")

@@ -131,7 +131,7 @@ check "killed, resumed: the recording of the undisturbed run" same_recording "$w
 echo damaged >"$dir/recording.h5"
 $lateral run --resume "$dir" --set learning.epochs=61 --quiet 2>"$err"; rc=$?
 check "a damaged recording is not continued: exit 2 (is $rc)" test $rc = 2
-check "a damaged recording: one line" has_line "$err" "recording.h5: missing or damaged"
+check "a damaged recording: one line" has_line "$err" "recording.h5: not a recording"
 
 # Errors before the run starts. refuses NAME TEXT SETS...
 refuses() {

@@ -16,7 +16,7 @@ refuse "misspelt --set" "no field 'learnig_rate'" $small --set learning.learnig_
 refuse "word for a number" "expected a whole number" $small --set learning.epochs=many
 refuse "unknown rule" "expected one of ahmad2022, ahmad2024" $small --set decorrelation.rule=magic
 refuse "no data" "mnist" sims/mnist.textproto --quiet --data "$work/nowhere"
-mkdir -p "$work/d/mnist"; head -c 100 /dev/urandom >"$work/d/mnist/train-images-idx3-ubyte"
+mkdir -p "$work/d/mnist"; head -c 100 /dev/urandom >"$work/d/mnist/train-images-idx3-ubyte"; cp "$work/d/mnist/train-images-idx3-ubyte" "$work/d/mnist/train-labels-idx1-ubyte"
 refuse "damaged data" "train-images-idx3-ubyte: at byte 0" sims/mnist.textproto --quiet --data "$work/d"
 echo garbage >"$work/c.h5"; refuse "checkpoint of another format" "expected an HDF5 file" $small --init "$work/c.h5"
 refuse "no such checkpoint" "no such checkpoint" $small --init "$work/none.h5"
