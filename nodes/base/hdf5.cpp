@@ -14,7 +14,13 @@
 
 namespace lateral::hdf5 {
 
+std::recursive_mutex& Lock::mutex() {
+  static std::recursive_mutex of_library;
+  return of_library;
+}
+
 void initialize() {
+  const Lock lock;
   H5dont_atexit();
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }

@@ -4,6 +4,7 @@
 #include <hdf5.h>
 
 #include <filesystem>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,12 +14,26 @@
 
 namespace lateral::hdf5 {
 
+/// Held by whoever calls the library, which must not be used by two threads at a time: with all
+/// nodes in one process, a source reads its data while the coordinator writes a checkpoint. One
+/// thread may hold several.
+class Lock {
+ public:
+  Lock() : held_{mutex()} {}
+
+ private:
+  static std::recursive_mutex& mutex();
+  std::lock_guard<std::recursive_mutex> held_;
+};
+
 /// An HDF5 identifier that is closed with the object.
 class Handle {
  public:
   Handle(hid_t id, herr_t (*close)(hid_t)) : id_{id}, close_{close} {}
   ~Handle() {
-    if (id_ >= 0) close_(id_);
+    if (id_ < 0) return;
+    const Lock lock;
+    close_(id_);
   }
   Handle(Handle&& other) noexcept : id_{std::exchange(other.id_, -1)}, close_{other.close_} {}
   Handle(const Handle&) = delete;

@@ -23,6 +23,7 @@ using hdf5::write_number;
 // ---- Writing
 
 void write_all(const fs::path& path, const Checkpoint& checkpoint) {
+  const hdf5::Lock lock;
   const Handle file = hdf5::create_file(path);
   write_number(file, "format_version", H5T_NATIVE_UINT32, checkpoint_format_version, path);
   hdf5::write_text(file, "lateral_version", version(), path);
@@ -139,6 +140,7 @@ void write_checkpoint(const fs::path& path, const fs::path& previous, const Chec
 
 Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
                            const std::string& layer) {
+  const hdf5::Lock lock;
   std::error_code missing;
   if (const fs::file_status status = fs::status(path, missing);
       fs::exists(status) ? !fs::is_regular_file(status) : status.type() == fs::file_type::not_found)

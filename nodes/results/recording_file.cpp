@@ -92,6 +92,7 @@ std::vector<std::uint64_t> read_steps(hid_t set, std::uint64_t rows) {
 RecordingFile::RecordingFile(fs::path path, const Experiment& experiment, std::uint64_t steps,
                              std::optional<std::uint64_t> steps_kept)
     : path_{std::move(path)} {
+  const hdf5::Lock lock;
   hdf5::initialize();
   for (const Record& record : experiment.records)
     for (const Record::OfLayer& layer : record.layers)
@@ -170,6 +171,7 @@ void RecordingFile::reopen(std::uint64_t steps_kept) {
 }
 
 void RecordingFile::append(const std::string& layer, const Message& message) {
+  const hdf5::Lock lock;
   const wire::Recorded& recorded = message.header.recorded();
   const auto found = sets_.find({recorded.record(), layer});
   std::vector<std::uint32_t> shape(message.header.shape().begin(), message.header.shape().end());
@@ -196,6 +198,7 @@ void RecordingFile::append(const std::string& layer, const Message& message) {
 
 RecordedRows read_recorded(const fs::path& path, const Record& record,
                            const Record::OfLayer& layer) {
+  const hdf5::Lock lock;
   const Handle file = hdf5::open_file(path, hdf5::Access::read, "a recording");
   const std::string name = fmt::format("/{}/{}", record.name, layer.layer);
   const Handle step = open_data_set(file, name + "/step");

@@ -70,4 +70,24 @@ assert not g['hidden1/weight'][...].any() and (g['hidden1/bias'][...] == .25).al
 w = g['hidden2/weight'][...]; assert 0 < abs(w).max() <= 64 ** -.5
 P
 check "check prints the number of parameters" sh -c "$lateral check sims/mnist.textproto | grep -q '784 -> 256 .* 200960'"
+# A state that was edited elsewhere, evaluated as it is.
+cp "$first/checkpoint.h5" "$work/edited.h5"
+$python - "$work/edited.h5" <<'P'
+import h5py, sys
+with h5py.File(sys.argv[1], 'r+') as f:
+    f['layers/output/weight'][...] = 0; f['layers/output/bias'][...] = [1] + 9 * [0]
+P
+edited=$($lateral evaluate "$first" --init "$work/edited.h5")
+check "evaluate --init: a constant answer has chance accuracy: $edited" grep -q "accuracy 10.00 %" <<<"$edited"
+fresh; $lateral run "$first/experiment.textproto" --init "$first/checkpoint.h5" --freeze --set learning.epochs=1 --quiet --out "$dir"; rc=$?
+check "run --freeze: exit 0 (is $rc), the state stays as it is" equal "$(value "$dir" state_sha256)" "$(value "$first" state_sha256)"
+check "run --freeze: the loss of that state" equal "$(value "$dir" final.test_loss)" "$(value "$first" final.test_loss)"
+
+# The coordinator's log tells what happened; probes can be read while the run goes on.
+for text in "nodes of quickstart" "all nodes are ready: 2000 training samples" "epoch 2 done" "snapshot of step 16" "ended"; do
+  check "coordinator.log: $text" grep -q "$text" "$first/log/coordinator.log"
+done
+fresh; $lateral run $long --set recording.probe_interval=1 --set recording.checkpoint_interval=0 --set data.generated.train_samples=100000 --out "$dir" & pid=$!
+check "probes.csv has rows before the first checkpoint" wait_for 20 sh -c "[ \$(grep -c . $dir/probes.csv) -gt 20 ]"
+kill -INT $pid; wait $pid
 finish

@@ -84,4 +84,28 @@ $lateral check sims/residual_dense.textproto --protocol --set learning.credit=fe
   --set learning.preconditioner=kfac --set learning.optimizer=sgd >"$work/protocol"
 sed -n '/^<!-- protocol table -->/,/^<!-- end of the protocol table -->/p' proto/FORMAT.md | grep '^|' >"$work/documented"
 check "FORMAT.md has the table that lateral check --protocol prints" diff "$work/protocol" "$work/documented"
+# Every table is listed; misspelt words get a suggestion.
+for name in leaky_relu cross_entropy adam chebyshev npz dense; do
+  check "rules lists $name" grep -qw "$name" "$work/rules"
+done
+$lateral evalute "$a" 2>"$work/err"; rc=$?
+check "a misspelt command: exit 2 (is $rc), a suggestion" has_line "$work/err" "did you mean 'evaluate'"
+$lateral run $small --trasport tcp 2>"$work/err"; rc=$?
+check "a misspelt flag: exit 2 (is $rc), a suggestion" has_line "$work/err" "did you mean '--transport'"
+
+# Folders of runs: one column, and one curve, for runs that differ only in their seeds.
+mkdir "$work/folder"
+for seed in 1 2; do for rate in 1e-3 3e-3; do
+  $lateral run $small --in-process --set learning.epochs=1 --set seed=$seed --set learning.learning_rate=$rate --out "$work/folder/$rate-$seed"
+done; done
+$lateral compare "$work/folder" >"$work/compare"; rc=$?
+check "compare a folder: exit 0 (is $rc), two columns of two seeds" test "$(head -1 "$work/compare" | wc -w)" = 2
+check "compare a folder: mean and extremes" grep -Eq "final train_loss .*\([0-9.]+ to [0-9.]+\)" "$work/compare"
+check "compare a folder: differences" grep -q "difference to the first" "$work/compare"
+$lateral plot "$work/folder" --only learning --format pdf --size 800x600 --out "$work/folder_figures" >"$work/files"; rc=$?
+check "plot --only, PDF: exit 0 (is $rc), one figure" test "$(cat "$work/files")" = "$work/folder_figures/learning_curves.pdf"
+$lateral plot "$work/folder" --only nothing --out "$work/folder_figures" 2>"$work/err"; rc=$?
+check "plot --only of no figure: exit 2 (is $rc)" test $rc = 2
+$lateral plot "$work/folder" --format gif --out "$work/folder_figures" 2>"$work/err"; rc=$?
+check "plot in an unknown format: exit 2 (is $rc)" test $rc = 2
 finish

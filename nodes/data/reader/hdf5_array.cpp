@@ -284,6 +284,7 @@ class Hdf5Array final : public SampleArray {
   const std::string& origin() const override { return origin_; }
 
   void read(std::size_t first, std::size_t count, float* out) const override {
+    const hdf5::Lock lock;
     check_rows(*this, first, count);
     const std::size_t values = row_values();
     if (count > 0 && kind() == ElementKind::text)
@@ -300,6 +301,7 @@ class Hdf5Array final : public SampleArray {
   }
 
   std::vector<std::string> read_labels(std::size_t first, std::size_t count) const override {
+    const hdf5::Lock lock;
     check_label_rows(*this, first, count);
     std::vector<std::string> labels;
     for (std::size_t done = 0; done < count;) {
@@ -397,6 +399,7 @@ class Hdf5Array final : public SampleArray {
 }  // namespace
 
 std::unique_ptr<SampleArray> open_hdf5(const std::filesystem::path& file, const std::string& name) {
+  const hdf5::Lock lock;
   hdf5::initialize();
   return std::make_unique<Hdf5Array>(file, name);
 }

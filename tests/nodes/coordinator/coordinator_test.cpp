@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "nodes/base/failure.hpp"
+#include "nodes/base/name.hpp"
 #include "nodes/results/progress.hpp"
 #include "tests/support/network.hpp"
 
@@ -61,6 +63,32 @@ TEST_CASE("the source is replaced only before it has been asked to stop") {
     CHECK(replacement.refusal.empty() == !is_stopped);
     CHECK(f.coordinator.replace("hidden1", "was killed").generation == 1);
   }
+}
+
+/// The end of an epoch in which the training loss was `loss` on average.
+Message epoch_with(std::uint64_t epoch, double loss) {
+  Message message;
+  wire::EpochResult& result = *message.header.mutable_epoch_result();
+  result.set_epoch(epoch);
+  for (wire::Sums* sums : {result.mutable_train(), result.mutable_test()}) {
+    sums->set_loss(loss * 100);
+    sums->set_samples(100);
+  }
+  return message;
+}
+
+TEST_CASE("a training loss ten thousand times that of the first batch ends the run as diverged") {
+  Fixture f;
+  f.begin();
+  Message progress;
+  progress.header.mutable_progress()->set_step(1);
+  progress.header.mutable_progress()->set_epoch(1);
+  progress.header.mutable_progress()->set_samples(10);
+  progress.header.mutable_progress()->set_loss_sum(30);  // 3 a sample: the limit is 3e4
+  f.coordinator.handle(readout_name, 0, std::move(progress), f.out);
+  CHECK_NOTHROW(f.coordinator.handle(readout_name, 0, epoch_with(1, 2.9e4), f.out));
+  CHECK_THROWS_AS(f.coordinator.handle(readout_name, 0, epoch_with(2, 3.1e4), f.out),
+                  NumericsError);
 }
 
 }  // namespace
