@@ -53,6 +53,10 @@ void Stream::resume(std::uint64_t received) {
         fmt::format("the peer has received messages up to {}, and those up to {} are not "
                     "retained",
                     received, forgotten_));
+  if (origin_ == Origin::first && received > sent_)
+    throw_transport(TransportError::out_of_sequence,
+                    fmt::format("the peer has received messages up to {}, and {} have been sent",
+                                received, sent_));
   transmitted_ = received;
 }
 

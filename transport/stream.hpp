@@ -22,9 +22,17 @@ using Refill = std::function<Block(const wire::Header&)>;
 /// from an earlier point.
 class Stream {
  public:
+  /// Whether this node replaces one that may have sent, and received, more than is known here.
+  enum class Origin { first, replacement };
   /// `sent` and `received`: numbers of the last messages that a predecessor sent and received.
-  explicit Stream(bool retains = false, std::uint64_t sent = 0, std::uint64_t received = 0)
-      : retains_{retains}, sent_{sent}, transmitted_{sent}, forgotten_{sent}, received_{received} {}
+  explicit Stream(bool retains = false, std::uint64_t sent = 0, std::uint64_t received = 0,
+                  Origin origin = Origin::first)
+      : retains_{retains},
+        origin_{origin},
+        sent_{sent},
+        transmitted_{sent},
+        forgotten_{sent},
+        received_{received} {}
 
   // ---- Sending
   /// From now on bodies are not retained, but computed again when they are needed.
@@ -37,7 +45,8 @@ class Stream {
   Message next();
   /// There is a new connection, whose other side has received all messages up to `received`. That
   /// may be more than has been pushed here, if this node repeats what its predecessor has sent.
-  /// Throws TransportError::out_of_sequence if the next message is not retained any more.
+  /// Throws TransportError::out_of_sequence if the next message is not retained any more, or nobody
+  /// can have sent so many.
   void resume(std::uint64_t received);
   /// Messages up to this number will not be needed again.
   void forget(std::uint64_t through);
@@ -58,6 +67,7 @@ class Stream {
   void drop_body(Message& message);
 
   bool retains_;
+  Origin origin_;
   std::uint64_t sent_;         // number of the last message pushed
   std::uint64_t transmitted_;  // of the last sent on a connection; may be ahead of sent_
   std::uint64_t forgotten_;    // of the last that is not retained

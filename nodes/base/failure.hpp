@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +16,10 @@ enum class ExitCode : int {
   network = 3,     ///< a node was lost
   numerics = 4,    ///< diverged, or did not settle under decorrelation.unsettled: stop
 };
+
+/// The exit code of a failure that a process reports of itself; nothing for a number that is none,
+/// among them that of success.
+std::optional<ExitCode> failure_code(int number);
 
 /// what() of each is one line: what is wrong where, its value, and what was expected.
 struct UserError : std::runtime_error {
@@ -39,8 +44,10 @@ struct Failure {
 /// The exit code and the line of text for any exception.
 Failure describe_failure(const std::exception_ptr& exception);
 
-/// `text` on one line, with every unprintable byte replaced by '?', so that text from a peer or a
-/// binary file cannot disturb a terminal or a log.
+/// `text` on one line, so that text from a peer or a binary file can neither disturb a terminal or
+/// a log nor look like other text: a line feed becomes a space; other control characters (C0, C1),
+/// marks of writing direction, invisible and line separators become '?'; a byte that is not part of
+/// UTF-8 becomes "\xe9".
 std::string one_line(std::string text);
 
 }  // namespace lateral

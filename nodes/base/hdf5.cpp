@@ -81,8 +81,23 @@ void check_written(bool ok, const std::filesystem::path& path) {
   if (!ok) throw UserError(fmt::format("{}: cannot be written (is the disk full?)", path.string()));
 }
 
+namespace {
+
+herr_t refuse_external_link(const char*, const char*, const char*, const char*, unsigned*, hid_t,
+                            void*) {
+  return -1;
+}
+
+}  // namespace
+
+void follow_no_external_link(hid_t access) {
+  H5Pset_elink_cb(access, refuse_external_link, nullptr);
+}
+
 Handle open_data_set(hid_t file, const std::string& name) {
-  return {H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose};
+  const Handle access{H5Pcreate(H5P_DATASET_ACCESS), H5Pclose};
+  follow_no_external_link(access);
+  return {H5Dopen2(file, name.c_str(), access), H5Dclose};
 }
 
 Handle simple_space(std::span<const hsize_t> extents) {

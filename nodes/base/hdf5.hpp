@@ -77,6 +77,9 @@ Handle create_file(const std::filesystem::path& path);
 /// Throws UserError naming the file unless `ok`.
 void check_written(bool ok, const std::filesystem::path& path);
 
+/// Lets objects that are opened with this property list of access be in the file itself only.
+void follow_no_external_link(hid_t access);
+/// A data set of the file itself; check ok().
 Handle open_data_set(hid_t file, const std::string& name);
 /// A data space of these extents; without extents: of one value.
 Handle simple_space(std::span<const hsize_t> extents);

@@ -77,6 +77,8 @@ int exit_code_of(const Outcome& outcome, const std::string& advice) {
   return 128 + outcome.signal;  // the shell's convention for a program that a signal ended
 }
 
-void print_warning(const std::string& text) { std::cerr << "lateral: " << text << std::endl; }
+void print_warning(const std::string& text) {
+  std::cerr << "lateral: " << one_line(text) << std::endl;
+}
 
 }  // namespace lateral

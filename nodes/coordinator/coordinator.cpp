@@ -19,6 +19,7 @@ Coordinator::Coordinator(const Experiment& experiment, const RunPlan& plan, RunO
       recoverable_{recoverable},
       observers_{experiment, plan, terminal},
       membership_{experiment},
+      checks_{experiment, plan},
       recovery_points_{experiment, plan, membership_, recoverable},
       statistics_{experiment, plan} {}
 
@@ -37,6 +38,9 @@ void Coordinator::dispatch(const std::string& node, Message message, Outbox& out
       if (commit_recovery_point(out)) save_snapshots(out);
       return;
     }
+  }
+  checks_.check(node, membership_.stage(node), header);
+  if (header.report() > 0) {
     if (node == readout_name)
       statistics_.readout_advanced(
           [&](const std::string& replacement) { return membership_.has_begun(replacement); });
@@ -196,6 +200,7 @@ void Coordinator::stop(Outbox& out) {
   stop_requested_ = true;
   if (stop_sent_ || !membership_.all_up_to_date()) return;
   stop_sent_ = true;
+  checks_.stop_requested();
   Message message;
   message.header.mutable_stop();
   out.send(source_name, std::move(message));

@@ -7,6 +7,7 @@
 
 #include "nodes/coordinator/membership.hpp"
 #include "nodes/coordinator/recovery_points.hpp"
+#include "nodes/coordinator/report_checks.hpp"
 #include "nodes/coordinator/run_observers.hpp"
 #include "nodes/coordinator/run_plan.hpp"
 #include "nodes/coordinator/run_statistics.hpp"
@@ -25,6 +26,8 @@ class Coordinator {
 
   /// `generation`: of the process that sent it. Messages of one that has been replaced are dropped;
   /// its replacement repeats them. Returns false if the message was dropped for that reason.
+  /// Throws TransportError::unexpected_message, before anything of it is kept, if the node may not
+  /// send it now.
   bool handle(const std::string& node, std::uint32_t generation, Message message, Outbox& out);
 
   struct Replacement {
@@ -64,6 +67,7 @@ class Coordinator {
   bool recoverable_;
   RunObservers observers_;
   Membership membership_;
+  ReportChecks checks_;
   RecoveryPoints recovery_points_;
   RunStatistics statistics_;
   wire::Ready data_;  // of the source

@@ -19,6 +19,16 @@ void Membership::registered(const std::string& node, const std::string& address)
   members_.at(node).registered = true;
 }
 
+Membership::Stage Membership::stage(const std::string& node) const {
+  const Member& member = members_.at(node);
+  if (member.begun) return Stage::begun;
+  if (member.ready) return Stage::ready;
+  if (member.connected) return Stage::connected;
+  if (member.prepared) return Stage::prepared;
+  if (member.assigned) return Stage::assigned;
+  return member.registered ? Stage::registered : Stage::started;
+}
+
 std::vector<std::string> Membership::assignable() const {
   const auto is_registered = [&](const std::string& name) { return members_.at(name).registered; };
   std::vector<std::string> names;

@@ -33,6 +33,10 @@ class Membership {
   bool is_assigned(const std::string& node) const { return members_.at(node).assigned; }
   bool has_begun(const std::string& node) const { return members_.at(node).begun; }
 
+  /// How far a node has come in joining.
+  enum class Stage { started, registered, assigned, prepared, connected, ready, begun };
+  Stage stage(const std::string& node) const;
+
   // ---- Joining
   void registered(const std::string& node, const std::string& address);
   /// The nodes that can be assigned their part now and have not been.

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/check.hpp"
 #include "nodes/base/failure.hpp"
+#include "nodes/base/name.hpp"
+#include "nodes/coordinator/report_checks.hpp"
+#include "transport/error.hpp"
 
 namespace lateral {
 namespace {
@@ -31,10 +33,21 @@ RecoveryPoints::RecoveryPoints(const Experiment& experiment, const RunPlan& plan
           fmt::format("checkpoint: /layers/{}/{} is for a layer that this network does not have",
                       tensor.layer, tensor.name));
   for (const NodeSpec& node : membership.nodes()) parts_[node.name];
+  for (const LayerSpec& layer : layers) tensors_[layer.name] = experiment.tensors(layer);
 }
 
 void RecoveryPoints::add_part(const std::string& node, const wire::SnapshotPart& part) {
-  parts_.at(node).push_back({part, membership_.reports(node), {}});
+  std::deque<Part>& parts = parts_.at(node);
+  const std::size_t ahead_max =
+      tensors_.contains(node)
+          ? snapshots_ahead_max + static_cast<std::size_t>(experiment_.steps_in_flight)
+          : empty_parts_ahead_max;
+  if (parts.size() >= ahead_max)
+    throw_transport(TransportError::unexpected_message,
+                    fmt::format("from {}: a snapshot while {} wait for other nodes, expected at "
+                                "most as many",
+                                node, parts.size()));
+  parts.push_back({part, membership_.reports(node), {}});
 }
 
 void RecoveryPoints::add_tensor(const std::string& node, Message message) {
@@ -48,6 +61,16 @@ void RecoveryPoints::add_tensor(const std::string& node, Message message) {
   for (const CheckpointTensor& present : part->tensors)
     if (present.name == fields.name()) return;
   const auto& shape = message.header.shape();
+  const std::vector<TensorSpec>& specs = tensors_.at(node);
+  const std::size_t position = part->tensors.size();
+  if (position >= specs.size() || fields.name() != specs[position].name ||
+      !std::equal(shape.begin(), shape.end(), specs[position].shape.begin(),
+                  specs[position].shape.end(),
+                  [](std::uint32_t a, Index b) { return static_cast<Index>(a) == b; }))
+    throw_transport(
+        TransportError::unexpected_message,
+        fmt::format("from {}: tensor '{}', expected '{}' in the shape of the experiment", node,
+                    fields.name(), position < specs.size() ? specs[position].name : "none"));
   part->tensors.push_back(
       {node, fields.name(), {shape.begin(), shape.end()}, std::move(message.body)});
 }
@@ -75,7 +98,11 @@ void RecoveryPoints::save_next(double wall_seconds) {
   checkpoint.wall_seconds = wall_seconds;
   for (const LayerSpec& layer : experiment_.layers) {
     Part& part = point.parts.at(layer.name);
-    LATERAL_CHECK(SnapshotId(part.reported.snapshot()) == SnapshotId(point.snapshot));
+    if (SnapshotId(part.reported.snapshot()) != SnapshotId(point.snapshot))
+      throw_transport(TransportError::unexpected_message,
+                      fmt::format("from {}: a snapshot of step {}, where that of {} is of step {}",
+                                  layer.name, part.reported.snapshot().step(), readout_name,
+                                  point.snapshot.step()));
     for (CheckpointTensor& tensor : std::exchange(part.tensors, {}))
       checkpoint.tensors.push_back(std::move(tensor));
   }
@@ -94,8 +121,13 @@ void RecoveryPoints::check_consistent(const RecoveryPoint& point) const {
   for (const auto& [first, second] : membership_.links()) {
     const wire::Count at_first = count_of_peer(point.parts.at(first).reported, second);
     const wire::Count at_second = count_of_peer(point.parts.at(second).reported, first);
-    LATERAL_CHECK(at_first.sent() == at_second.received());
-    LATERAL_CHECK(at_first.received() == at_second.sent());
+    if (at_first.sent() != at_second.received() || at_first.received() != at_second.sent())
+      throw_transport(
+          TransportError::unexpected_message,
+          fmt::format("snapshot of step {}: {} sent {} and received {} messages, {} received {} and "
+                      "sent {}",
+                      point.snapshot.step(), first, at_first.sent(), at_first.received(), second,
+                      at_second.received(), at_second.sent()));
   }
 }
 

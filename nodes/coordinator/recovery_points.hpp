@@ -33,7 +33,11 @@ class RecoveryPoints {
 
   // ---- Snapshots. All nodes report the same ones in the same order, but one may be ahead of
   // another.
+  /// `part` must be one that the node may send (ReportChecks).  Throws
+  /// TransportError::unexpected_message if too many of its snapshots wait for those of others.
   void add_part(const std::string& node, const wire::SnapshotPart& part);
+  /// Throws TransportError::unexpected_message unless it is the next tensor of the layer's state, or
+  /// one that has come before.
   void add_tensor(const std::string& node, Message message);
   /// The next snapshot that is complete; none while a recovery point is pending, whose file must
   /// not be overwritten.
@@ -75,6 +79,7 @@ class RecoveryPoints {
     std::map<std::string, Part> parts;  // without tensors, which are on disk
   };
 
+  /// Throws TransportError::unexpected_message if the parts contradict each other.
   void check_consistent(const RecoveryPoint& point) const;
 
   const Experiment& experiment_;
@@ -82,6 +87,7 @@ class RecoveryPoints {
   const Membership& membership_;
   bool recoverable_;
   std::map<std::string, std::deque<Part>> parts_;
+  std::map<std::string, std::vector<TensorSpec>> tensors_;  // of each layer
   std::optional<RecoveryPoint> committed_, pending_;
   std::uint64_t last_step_ = 0;
   std::optional<std::uint64_t> saved_step_;  // of the last checkpoint that was written

@@ -113,7 +113,8 @@ Summary RunStatistics::summary(const std::vector<NodeSpec>& nodes,
   summary.seed = experiment_.seed;
   summary.product = experiment_.compute.product()->description();
   summary.epochs = epochs_;
-  summary.complete = epochs_.size() >= static_cast<std::size_t>(experiment_.epochs);
+  const int epochs = plan_.evaluate_only ? 1 : experiment_.epochs;
+  summary.complete = epochs_.size() >= static_cast<std::size_t>(epochs);
   summary.evaluated_on = experiment_.evaluated_on();
   summary.wall_seconds = wall_seconds();
   summary.train_samples_per_second =

@@ -18,6 +18,7 @@
 #include "nodes/base/usage.hpp"
 #include "nodes/base/version.hpp"
 #include "nodes/coordinator/coordinator.hpp"
+#include "nodes/coordinator/report_checks.hpp"
 #include "nodes/launch/in_process_launcher.hpp"
 #include "nodes/launch/local_launcher.hpp"
 #include "nodes/launch/run_watch.hpp"
@@ -120,9 +121,9 @@ awaitable<void> handle(Run& run, std::string node, Message message) {
   std::function<void()> work = [&run, &accepted, &node, generation, shared] {
     accepted = run.coordinator.handle(node, generation, std::move(*shared), run.ports);
   };
-  run.watch.handling(true);
+  run.watch.handling(node, true);
   co_await compute_on(run.pool, std::move(work));
-  run.watch.handling(false);
+  run.watch.handling(node, false);
   if (run.coordinator.has_begun()) run.watch.network_begun();
   if (is_last && accepted) run.watch.finished(node);
 }
@@ -219,7 +220,7 @@ awaitable<void> run_network(const Experiment& experiment, Coordinator& coordinat
   auto executor = co_await asio::this_coro::executor;
   Run run{executor, experiment, coordinator, launcher, log};
   launcher.report_to({[&](std::unique_ptr<Link> link) {
-                        link->set_limits({header_bytes_max, experiment.report_bytes_max()});
+                        link->set_limits(report_limits(experiment, link->peer()));
                         run.ports.attach(std::move(link));
                         run.start_nodes();
                       },
@@ -268,6 +269,15 @@ awaitable<void> run_and_finish(const Experiment& experiment, Coordinator& coordi
   if (failure) std::rethrow_exception(failure);
 }
 
+/// A run is done only if all nodes have delivered their results, and all epochs are in them.
+void check_done(const Outcome& outcome) {
+  if (outcome.code != ExitCode::done || outcome.signal != 0) return;
+  if (!outcome.summary) throw NetworkError("the run ended before all nodes had finished");
+  if (!outcome.summary->complete)
+    throw NetworkError(fmt::format("the network ended after {} epochs without being stopped",
+                                   outcome.summary->epochs.size()));
+}
+
 std::unique_ptr<Launcher> make_launcher(const asio::any_io_executor& executor,
                                         const Experiment& experiment, const RunPlan& plan,
                                         Placement placement, const TcpParams& tcp, const Log& log) {
@@ -306,6 +316,7 @@ Outcome launch(const Experiment& experiment, RunPlan& plan, Placement placement,
                    });
     io.run();
     if (failure) std::rethrow_exception(failure);
+    check_done(outcome);
   } catch (...) {
     const Failure described = describe_failure(std::current_exception());
     outcome.code = described.code;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace lateral {
@@ -41,6 +42,37 @@ void RunWatch::tick() {
   linked_ = linked;
   for (const std::string& node : nodes_)
     if (!not_started_.contains(node)) tick(node, others_connect);
+  if (not_started_.empty()) watch_progress();
+}
+
+void RunWatch::watch_progress() {
+  if (handling_ || !evidence_.empty()) return;  // the coordinator itself is busy, or the run ends
+  std::vector<std::pair<int, std::string>> idle;
+  std::vector<std::uint64_t> longest_ms;
+  for (const std::string& node : nodes_) {
+    Progress& progress = progress_[node];
+    const wire::Heartbeat heartbeat = link_state_(node).heartbeat;
+    const std::uint64_t seen = progress.handled + heartbeat.tasks();
+    progress.idle_ticks = seen == progress.seen ? progress.idle_ticks + 1 : 0;
+    progress.seen = seen;
+    idle.emplace_back(progress.idle_ticks, node);
+    longest_ms.push_back(heartbeat.longest_ms());
+  }
+  // What one node says of itself does not count: the second of each.
+  const std::size_t second = idle.size() > 1 ? 1 : 0;
+  std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(second), idle.end());
+  std::nth_element(longest_ms.begin(), longest_ms.begin() + static_cast<std::ptrdiff_t>(second),
+                   longest_ms.end(), std::greater<>{});
+  const std::chrono::milliseconds limit =
+      begun_ ? std::max(limits_->progress,
+                        std::chrono::milliseconds{limits_->work_factor * longest_ms[second]})
+             : limits_->preparation;
+  if (idle[second].first * watch_interval < limit) return;
+  const auto& [ticks, node] = *std::min_element(idle.begin(), idle.end());
+  evidence_.push_back(silent(
+      node, ticks * watch_interval < limit
+                ? fmt::format("is the only one to have done anything for {} s", limit.count() / 1000)
+                : fmt::format("and all others have done nothing for {} s", limit.count() / 1000)));
 }
 
 std::chrono::milliseconds RunWatch::silence_max() const {
@@ -64,8 +96,8 @@ void RunWatch::tick(const std::string& node, bool others_connect) {
   }
   if (time >= silence_max())
     add(silent(node, fmt::format("has been silent for {} ms", silence_max().count())));
-  const std::uint32_t work_max =
-      std::max(limits_->work_ms, limits_->work_factor * link.heartbeat.longest_ms());
+  const std::uint64_t work_max = std::max<std::uint64_t>(
+      limits_->work_ms, std::uint64_t{limits_->work_factor} * link.heartbeat.longest_ms());
   if (link.heartbeat.busy_ms() > work_max)
     add(silent(node, fmt::format("has worked on one task for {} ms, expected at most {}",
                                  link.heartbeat.busy_ms(), work_max)));
@@ -80,7 +112,9 @@ void RunWatch::node_ended(const NodeEnd& end) {
   // A node that ended with exit code 0 has reported that it has finished: the report may still wait
   // to be read. If there is none, the closed link will be reported.
   if (end.exit_code == 0) return;
-  const ExitCode code = end.exit_code ? static_cast<ExitCode>(*end.exit_code) : ExitCode::network;
+  const ExitCode code =
+      failure_code(end.exit_code.value_or(static_cast<int>(ExitCode::network)))
+          .value_or(ExitCode::network);
   const bool lost_another = end.exit_code && code == ExitCode::network;
   Evidence item{lost_another ? Evidence::Kind::lost_another : Evidence::Kind::process_failed,
                 end.node, code, end.description};
@@ -98,11 +132,16 @@ void RunWatch::node_ended(const NodeEnd& end) {
 }
 
 void RunWatch::failed(const std::string& node, const wire::Failed& failure) {
-  const auto code = static_cast<ExitCode>(failure.exit_code());
-  if (code == ExitCode::network)
-    add({Evidence::Kind::lost_another, node, code, "reports: " + failure.message()});
+  const std::optional<ExitCode> code = failure_code(failure.exit_code());
+  const std::string message = one_line(failure.message());
+  if (!code)
+    add({Evidence::Kind::lost_another, node, ExitCode::network,
+         fmt::format("reports exit code {}, which no failure has: {}", failure.exit_code(),
+                     message)});
+  else if (*code == ExitCode::network)
+    add({Evidence::Kind::lost_another, node, *code, "reports: " + message});
   else
-    add({Evidence::Kind::reported, node, code, failure.message()});
+    add({Evidence::Kind::reported, node, *code, message});
 }
 
 void RunWatch::signalled(int number, Time now) {

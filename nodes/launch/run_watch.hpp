@@ -36,6 +36,13 @@ struct SilenceLimits {
   /// work_factor times the longest task before.
   std::uint32_t work_ms = 60000;
   std::uint32_t work_factor = 20;
+  /// A network that has begun counts as stuck if for this time, and for work_factor times the
+  /// longest task of all nodes but one, fewer than two nodes have finished a task or delivered a
+  /// message: one that is alive and useless, whatever it says of itself, must not hold a run for
+  /// ever.
+  std::chrono::milliseconds progress{600'000};
+  /// The same before it has begun, when nodes load data and state, during which nothing is finished.
+  std::chrono::milliseconds preparation{3'600'000};
 };
 
 /// Time to wait for evidence of the cause after the first sign of a failure; repeated up to
@@ -105,8 +112,11 @@ class RunWatch {
   void link_closed(const std::string& node);
   void node_ended(const NodeEnd& end);
   void failed(const std::string& node, const wire::Failed& failure);
-  /// The coordinator begins or ends to handle a message.
-  void handling(bool now) { handling_ = now; }
+  /// The coordinator begins or ends to handle a message of this node.
+  void handling(const std::string& node, bool now) {
+    handling_ = now;
+    ++progress_[node].handled;
+  }
   void network_begun() { begun_ = true; }
   void finished(const std::string& node) { finished_.insert(node); }
   /// SIGINT, SIGTERM or SIGHUP.
@@ -137,9 +147,17 @@ class RunWatch {
     int ticks = 0;
   };
   void tick(const std::string& node, bool others_connect);
+  void watch_progress();
   /// Silence that a linked node is allowed.
   std::chrono::milliseconds silence_max() const;
   void add(Evidence item);
+
+  /// What a node has done.
+  struct Progress {
+    std::uint64_t handled = 0;  ///< events of its messages
+    std::uint64_t seen = 0;     ///< handled and finished tasks, at the last tick
+    int idle_ticks = 0;         ///< since that changed
+  };
   bool more_evidence_possible() const;
 
   std::vector<std::string> nodes_;
@@ -148,6 +166,7 @@ class RunWatch {
   std::size_t processors_;
   std::map<std::string, std::uint32_t> generation_;
   std::map<std::string, Silence> silence_;
+  std::map<std::string, Progress> progress_;
   std::map<std::string, int> crashes_;
   std::set<std::string> finished_, not_started_;
   std::optional<std::size_t> linked_;  // nodes, at the last tick

@@ -27,11 +27,11 @@ struct Checkpoint {
   std::uint64_t epoch = 0;
   wire::Sums train;              ///< loss, correct answers and samples of the unfinished epoch
   double wall_seconds = 0;       ///< of training so far
-  bool complete_header = false;  ///< whether the file had all of the above
+  bool complete_header = false;  ///< all of the above, from a file that a run has written
   std::vector<CheckpointTensor> tensors;
 };
 
-inline constexpr std::uint32_t checkpoint_format_version = 1;
+inline constexpr std::uint32_t checkpoint_format_version = 2;
 
 /// Writes the file completely or not at all; the file that it replaces is renamed to `previous`.
 /// Throws UserError naming file and reason.
@@ -44,9 +44,12 @@ struct CheckpointLimits {
   std::size_t total_bytes_max;
 };
 
-/// Reads any file with this layout; the attributes may be missing (complete_header is then false).
-///   layer: reads only the tensors of this layer, of a checkpoint of this run; empty: all
-/// Throws UserError naming the file, the object and what was expected.
+/// Reads a checkpoint, all of which must match its digest (CHECKPOINT.md) before anything of it is
+/// returned; or any file with this layout that has none of the attributes of a checkpoint
+/// (complete_header is then false).
+///   layer: returns only the tensors of this layer, of a checkpoint of this run; empty: all
+/// Throws UserError naming the file, the object and what was expected. Beside the state at most
+/// 32 MB, and with a layer the largest tensor, are allocated.
 Checkpoint read_checkpoint(const std::filesystem::path& path, const CheckpointLimits& limits,
                            const std::string& layer = "");
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <limits>
 
 #include "nodes/base/csv.hpp"
 #include "nodes/base/failure.hpp"
@@ -102,6 +103,7 @@ void ProbesFile::add(ProbeRow row) {
   constexpr std::chrono::seconds interval{1};
   latest_[row.layer] = row.step;
   waiting_.push_back(std::move(row));
+  if (waiting_.size() >= rows_waiting_max) return flush(std::numeric_limits<std::uint64_t>::max());
   const auto now = std::chrono::steady_clock::now();
   if (now - flushed_ < interval || latest_.size() < layers_.size()) return;
   const auto slowest =

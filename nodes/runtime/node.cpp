@@ -91,7 +91,7 @@ class SessionRunner {
         setting_{setting},
         work_{work},
         links_{control, setting, executor, [this] { on_event(); }},
-        session_{{setting.name, setting.digest},
+        session_{{setting.name, setting.digest, setting.generation},
                  [&setting](const Experiment& experiment, const wire::Assignment& assignment) {
                    return make_process(setting.name, experiment, assignment);
                  },

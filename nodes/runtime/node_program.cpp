@@ -122,6 +122,7 @@ awaitable<void> run_node_program(const NodeCall& call, Credentials credentials, 
   NodeSetting setting;
   setting.name = call.name;
   setting.digest = credentials.configuration_digest;
+  setting.generation = call.generation;
   setting.listening_address = reception.address();
   setting.log = log;
   setting.set_network = [&](Ports* network, const FrameLimits& limits) {

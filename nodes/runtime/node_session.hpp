@@ -80,6 +80,7 @@ class NodeSession {
   struct Node {
     std::string name;
     std::string digest;  ///< of the configuration that the node was started for
+    std::uint32_t generation = 0;
   };
   using MakeProcess =
       std::function<std::unique_ptr<Process>(const Experiment&, const wire::Assignment&)>;

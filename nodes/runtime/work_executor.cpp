@@ -17,8 +17,11 @@ awaitable<void> run_ready_coroutines() {
 }  // namespace
 
 awaitable<void> WorkExecutor::run(NodeSession::Task task) {
-  if (task.kind == NodeSession::Task::Kind::prepare)
-    co_return co_await compute_on(pool_, std::move(task.run));
+  if (task.kind == NodeSession::Task::Kind::prepare) {
+    co_await compute_on(pool_, std::move(task.run));
+    ++finished_;
+    co_return;
+  }
   const bool produces = task.kind == NodeSession::Task::Kind::produce;
   if (produces) co_await run_ready_coroutines();  // other nodes wait for what was sent before
   Duration& typical = produces ? typical_produce_ : typical_handle_;
@@ -42,6 +45,7 @@ void WorkExecutor::finish(Duration& typical) {
   const Duration time = Clock::now() - *began_;
   typical = std::max<Duration>(time, typical * 9 / 10);
   longest_ = std::max(longest_, time);
+  ++finished_;
   began_.reset();
 }
 
@@ -53,6 +57,7 @@ wire::Heartbeat WorkExecutor::heartbeat() const {
   wire::Heartbeat heartbeat;
   if (began_) heartbeat.set_busy_ms(in_ms(Clock::now() - *began_));
   heartbeat.set_longest_ms(in_ms(longest_));
+  heartbeat.set_tasks(finished_);
   return heartbeat;
 }
 

@@ -20,8 +20,8 @@ class WorkExecutor {
   awaitable<void> run(NodeSession::Task task);
   /// Waits for a task that is still running, and runs no other.
   void stop();
-  /// The time of the present task so far, and the longest time of a finished one. Preparation is
-  /// not measured: it may take any time.
+  /// The time of the present task so far, the longest time of a finished one, and how many have
+  /// finished. The time of preparation is not measured: it may take long.
   wire::Heartbeat heartbeat() const;
 
  private:
@@ -37,6 +37,7 @@ class WorkExecutor {
   Duration typical_handle_ = std::chrono::milliseconds{10};
   Duration typical_produce_ = std::chrono::milliseconds{10};
   Duration longest_{};
+  std::uint64_t finished_ = 0;              // tasks, preparation among them
   std::optional<Clock::time_point> began_;  // the present task
 };
 

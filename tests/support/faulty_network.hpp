@@ -112,7 +112,7 @@ class FaultyNetwork {
         : network{n},
           name{name_},
           generation{generation_},
-          session{{name, n.experiment_.digest},
+          session{{name, n.experiment_.digest, generation_},
                   [this](const Experiment& experiment, const wire::Assignment& assignment) {
                     return make_process(name, experiment, assignment, &network.data_);
                   },
@@ -266,6 +266,7 @@ class FaultyNetwork {
     state.linked = end.connection != nullptr;
     state.is_full = end.edge.is_full();
     state.has_unread = end.edge.has_unread();
+    if (tasks_finished_.contains(name)) state.heartbeat.set_tasks(tasks_finished_.at(name));
     state.bytes_received = bytes_received_.contains(name) ? bytes_received_.at(name) : 0;
     return state;
   }
@@ -526,6 +527,7 @@ class FaultyNetwork {
       work(node, between(50, 500), [node, run = std::move(task->run)] {
         run();
         node->session.task_done();
+        ++node->network.tasks_finished_[node->name];
       });
     if (std::optional<std::function<void()>> copy = session.next_copy())
       work(node, between(20, 300), [node, run = std::move(*copy)] {
@@ -639,6 +641,7 @@ class FaultyNetwork {
   CoordinatorLinks coordinator_links_;
   std::map<std::string, NodePtr> nodes_;
   std::vector<NodePtr> paused_predecessors_, all_nodes_;
+  std::map<std::string, std::uint64_t> tasks_finished_;
   std::shared_ptr<RunWatch> watch_;                      // of this session
   RunWatch::Time next_time_ = RunWatch::Time::max();     // for which a call is scheduled
   std::map<std::string, std::uint64_t> bytes_received_;  // of each node

@@ -13,6 +13,7 @@
 
 #include "nodes/base/failure.hpp"
 #include "nodes/base/hdf5.hpp"
+#include "nodes/base/hdf5_storage.hpp"
 #include "nodes/data/reader/element.hpp"
 #include "nodes/data/reader/input_file.hpp"
 
@@ -28,8 +29,6 @@ constexpr std::size_t piece_labels = 1024;
 /// Unpacked chunks that are kept, at least and at most.
 constexpr std::size_t cache_bytes_min = std::size_t{1} << 20;
 constexpr std::size_t cache_bytes_max = std::size_t{1} << 26;
-/// Deflated data unpack to at most 1032 times their size.
-constexpr std::size_t deflate_ratio_max = 1032;
 constexpr std::size_t names_shown_max = 10;
 constexpr std::size_t names_visited_max = 10'000;
 
@@ -69,12 +68,6 @@ Handle open_file(const std::filesystem::path& path) {
   return {file, H5Fclose};
 }
 
-/// Links to other files are not followed.
-herr_t refuse_external_link(const char*, const char*, const char*, const char*, unsigned*, hid_t,
-                            void*) {
-  return -1;
-}
-
 struct Names {
   std::vector<std::string> shown;
   std::size_t visited = 0;
@@ -97,7 +90,7 @@ std::string names_text(hid_t file) {
 
 Handle open_object(hid_t file, const std::string& name, const std::string& file_name) {
   const Handle access{H5Pcreate(H5P_LINK_ACCESS), H5Pclose};
-  H5Pset_elink_cb(access, refuse_external_link, nullptr);
+  hdf5::follow_no_external_link(access);
   const hid_t object = name.empty() || name.find('\0') != std::string::npos
                            ? H5I_INVALID_HID
                            : H5Oopen(file, name.c_str(), access);
@@ -171,71 +164,6 @@ ValueType value_type(hid_t type, const std::string& origin) {
 
 // ---- the layout
 
-/// Whether the chunks are deflated. Fails on a filter that is not on the list.
-bool check_filters(hid_t properties, const std::string& origin) {
-  bool deflated = false;
-  const int filters = H5Pget_nfilters(properties);
-  for (int i = 0; i < filters; ++i) {
-    char name[64] = "";
-    unsigned flags = 0, options = 0;
-    std::size_t n_options = 0;
-    const H5Z_filter_t filter = H5Pget_filter2(properties, static_cast<unsigned>(i), &flags,
-                                               &n_options, nullptr, sizeof name, name, &options);
-    if (filter == H5Z_FILTER_DEFLATE)
-      deflated = true;
-    else if (filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
-      refuse(origin, fmt::format("is packed by the filter {} ({}), expected gzip, shuffle or "
-                                 "fletcher32",
-                                 filter, name[0] == '\0' ? "without a name" : name));
-  }
-  return deflated;
-}
-
-/// Extents of a chunk; checks their size, and that every chunk was written.
-void check_chunks(hid_t data_set, hid_t properties, const std::vector<std::size_t>& shape,
-                  std::size_t value_bytes, std::size_t bytes_max, const std::string& origin) {
-  std::vector<hsize_t> chunk(shape.size());
-  if (H5Pget_chunk(properties, static_cast<int>(chunk.size()), chunk.data()) !=
-      static_cast<int>(chunk.size()))
-    refuse(origin, "its chunks cannot be read");
-  std::size_t bytes = value_bytes, chunks = 1;
-  for (std::size_t d = 0; d < chunk.size(); ++d) {
-    const std::size_t most = std::min(hdf5_chunk_bytes_max, bytes_max);
-    if (chunk[d] == 0 || chunk[d] > most / bytes)
-      refuse(origin, fmt::format("chunks of {} values, expected at most {} bytes",
-                                 fmt::join(chunk, " x "), most));
-    bytes *= chunk[d];
-    chunks *= (shape[d] - 1) / chunk[d] + 1;
-  }
-  hsize_t written = 0;
-  const Handle space{H5Dget_space(data_set), H5Sclose};
-  if (H5Dget_num_chunks(data_set, space, &written) < 0 || written != chunks)
-    refuse(origin, fmt::format("{} of {} chunks were written, expected all", written, chunks));
-}
-
-void check_layout(hid_t data_set, const std::vector<std::size_t>& shape, const ValueType& type,
-                  std::size_t file_bytes, const std::string& origin) {
-  const Handle properties{H5Dget_create_plist(data_set), H5Pclose};
-  const H5D_layout_t layout = H5Pget_layout(properties);
-  if (layout == H5D_VIRTUAL)
-    refuse(origin, "is a virtual data set of other files, expected its values in this file");
-  if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
-    refuse(origin, "has an unknown layout, expected contiguous or chunked values");
-  if (H5Pget_external_count(properties) != 0)
-    refuse(origin, "has its values in another file, expected them in this file");
-  const bool deflated = check_filters(properties, origin);
-  const std::size_t bytes = array_bytes(shape, type.file_bytes, origin);
-  const std::size_t bytes_max = deflated ? file_bytes * deflate_ratio_max : file_bytes;
-  if (bytes > bytes_max)
-    refuse(origin, fmt::format("declares {} bytes (shape {}) in a file of {} bytes (were all "
-                               "values written?)",
-                               bytes, shape_text(shape), file_bytes));
-  if (layout == H5D_CHUNKED)
-    check_chunks(data_set, properties, shape, type.file_bytes, bytes_max, origin);
-  else if (H5Dget_storage_size(data_set) < bytes)
-    refuse(origin, "its values were never written, expected all");
-}
-
 /// The chunks that a row crosses are kept unpacked, within limits.
 std::size_t cache_bytes_of(hid_t data_set, std::size_t value_bytes) {
   const Handle properties{H5Dget_create_plist(data_set), H5Pclose};
@@ -257,7 +185,7 @@ Handle open_with_cache(hid_t file, const std::string& name, std::size_t cache_by
   constexpr std::size_t slots = 10'007;  // a prime, as the library asks for
   const Handle access{H5Pcreate(H5P_DATASET_ACCESS), H5Pclose};
   if (cache_bytes > 0) H5Pset_chunk_cache(access, slots, cache_bytes, 1.0);
-  H5Pset_elink_cb(access, refuse_external_link, nullptr);
+  hdf5::follow_no_external_link(access);
   return {H5Dopen2(file, name.c_str(), access), H5Dclose};
 }
 
@@ -326,7 +254,8 @@ class Hdf5Array final : public SampleArray {
     std::error_code failure;
     const std::uintmax_t bytes = std::filesystem::file_size(path, failure);
     if (failure) refuse(path.string(), failure.message());
-    check_layout(object, shape_, type_, bytes, origin_);
+    array_bytes(shape_, type_.file_bytes, origin_);
+    hdf5::check_storage(object, origin_, {bytes, hdf5_chunk_bytes_max});
     return open_with_cache(file_, name, cache_bytes_of(object, type_.file_bytes));
   }
 

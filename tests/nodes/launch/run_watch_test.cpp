@@ -103,7 +103,7 @@ TEST_CASE("a failed run ends when no message can explain the failure better") {
       CAPTURE(handling);
       CAPTURE(unread);
       Fixture f;
-      f.watch.handling(handling);
+      f.watch.handling("b", handling);
       f.links["a"].has_unread = unread;
       f.fail_in_a();
       int waits = 0;

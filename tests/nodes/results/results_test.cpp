@@ -1,8 +1,12 @@
 // Written files are read unchanged, damaged files are refused, and a verdict names the cause.
 #include <doctest/doctest.h>
 #include <hdf5.h>
+#include <zlib.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <fstream>
+#include <functional>
 
 #include "nodes/base/failure.hpp"
 #include "nodes/launch/verdict.hpp"
@@ -41,7 +45,7 @@ Checkpoint example() {
 }
 std::string refusal_of(const fs::path& path, std::size_t bytes_max = 4096) {
   try {
-    read_checkpoint(path, {bytes_max, 4096});
+    read_checkpoint(path, {bytes_max, std::max<std::size_t>(4096, bytes_max)});
   } catch (const UserError& error) {
     return error.what();
   }
@@ -92,11 +96,192 @@ TEST_CASE("a checkpoint that is damaged, of another format or too large is refus
     stream.seekp(static_cast<std::streamoff>(at));
     stream.put(static_cast<char>(bytes[at] ^ 1));
   }
-  CHECK(refusal_of(file).find("is damaged, expected values that match their checksum") !=
-        std::string::npos);
+  CHECK(refusal_of(file).find("its content does not match its digest") != std::string::npos);
   write_checkpoint(file, folder.path() / "p.h5", example());
   fs::resize_file(file, fs::file_size(file) / 2);
   CHECK(refusal_of(file) != "accepted");
+}
+
+/// What a reader made of a changed file: "refused", or all that it would use.
+std::string use_of(const fs::path& path) {
+  try {
+    Checkpoint c = read_checkpoint(path, {4096, 4096});
+    std::sort(c.tensors.begin(), c.tensors.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.layer, a.name) < std::pair(b.layer, b.name);
+    });
+    std::string shapes;
+    for (const CheckpointTensor& t : c.tensors)
+      for (const std::uint32_t extent : t.shape) shapes += std::to_string(extent) + " ";
+    const std::string header =
+        c.complete_header ? c.experiment + std::to_string(c.step) + " " + std::to_string(c.epoch) +
+                                " " + c.train.SerializeAsString() + std::to_string(c.wall_seconds)
+                          : "none";
+    return header + " " + shapes + state_sha256(c.tensors);
+  } catch (const UserError&) {
+    return "refused";
+  }
+}
+std::string content_of(const fs::path& path) {
+  std::ifstream stream{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{stream}, {}};
+}
+void put(const fs::path& path, const std::string& bytes) {
+  std::ofstream{path, std::ios::binary | std::ios::trunc} << bytes;
+}
+
+/// LATERAL_FLIP_STRIDE=1 tries every bit and every length; by default a sample of them is tried.
+TEST_CASE("a checkpoint of which any bit is flipped is refused or gives the same state") {
+  const char* const given = std::getenv("LATERAL_FLIP_STRIDE");
+  const std::size_t stride = given == nullptr ? 101 : std::stoul(given);
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.h5", damaged = folder.path() / "damaged.h5";
+  write_checkpoint(file, folder.path() / "p.h5", example());
+  const std::string bytes = content_of(file);
+  const std::string undamaged = use_of(file);
+  REQUIRE(undamaged != "refused");
+  std::size_t tried = 0, refused = 0, same = 0;
+  const auto try_bytes = [&](const std::string& changed) {
+    put(damaged, changed);
+    const std::string use = use_of(damaged);
+    ++tried;
+    refused += use == "refused" ? 1 : 0;
+    same += use == undamaged ? 1 : 0;
+  };
+  for (std::size_t bit = 0; bit < 8 * bytes.size(); bit += stride) {
+    std::string changed = bytes;
+    changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
+    try_bytes(changed);
+  }
+  for (std::size_t length = 0; length < bytes.size(); length += stride)
+    try_bytes(bytes.substr(0, length));
+  constexpr std::size_t block = 64;
+  for (std::size_t a = 0; a + 2 * block <= bytes.size(); a += stride * block / 8)
+    for (std::size_t b = a + block; b + block <= bytes.size(); b += stride * block / 8) {
+      std::string changed = bytes;
+      std::swap_ranges(changed.begin() + static_cast<std::ptrdiff_t>(a),
+                       changed.begin() + static_cast<std::ptrdiff_t>(a + block),
+                       changed.begin() + static_cast<std::ptrdiff_t>(b));
+      try_bytes(changed);
+    }
+  MESSAGE(tried << " changes: " << refused << " refused, " << same << " with the same state");
+  CHECK(refused + same == tried);
+  CHECK(refused > 0);
+}
+
+TEST_CASE("a checkpoint without its digest, or with an edited tensor, is not taken for a user's file") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.h5";
+  const auto edit = [&](const std::function<void(hid_t)>& change) {
+    write_checkpoint(file, folder.path() / "p.h5", example());
+    const hid_t h5 = H5Fopen(file.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    change(h5);
+    H5Fclose(h5);
+    return refusal_of(file);
+  };
+  const auto overwrite = [](hid_t h5) {
+    const hid_t set = H5Dopen2(h5, "/layers/hidden1/bias", H5P_DEFAULT);
+    const std::vector<float> values(3, 7.0f);
+    H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+    H5Dclose(set);
+  };
+  CHECK(edit([](hid_t) {}) == "accepted");
+  CHECK(edit(overwrite).find("copy /layers into a new file") != std::string::npos);
+  CHECK(edit([](hid_t h5) { H5Adelete(h5, "digest"); }).find("attribute digest is missing") !=
+        std::string::npos);
+  CHECK(edit([](hid_t h5) { H5Adelete(h5, "step"); }).find("attribute step is missing") !=
+        std::string::npos);
+  CHECK(edit([&](hid_t h5) {
+          overwrite(h5);
+          for (const char* name : {"format_version", "digest", "state_sha256", "tensors"})
+            H5Adelete(h5, name);
+        }) != "accepted");
+}
+
+TEST_CASE("the tensors of one layer are returned only if the whole checkpoint is undamaged") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.h5";
+  Checkpoint written = example();
+  written.tensors.push_back(tensor("output", "weight", {2, 3}));
+  write_checkpoint(file, folder.path() / "p.h5", written);
+  const Checkpoint read = read_checkpoint(file, {4096, 4096}, "output");
+  REQUIRE(read.tensors.size() == 1);
+  CHECK(read.tensors[0].name == "weight");
+  std::string bytes = content_of(file);
+  const float value = 1.1f;  // the last of /layers/hidden1/weight
+  const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&value), 4));
+  REQUIRE(at != std::string::npos);
+  bytes[at] = static_cast<char>(bytes[at] ^ 4);
+  put(file, bytes);
+  CHECK_THROWS_AS(read_checkpoint(file, {4096, 4096}, "output"), UserError);
+}
+
+/// A file of the user's own with one data set /layers/a/weight (64, 64).
+struct OwnFile {
+  std::size_t chunk = 0;
+  bool gzip = false, written = true;
+  hid_t type = H5T_IEEE_F32LE;
+  void write(const fs::path& path) const {
+    const hid_t h5 = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t extents[]{64, 64}, chunks[]{chunk, chunk};
+    if (chunk > 0) H5Pset_chunk(creation, 2, chunks);
+    if (gzip) H5Pset_deflate(creation, 9);
+    const hsize_t limits[]{H5S_UNLIMITED, H5S_UNLIMITED};
+    const hid_t space = H5Screate_simple(2, extents, chunk > 0 ? limits : nullptr);
+    const hid_t set =
+        H5Dcreate2(h5, "/layers/a/weight", type, space, links, creation, H5P_DEFAULT);
+    const std::vector<float> values(64 * 64, 1.0f);
+    if (written) H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Pclose(creation);
+    H5Pclose(links);
+    H5Fclose(h5);
+  }
+};
+
+TEST_CASE("tensors of a user are accepted however h5py stores them, unless they were not written") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "own.h5";
+  const auto result = [&](const OwnFile& own) {
+    own.write(file);
+    try {
+      const Checkpoint c = read_checkpoint(file, {1 << 20, 1 << 20});
+      return std::string(c.tensors.at(0).values.data()[4095] == 1.0f ? "accepted" : "wrong values");
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+  };
+  CHECK(result({}) == "accepted");
+  CHECK(result({.type = H5T_IEEE_F64BE}) == "accepted");
+  CHECK(result({.chunk = 16}) == "accepted");
+  CHECK(result({.chunk = 16, .gzip = true}) == "accepted");
+  CHECK(result({.written = false}).find("were all values written?") != std::string::npos);
+  CHECK(result({.chunk = 16, .written = false}).find("were all values written?") !=
+        std::string::npos);
+  CHECK(result({.chunk = 1 << 14, .gzip = true}).find("chunks of 16384 x 16384 values") !=
+        std::string::npos);
+  CHECK(result({.type = H5T_STD_I32LE}).find("floating-point") != std::string::npos);
+}
+
+TEST_CASE("a packed chunk that unpacks to more than a chunk is refused before it is unpacked") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "own.h5";
+  OwnFile{.chunk = 16, .gzip = true}.write(file);
+  const std::vector<std::uint8_t> zeros(std::size_t{1} << 20);
+  uLongf size = compressBound(zeros.size());
+  std::vector<std::uint8_t> packed(size);
+  REQUIRE(compress2(packed.data(), &size, zeros.data(), zeros.size(), 9) == Z_OK);
+  const hid_t h5 = H5Fopen(file.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t set = H5Dopen2(h5, "/layers/a/weight", H5P_DEFAULT);
+  const hsize_t at[]{16, 32};
+  REQUIRE(H5Dwrite_chunk(set, H5P_DEFAULT, 0, at, size, packed.data()) >= 0);
+  H5Dclose(set);
+  H5Fclose(h5);
+  CHECK(refusal_of(file, 1 << 20) != "accepted");
+  CHECK(refusal_of(file, 1 << 20).find("does not unpack to 1024 bytes") != std::string::npos);
 }
 
 TEST_CASE("a data set outside /layers, or of integers, is refused by name") {
