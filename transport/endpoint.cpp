@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/ip/network_v6.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -67,7 +68,8 @@ std::variant<Unix::acceptor, Tcp::acceptor> open_acceptor(const asio::any_io_exe
     if (failure.code() != boost::system::errc::address_not_available) throw;
     throw_transport(
         TransportError::bad_address,
-        fmt::format("'{}' is not an address of this machine, expected one of its addresses", address));
+        fmt::format("'{}' is not an address of this machine, expected one of its addresses",
+                    address));
   }
 }
 
@@ -125,7 +127,11 @@ void check_user(const Socket& socket, const std::string& peer) {
 }
 
 std::string host_of(const Socket& socket) {
-  return is_tcp(socket) ? host_at(socket.remote_endpoint()).to_string() : "this machine";
+  if (!is_tcp(socket)) return "this machine";
+  const asio::ip::address host = host_at(socket.remote_endpoint());
+  if (host.is_v4()) return host.to_string();
+  constexpr unsigned short network_bits = 64;
+  return asio::ip::make_network_v6(host.to_v6(), network_bits).canonical().to_string();
 }
 
 Listener::Listener(const asio::any_io_executor& executor, const std::string& address)

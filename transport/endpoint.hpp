@@ -19,7 +19,8 @@ bool leaves_machine(const Socket& socket);
 /// Throws TransportError::wrong_user if the other end of a Unix socket does not belong to a process
 /// of our own (effective) user; root is no exception. Does nothing for TCP, which has no users.
 void check_user(const Socket& socket, const std::string& peer);
-/// The host at the other end; "this machine" over a Unix socket.  Throws as leaves_machine().
+/// The host at the other end, of IPv6 the network of 64 bits, of which one host may use all
+/// addresses; "this machine" over a Unix socket.  Throws as leaves_machine().
 std::string host_of(const Socket& socket);
 
 /// A listening socket. A Unix socket's file is removed with it.

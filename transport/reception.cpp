@@ -62,15 +62,32 @@ void Reception::start_handshake(Socket socket, int caller) {
                  asio::bind_cancellation_slot(at->abort.slot(), ended));
 }
 
+std::size_t handshake_to_abort(const std::vector<Candidate>& candidates, std::minstd_rand& lot) {
+  const bool all_plausible = std::all_of(candidates.begin(), candidates.end(),
+                                         [](const Candidate& c) { return c.is_plausible; });
+  std::map<std::string, std::vector<std::size_t>> by_host;
+  for (std::size_t i = 0; i < candidates.size(); ++i)
+    if (all_plausible || !candidates[i].is_plausible) by_host[candidates[i].host].push_back(i);
+  std::size_t most = 0;
+  for (const auto& [host, positions] : by_host) most = std::max(most, positions.size());
+  std::vector<std::size_t>
+      eligible;  // equally many of each host: the lot is uniform over hosts too
+  for (const auto& [host, positions] : by_host)
+    if (positions.size() == most)
+      eligible.insert(eligible.end(), positions.begin(), positions.end());
+  return eligible[std::uniform_int_distribution<std::size_t>(0, eligible.size() - 1)(lot)];
+}
+
 void Reception::abort_one() {
-  std::map<std::string, std::vector<Handshake*>> by_host;
+  std::vector<Handshake*> running;
+  std::vector<Candidate> candidates;
   for (Handshake& handshake : handshakes_)
-    if (!handshake.aborted) by_host[handshake.host].push_back(&handshake);
-  if (by_host.empty()) return;
-  const auto& most = std::max_element(by_host.begin(), by_host.end(), [](auto& a, auto& b) {
-                       return a.second.size() < b.second.size();
-                     })->second;
-  Handshake& handshake = *most[random_() % most.size()];
+    if (!handshake.aborted) {
+      running.push_back(&handshake);
+      candidates.push_back(handshake.candidate);
+    }
+  if (running.empty()) return;
+  Handshake& handshake = *running[handshake_to_abort(candidates, random_)];
   handshake.aborted = true;
   handshake.abort.emit(asio::cancellation_type::terminal);
 }
@@ -82,10 +99,10 @@ bool Reception::expects(const Identity& peer) const {
 
 awaitable<void> Reception::admit(Socket socket, Handshake& handshake) {
   try {
-    handshake.host = host_of(socket);
-    handshake.caller += fmt::format(" ({})", handshake.host);
-    const std::function<bool(const Identity&)> expected = [this](const Identity& peer) {
-      return expects(peer);
+    handshake.candidate.host = host_of(socket);
+    handshake.caller += fmt::format(" ({})", handshake.candidate.host);
+    const std::function<bool(const Identity&)> expected = [this, &handshake](const Identity& peer) {
+      return handshake.candidate.is_plausible = expects(peer);
     };
     AuthenticatedPeer peer = co_await authenticate_as_dialled(std::move(socket), handshake.caller,
                                                               credentials_, tls_, self_, expected);

@@ -9,17 +9,31 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "transport/authenticate.hpp"
 #include "transport/task.hpp"
 
 namespace lateral {
 
-/// Handshakes that may be under way at once. For one more caller one of them is aborted: at random,
-/// among those of the host that has the most. So unauthenticated callers that occupy all of them
-/// cannot keep out a peer that dials repeatedly, and callers at one host cannot affect callers at
-/// another.
-inline constexpr std::size_t handshakes_max = 16;
+/// Handshakes that may be under way at once. For one more caller one of them is aborted, see
+/// handshake_to_abort().
+inline constexpr std::size_t handshakes_max = 64;
+
+/// A handshake that is under way, as far as it matters for the choice of one to abort.
+struct Candidate {
+  std::string host;           ///< see host_of()
+  bool is_plausible = false;  ///< it has shown the configuration's digest and an expected name
+};
+/// The position of the handshake to abort for one more caller: among those that are not plausible,
+/// if there are any, one of the host that has the most, and by lot among such hosts and among its
+/// handshakes. So callers at fewer than handshakes_max - 1 hosts cannot affect one at another host
+/// at all; with more hosts, or at the same host, each call aborts it with a probability of at most
+/// 1/handshakes_max: a handshake that takes d seconds until it is plausible survives r calls a
+/// second with a probability of at least (1 - 1/handshakes_max)^(r d).
+///   lot: uniform random numbers
+/// REQUIRES: candidates is not empty
+std::size_t handshake_to_abort(const std::vector<Candidate>& candidates, std::minstd_rand& lot);
 /// Refused callers that are logged in one second; the others are counted.
 inline constexpr int refusals_logged_max = 20;
 
@@ -40,7 +54,8 @@ class Reception {
 
  private:
   struct Handshake {
-    std::string caller, host;
+    std::string caller;
+    Candidate candidate;
     asio::cancellation_signal abort;
     bool aborted = false;
   };

@@ -11,7 +11,8 @@ namespace lateral {
 void throw_diverged(const std::string& what) {
   throw NumericsError(
       fmt::format("{}: the network has diverged; expected finite numbers (settings to check: "
-                  "learning_rate, decorrelation.learning_rate, decorrelation.gain, learning.sigma)",
+                  "learning_rate, decorrelation.learning_rate, decorrelation.gain, learning.sigma, "
+                  "data.normalize)",
                   what));
 }
 
@@ -55,14 +56,23 @@ Character first_character(std::string_view bytes) {
 }
 
 bool is_unsafe(char32_t c) {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) ||               // control characters
-         c == 0x61c || (c >= 0x200b && c <= 0x200f) ||        // direction, invisible characters
-         (c >= 0x2028 && c <= 0x202e) ||                      // line separators, direction
-         (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||       // invisible characters, direction
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) ||          // control characters
+         c == 0x61c || (c >= 0x200b && c <= 0x200f) ||   // direction, invisible characters
+         (c >= 0x2028 && c <= 0x202e) ||                 // line separators, direction
+         (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||  // invisible characters, direction
          (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);  // annotations, tags
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    if (c.length == 0) return false;
+    text.remove_prefix(c.length);
+  }
+  return true;
+}
 
 std::string one_line(std::string text) {
   std::string line;

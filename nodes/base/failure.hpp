@@ -5,6 +5,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace lateral {
 
@@ -49,5 +50,8 @@ Failure describe_failure(const std::exception_ptr& exception);
 /// marks of writing direction, invisible and line separators become '?'; a byte that is not part of
 /// UTF-8 becomes "\xe9".
 std::string one_line(std::string text);
+
+/// Whether `text` is UTF-8 throughout.
+bool is_utf8(std::string_view text);
 
 }  // namespace lateral

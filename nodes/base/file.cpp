@@ -81,12 +81,20 @@ std::vector<std::uint8_t> read_bytes(const fs::path& file, std::size_t bytes_max
 void write_atomically(const fs::path& file, std::string_view content) {
   const fs::path temporary = file.string() + ".tmp";
   {
-    std::ofstream stream{temporary, std::ios::binary};
-    stream << content;
-    if (!stream.flush()) {
-      const int reason = errno;
-      std::error_code ignored;
-      fs::remove(temporary, ignored);
+    // A new file, never the target of a link that somebody has put in its place.
+    ::unlink(temporary.c_str());
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool is_written = descriptor >= 0;
+    while (is_written && !content.empty()) {
+      const ssize_t n = ::write(descriptor, content.data(), content.size());
+      if (n < 0 && errno == EINTR) continue;
+      is_written = n > 0;
+      if (is_written) content.remove_prefix(static_cast<std::size_t>(n));
+    }
+    const int reason = errno;
+    if (descriptor >= 0) is_written = ::close(descriptor) == 0 && is_written;
+    if (!is_written) {
+      ::unlink(temporary.c_str());
       throw UserError(
           fmt::format("{}: cannot be written: {}", temporary.string(), std::strerror(reason)));
     }

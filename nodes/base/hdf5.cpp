@@ -72,7 +72,10 @@ Handle open_own_file(const std::filesystem::path& path, Access access, const std
 Handle create_file(const std::filesystem::path& path) {
   const Handle access = access_without_locks();
   H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
-  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  // A new file, never the target of a link that somebody has put in its place.
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access);
   check_written(file >= 0, path);
   return {file, H5Fclose};
 }

@@ -29,11 +29,12 @@ class Lock {
 /// An HDF5 identifier that is closed with the object.
 class Handle {
  public:
-  Handle(hid_t id, herr_t (*close)(hid_t)) : id_{id}, close_{close} {}
-  ~Handle() {
+  Handle(hid_t id, herr_t (*close_id)(hid_t)) : id_{id}, close_{close_id} {}
+  ~Handle() { close(); }
+  void close() {
     if (id_ < 0) return;
     const Lock lock;
-    close_(id_);
+    close_(std::exchange(id_, -1));
   }
   Handle(Handle&& other) noexcept : id_{std::exchange(other.id_, -1)}, close_{other.close_} {}
   Handle(const Handle&) = delete;

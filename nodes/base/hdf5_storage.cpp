@@ -92,8 +92,9 @@ void try_unpacking(hid_t data_set, const std::vector<H5Z_filter_t>& filters, hsi
         packed.resize(packed.size() - checksum_bytes);
       if (filters[f] != H5Z_FILTER_DEFLATE) continue;
       if (!inflates_within(packed, chunk_bytes + checksums))
-        refuse(origin, fmt::format("a chunk does not unpack to {} bytes, expected an undamaged file",
-                                   chunk_bytes));
+        refuse(origin,
+               fmt::format("a chunk does not unpack to {} bytes, expected an undamaged file",
+                           chunk_bytes));
       break;  // what is left of it has the size of a chunk
     }
   }

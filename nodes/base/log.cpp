@@ -1,11 +1,13 @@
 // spdlog behind Log; the only file that includes it.
 #include "nodes/base/log.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -29,6 +31,11 @@ struct Log::Sink {
 };
 
 Log Log::to_file(const std::filesystem::path& path) {
+  const int descriptor =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (descriptor < 0)
+    throw UserError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
+  ::close(descriptor);
   try {
     return Log(
         std::make_shared<Sink>(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string())));

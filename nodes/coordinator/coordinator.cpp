@@ -161,7 +161,9 @@ void Coordinator::begin(const wire::Ready& data) {
 void Coordinator::save_snapshots(Outbox& out) {
   while (const wire::Snapshot* snapshot = recovery_points_.next_complete()) {
     observers_.notify(&RunObserver::snapshot, snapshot->step());
-    if (observers_.attempt([&] { recovery_points_.save_next(statistics_.wall_seconds()); }))
+    if (observers_.attempt([&] {
+          recovery_points_.save_next(statistics_.wall_seconds(), statistics_.first_loss());
+        }))
       commit_recovery_point(out);
   }
 }

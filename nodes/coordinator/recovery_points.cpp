@@ -82,7 +82,7 @@ const wire::Snapshot* RecoveryPoints::next_complete() const {
   return &parts_.at(readout_name).front().reported.snapshot();
 }
 
-void RecoveryPoints::save_next(double wall_seconds) {
+void RecoveryPoints::save_next(double wall_seconds, double first_loss) {
   RecoveryPoint point;
   for (auto& [node, parts] : parts_) {
     point.parts[node] = std::move(parts.front());
@@ -96,13 +96,14 @@ void RecoveryPoints::save_next(double wall_seconds) {
   checkpoint.epoch = point.snapshot.epoch();
   checkpoint.train = of_readout.train();
   checkpoint.wall_seconds = wall_seconds;
+  checkpoint.first_loss = first_loss;
   for (const LayerSpec& layer : experiment_.layers) {
     Part& part = point.parts.at(layer.name);
     if (SnapshotId(part.reported.snapshot()) != SnapshotId(point.snapshot))
-      throw_transport(TransportError::unexpected_message,
-                      fmt::format("from {}: a snapshot of step {}, where that of {} is of step {}",
-                                  layer.name, part.reported.snapshot().step(), readout_name,
-                                  point.snapshot.step()));
+      throw_transport(
+          TransportError::unexpected_message,
+          fmt::format("from {}: a snapshot of step {}, where that of {} is of step {}", layer.name,
+                      part.reported.snapshot().step(), readout_name, point.snapshot.step()));
     for (CheckpointTensor& tensor : std::exchange(part.tensors, {}))
       checkpoint.tensors.push_back(std::move(tensor));
   }
@@ -124,10 +125,11 @@ void RecoveryPoints::check_consistent(const RecoveryPoint& point) const {
     if (at_first.sent() != at_second.received() || at_first.received() != at_second.sent())
       throw_transport(
           TransportError::unexpected_message,
-          fmt::format("snapshot of step {}: {} sent {} and received {} messages, {} received {} and "
-                      "sent {}",
-                      point.snapshot.step(), first, at_first.sent(), at_first.received(), second,
-                      at_second.received(), at_second.sent()));
+          fmt::format(
+              "snapshot of step {}: {} sent {} and received {} messages, {} received {} and "
+              "sent {}",
+              point.snapshot.step(), first, at_first.sent(), at_first.received(), second,
+              at_second.received(), at_second.sent()));
   }
 }
 

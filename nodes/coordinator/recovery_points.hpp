@@ -36,8 +36,8 @@ class RecoveryPoints {
   /// `part` must be one that the node may send (ReportChecks).  Throws
   /// TransportError::unexpected_message if too many of its snapshots wait for those of others.
   void add_part(const std::string& node, const wire::SnapshotPart& part);
-  /// Throws TransportError::unexpected_message unless it is the next tensor of the layer's state, or
-  /// one that has come before.
+  /// Throws TransportError::unexpected_message unless it is the next tensor of the layer's state,
+  /// or one that has come before.
   void add_tensor(const std::string& node, Message message);
   /// The next snapshot that is complete; none while a recovery point is pending, whose file must
   /// not be overwritten.
@@ -46,7 +46,8 @@ class RecoveryPoints {
   /// point. The snapshot leaves the queue even if that fails.  Throws UserError if it cannot be
   /// written.
   ///   wall_seconds: spent on the run so far
-  void save_next(double wall_seconds);
+  ///   first_loss: of the first batch of the run
+  void save_next(double wall_seconds, double first_loss);
   /// Commits the pending recovery point if that is possible now, and returns it; otherwise null.
   const wire::Snapshot* commit_recovery_point();
 

@@ -70,10 +70,9 @@ FrameLimits report_limits(const Experiment& experiment, const std::string& node)
   }
   if (const LayerSpec* layer = find_layer(experiment, node)) {
     for (const TensorSpec& tensor : experiment.tensors(*layer))
-      limits.body_bytes_max = std::max(
-          limits.body_bytes_max, static_cast<std::size_t>(values_of(tensor)) * sizeof(float));
-    limits.body_bytes_max =
-        std::max(limits.body_bytes_max, record_bytes_max(experiment.records));
+      limits.body_bytes_max = std::max(limits.body_bytes_max,
+                                       static_cast<std::size_t>(values_of(tensor)) * sizeof(float));
+    limits.body_bytes_max = std::max(limits.body_bytes_max, record_bytes_max(experiment.records));
   }
   return limits;
 }
@@ -112,9 +111,9 @@ void ReportChecks::check(const std::string& node, Membership::Stage stage,
   const bool joins = stage_of(content) != Membership::Stage::begun;
   const bool is_report = !joins && content != wire::Header::kTensor;
   require(stage == stage_of(content), node, "a message that does not belong to this state");
-  require((header.report() > 0) == is_report, node,
-          fmt::format("report number {}, expected {}", header.report(),
-                      is_report ? "one" : "none"));
+  require(
+      (header.report() > 0) == is_report, node,
+      fmt::format("report number {}, expected {}", header.report(), is_report ? "one" : "none"));
   // A replacement of a node that has finished joins again, and repeats what came before.
   require(!is_report || !last_[node].has_finished, node, "a report after its last one");
   switch (content) {
@@ -158,9 +157,9 @@ void ReportChecks::check_ready(const std::string& node, const wire::Ready& ready
                       ready.normalization().standard_deviation_size(), values));
   require(ready.data_sha256().size() <= 32, node, "a digest of more than 32 bytes");
   const std::uint64_t steps = train_steps_per_epoch_max(experiment_);
-  require(ready.train_steps_per_epoch() <= steps, node,
-          fmt::format("{} steps an epoch, expected at most {}", ready.train_steps_per_epoch(),
-                      steps));
+  require(
+      ready.train_steps_per_epoch() <= steps, node,
+      fmt::format("{} steps an epoch, expected at most {}", ready.train_steps_per_epoch(), steps));
 }
 
 void ReportChecks::check_progress(const std::string& node, const wire::Progress& progress) {
@@ -219,12 +218,12 @@ void ReportChecks::check_snapshot_part(const std::string& node, const wire::Snap
   require(!plan_.evaluate_only && snapshot.step() >= plan_.first_step() &&
               snapshot.step() <= std::max(last_step_, plan_.first_step()) &&
               snapshot.epoch() >= plan_.first_epoch() &&
+              snapshot.epoch() <= std::max(epochs, plan_.first_epoch()) &&
               (!last.has_snapshot || (position > last.snapshot && !last.snapshot.final)),
           node,
           fmt::format("a snapshot of step {} of epoch {}, expected a later one than step {} of "
                       "epoch {}",
-                      snapshot.step(), snapshot.epoch(), last.snapshot.step,
-                      last.snapshot.epoch));
+                      snapshot.step(), snapshot.epoch(), last.snapshot.step, last.snapshot.epoch));
   require(!snapshot.final() || may_stop_ || snapshot.epoch() >= epochs, node,
           fmt::format("the final snapshot after epoch {}, expected it after {}", snapshot.epoch(),
                       epochs));

@@ -69,9 +69,9 @@ class ReportChecks {
 
   const Experiment& experiment_;
   const RunPlan& plan_;
-  std::uint64_t last_step_;                                 // of the run
-  std::map<std::string, std::uint32_t> tensors_;            // of each layer
-  std::map<std::string, std::vector<std::string>> peers_;   // of each node
+  std::uint64_t last_step_;                                // of the run
+  std::map<std::string, std::uint32_t> tensors_;           // of each layer
+  std::map<std::string, std::vector<std::string>> peers_;  // of each node
   std::map<std::string, Last> last_;
   bool may_stop_ = false;
 };

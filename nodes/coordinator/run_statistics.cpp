@@ -30,7 +30,7 @@ RunStatistics::RunStatistics(const Experiment& experiment, const RunPlan& plan)
 void RunStatistics::begin() {
   if (plan_.directory) epochs_ = read_metrics(plan_.directory->metrics(), plan_.first_epoch());
   if (plan_.resumed) epoch_sums_ = plan_.start.train;
-  if (!epochs_.empty()) first_loss_ = epochs_.front().train_loss;
+  if (plan_.resumed) first_loss_ = plan_.start.first_loss;
   began_ = epoch_began_ = last_step_time_ = Clock::now();
 }
 
@@ -53,7 +53,7 @@ TrainingProgress RunStatistics::step(const wire::Progress& progress) {
   epoch_sums_.set_correct(epoch_sums_.correct() + progress.correct());
   epoch_sums_.set_samples(epoch_sums_.samples() + progress.samples());
   epoch_samples_ += progress.samples();
-  if (!first_loss_) first_loss_ = mean_loss(epoch_sums_);
+  if (first_loss_ == 0) first_loss_ = mean_loss(epoch_sums_);
   const double seconds = std::max(seconds_between(epoch_began_, last_step_time_), 1e-9);
   return {progress.step(), progress.epoch(), mean_loss(epoch_sums_), accuracy(epoch_sums_),
           static_cast<double>(epoch_samples_) / seconds};
@@ -80,7 +80,7 @@ MetricsRow RunStatistics::epoch_done(const wire::EpochResult& result) {
 
 void RunStatistics::check_divergence() const {
   const MetricsRow& last = epochs_.back();
-  const double limit = diverged_factor * std::max(1.0, first_loss_.value_or(1.0));
+  const double limit = diverged_factor * std::max(1.0, first_loss_);
   if (plan_.evaluate_only || (std::isfinite(last.train_loss) && last.train_loss <= limit)) return;
   throw NumericsError(
       fmt::format("diverged: the mean training loss of epoch {} is {:.3g}, {:.0e} times that with "

@@ -43,6 +43,8 @@ class RunStatistics {
   }
   /// Time spent on the run, earlier sessions included.
   double wall_seconds() const;
+  /// The mean loss of the first batch of the run; 0 before it.
+  double first_loss() const { return first_loss_; }
   /// Some training step was done in this session.
   bool has_trained() const { return train_samples_ > 0; }
   /// Once all nodes have finished: all but the state.
@@ -64,8 +66,8 @@ class RunStatistics {
   // The current epoch.
   Clock::time_point epoch_began_{}, last_step_time_{};
   wire::Sums epoch_sums_;
-  std::optional<double> first_loss_;  // of the first batch; of the first epoch of a resumed run
-  std::uint64_t epoch_samples_ = 0;   // of this session
+  double first_loss_ = 0;            // mean of the first batch of the run; 0: none yet
+  std::uint64_t epoch_samples_ = 0;  // of this session
   std::uint64_t last_step_;
   // The finished epochs of this session.
   double train_seconds_ = 0;

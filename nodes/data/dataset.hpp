@@ -1,12 +1,14 @@
 // DataSet: the samples of a data format, and the table of formats.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/table.hpp"
@@ -101,6 +103,14 @@ class DataFormat {
   virtual ~DataFormat() = default;
   /// Whether it reads the files that the experiment names (data.train, …).
   virtual bool reads_files() const { return false; }
+  /// Which of these settings of data it uses, besides those of all users' files: input_name,
+  /// target_name; train_targets and test_targets, for targets in files of their own;
+  /// buffer_samples, for arrays that stay in their file; image_size. All others are refused.
+  virtual std::vector<std::string_view> file_settings() const { return {}; }
+  bool uses(std::string_view setting) const {
+    const std::vector<std::string_view> settings = file_settings();
+    return std::find(settings.begin(), settings.end(), setting) != settings.end();
+  }
   /// Formats that do not read the files of the experiment know it without reading any; numbers of
   /// samples are then those of the official files, or upper bounds. Throws UserError.
   virtual DataDescription describe(const DataParams& params) const = 0;

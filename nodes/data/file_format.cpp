@@ -26,7 +26,7 @@ std::string text_of(const std::vector<std::size_t>& shape) {
 /// (samples, values), (samples, height, width) or (samples, channels, height, width); samples of
 /// other numbers of dimensions are vectors.
 ImageShape image_shape(const SampleArray& inputs) {
-  constexpr std::size_t values_max = 65536 * 16;
+  constexpr std::size_t values_max = 3 * 1024 * 1024;  // an image of the largest size
   if (inputs.kind() == ElementKind::text)
     throw UserError(fmt::format("{}: text, expected numbers as inputs", inputs.origin()));
   if (inputs.row_values() == 0 || inputs.row_values() > values_max)
@@ -34,6 +34,12 @@ ImageShape image_shape(const SampleArray& inputs) {
                                 text_of(inputs.shape()), values_max));
   const std::vector<std::size_t>& shape = inputs.shape();
   const auto extent = [&](std::size_t d) { return static_cast<int>(shape[d]); };
+  const auto is_colours = [](std::size_t values) { return values == 3 || values == 4; };
+  if (shape.size() == 4 && is_colours(shape[3]) && shape[1] != 1 && !is_colours(shape[1]))
+    throw UserError(fmt::format(
+        "{}: shape {} looks like images with their channels last, expected (samples, channels, "
+        "height, width): x.transpose(0, 3, 1, 2) in NumPy",
+        inputs.origin(), text_of(shape)));
   if (shape.size() == 3) return {.channels = 1, .height = extent(1), .width = extent(2)};
   if (shape.size() == 4) return {.channels = extent(1), .height = extent(2), .width = extent(3)};
   return {.channels = 1, .height = 1, .width = static_cast<int>(inputs.row_values())};
@@ -102,6 +108,13 @@ void check_test(const SampleArray& train, const SampleArray& test, const char* w
     throw UserError(fmt::format("{}: {} of shape {}, expected samples as in {}, of shape {}",
                                 test.origin(), what, text_of(test.shape()), train.origin(),
                                 text_of(train.shape())));
+  const std::vector<std::string> expected = train.value_names(), found = test.value_names();
+  if (!expected.empty() && !found.empty() && expected != found) {
+    const auto at = std::mismatch(expected.begin(), expected.end(), found.begin());
+    throw UserError(one_line(fmt::format(
+        "{}: column '{}' where {} has '{}', expected the same columns in the same order",
+        test.origin(), *at.second, train.origin(), *at.first)));
+  }
 }
 
 /// Classes of the samples in `rows`.
@@ -152,7 +165,7 @@ FileFormat::Parts FileFormat::open_parts(const DataParams& params) const {
   const bool needs_targets = files.targets != FileParams::Targets::none;
   if (files.train.empty())
     throw UserError("data.train is not set, expected the file of the training samples");
-  if (has_target_files() && needs_targets &&
+  if (uses("train_targets") && needs_targets &&
       (files.train_targets.empty() || (!files.test.empty() && files.test_targets.empty())))
     throw UserError(fmt::format("data.{} is not set, expected the file of the targets",
                                 files.train_targets.empty() ? "train_targets" : "test_targets"));
@@ -221,7 +234,7 @@ DataSet FileFormat::load(const DataParams& params) const {
     samples.rows = std::move(rows);
   };
   const bool is_one_file = parts.train.inputs == parts.test.inputs;
-  if (arrays_stay_in_file() && files.buffer_samples == 0) {
+  if (uses("buffer_samples") && files.buffer_samples == 0) {
     parts.train.inputs = read_into_memory(*parts.train.inputs);
     parts.test.inputs = is_one_file ? parts.train.inputs : read_into_memory(*parts.test.inputs);
   }

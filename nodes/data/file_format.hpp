@@ -36,11 +36,6 @@ class FileFormat : public DataFormat {
   virtual FileArrays open(const std::filesystem::path& file,
                           const std::filesystem::path& targets_file,
                           const FileParams& params) const = 0;
-  /// Whether arrays that were opened read from the file; false: they are in memory.
-  virtual bool arrays_stay_in_file() const { return false; }
-  /// Whether targets are in a file of their own.
-  virtual bool has_target_files() const { return false; }
-
   struct Parts {
     FileArrays train, test;  ///< of one file: the same arrays
     std::vector<std::uint32_t> train_rows, test_rows;

@@ -14,7 +14,7 @@ constexpr std::size_t image_file_bytes_max = std::size_t{256} << 20U;
 /// Limits of a folder: the number of images, of folders within each other, and of classes.
 constexpr std::size_t image_files_max = 4'000'000;
 constexpr int image_folder_depth_max = 8;
-constexpr std::size_t image_classes_max = 100'000;
+constexpr std::size_t image_classes_max = 65536;
 /// The most bytes that the resized images of a folder may have.
 constexpr std::size_t image_folder_bytes_max = std::size_t{1} << 37U;
 constexpr std::size_t annotation_bytes_max = std::size_t{64} << 20U;

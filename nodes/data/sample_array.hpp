@@ -31,6 +31,8 @@ class SampleArray {
   /// decimal ("7", "-1"; a real number must be whole), text as it is. Throws UserError as read().
   virtual std::vector<std::string> read_labels(std::size_t first, std::size_t count) const = 0;
 
+  /// Names of the values of a row, for files that have such names; otherwise empty.
+  virtual std::vector<std::string> value_names() const { return {}; }
   /// Bytes that a value takes when the array is in memory.
   virtual std::size_t value_bytes() const {
     return kind() == ElementKind::unsigned_byte ? 1 : sizeof(float);

@@ -4,9 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "nodes/base/failure.hpp"
+#include "nodes/experiment/experiment.hpp"
 
 namespace lateral {
 namespace {
@@ -29,28 +34,124 @@ std::vector<std::string*> paths_of(proto::Data& data) {
   return paths;
 }
 
-/// Settings of users' files have no meaning for other formats.
-void refuse_file_settings(const Settings& all) {
+/// A setting of data that only some formats use, and whether the experiment gives it a value of its
+/// own. (Other settings have their defaults: an effective configuration names all.)
+struct FileSetting {
+  const char* name;
+  bool is_given;
+};
+
+std::vector<FileSetting> file_settings(const proto::Data& data) {
+  const proto::Data defaults;
+  const bool names_target =
+      data.target_name_size() > 1 ||
+      (data.target_name_size() == 1 && data.target_name(0) != default_target_name);
+  return {{"train", data.has_train()},
+          {"test", data.has_test()},
+          {"normalize", data.has_normalize()},
+          {"mean", data.mean_size() > 0},
+          {"standard_deviation", data.standard_deviation_size() > 0},
+          {"test_fraction", data.test_fraction() != defaults.test_fraction()},
+          {"target", data.target() == proto::Target::values},
+          {"train_targets", data.has_train_targets()},
+          {"test_targets", data.has_test_targets()},
+          {"input_name", data.input_name() != defaults.input_name()},
+          {"target_name", names_target},
+          {"image_size", data.image_size() != defaults.image_size()},
+          {"buffer_samples", data.buffer_samples() > 0}};
+}
+
+bool uses(const DataFormat& format, std::string_view setting) {
+  constexpr std::string_view of_all[] = {
+      "train", "test", "normalize", "mean", "standard_deviation", "test_fraction", "target"};
+  return format.reads_files() &&
+         (std::find(std::begin(of_all), std::end(of_all), setting) != std::end(of_all) ||
+          format.uses(setting));
+}
+
+/// A setting without effect would mislead whoever gave it.
+void refuse_unused_settings(const Settings& all, const DataFormat& format) {
   const proto::Data& data = all.values().data();
-  const char* const field = data.has_train()                         ? "data.train"
-                            : data.has_test()                        ? "data.test"
-                            : data.has_train_targets()               ? "data.train_targets"
-                            : data.has_test_targets()                ? "data.test_targets"
-                            : data.has_normalize()                   ? "data.normalize"
-                            : data.buffer_samples() > 0              ? "data.buffer_samples"
-                            : data.target() == proto::Target::values ? "data.target"
-                                                                     : nullptr;
-  if (field == nullptr) return;
-  std::string formats;
-  for (const auto& entry : data_format_table())
-    if (entry.make()->reads_files())
-      formats += fmt::format("{}{}", formats.empty() ? "" : ", ", entry.name);
-  throw UserError(fmt::format(
-      "{}: {}{} is for users' files, and data.format is {}; expected one of {}",
-      all.where_is(field), field,
-      data.target() == proto::Target::values && std::string(field) == "data.target" ? ": values"
-                                                                                    : "",
-      data.format(), formats));
+  for (const FileSetting& setting : file_settings(data)) {
+    if (!setting.is_given || uses(format, setting.name)) continue;
+    std::string formats;
+    for (const auto& entry : data_format_table())
+      if (uses(*entry.make(), setting.name))
+        formats += fmt::format("{}{}", formats.empty() ? "" : ", ", entry.name);
+    throw UserError(fmt::format("{}: data.{} has no effect, data.format is {}; expected one of {}",
+                                all.where_is(fmt::format("data.{}", setting.name)), setting.name,
+                                data.format(), formats));
+  }
+  if (data.test().empty() && !data.test_targets().empty())
+    throw UserError(
+        fmt::format("{}: data.test_targets has no effect without data.test, expected "
+                    "the file of the test samples as well",
+                    all.where_is("data.test_targets")));
+  if (!data.test().empty() && data.test_fraction() != proto::Data().test_fraction())
+    throw UserError(
+        fmt::format("{}: data.test_fraction has no effect with data.test, expected one "
+                    "of the two",
+                    all.where_is("data.test_fraction")));
+}
+
+/// Leaves the settings that the format does not use out of the effective configuration.
+void clear_unused_settings(const DataFormat& format, proto::Data& data) {
+  const google::protobuf::Reflection& reflection = *data.GetReflection();
+  for (const FileSetting& setting : file_settings(data))
+    if (!uses(format, setting.name) && std::string_view(setting.name) != "target")
+      reflection.ClearField(&data, data.GetDescriptor()->FindFieldByName(setting.name));
+  if (!format.reads_files()) data.clear_description();
+}
+
+/// A description that was recorded is of other files if one of these was set since.
+void drop_outdated_description(Settings& all) {
+  for (const char* field : {"format", "train", "test", "train_targets", "test_targets",
+                            "input_name", "target_name", "target", "test_fraction", "image_size"})
+    if (all.where_is(fmt::format("data.{}", field)).starts_with("--set"))
+      all.values().mutable_data()->clear_description();
+}
+
+/// The constants are sent in the header of one message.
+void check_number_of_constants(const Settings& all, const ImageShape& shape) {
+  constexpr int constants_max = 60000;
+  const proto::Data& data = all.values().data();
+  if (shape.pixels() <= constants_max) return;
+  if (data.normalize() == proto::Normalize::feature || data.mean_size() > constants_max)
+    throw UserError(
+        fmt::format("{}: data.normalize is {} with {} values a sample, expected at most "
+                    "{} (channel: constants of each channel)",
+                    all.where_is("data.normalize"), proto::Normalize::Kind_Name(data.normalize()),
+                    shape.pixels(), constants_max));
+}
+
+/// The names of the classes are part of the configuration of a run, whose length is limited.
+void check_class_names(const Settings& all) {
+  constexpr std::size_t bytes_max = experiment_bytes_max / 2;
+  std::size_t bytes = 0;
+  const proto::DataDescription& description = all.values().data().description();
+  for (const std::string& name : description.class_name())
+    bytes += name.size() + 24;  // with the name of the field
+  if (bytes > bytes_max)
+    throw UserError(
+        fmt::format("{}: the names of the {} classes take {} bytes in the configuration "
+                    "of a run, expected at most {}",
+                    all.where_is("data.train"), description.class_name_size(), bytes, bytes_max));
+}
+
+/// --data: the same files in another folder, by their names.
+void move_paths(const Settings& all, proto::Data& data) {
+  std::map<std::string, std::string> moved;  // from where, by where to
+  for (std::string* path : paths_of(data)) {
+    if (!fs::path(*path).is_absolute()) continue;
+    const std::string name = fs::path(*path).filename().string();
+    const auto [at, is_new] = moved.emplace(name, *path);
+    if (!is_new && at->second != *path)
+      throw UserError(
+          fmt::format("{}: {} and {} have the same name, expected different ones to find "
+                      "them by --data (or --set data.train=… and data.test=…)",
+                      all.where_is("data.train"), at->second, *path));
+    *path = name;
+  }
 }
 
 void check_constants(const Settings& all, const ImageShape& shape) {
@@ -84,11 +185,12 @@ void check_cropping(const Settings& all, const ImageShape& stored) {
         fmt::format("{}: data.crop_size is {}, expected at most {}, the images are {} x {}",
                     all.where_is("data.crop_size"), crop, std::min(stored.height, stored.width),
                     stored.height, stored.width));
-  if (data.normalize() == proto::Normalize::feature &&
-      (crop > 0 || data.crop_padding() > 0 || data.horizontal_flip()))
+  const bool is_of_values = data.normalize() == proto::Normalize::feature ||
+                            data.mean_size() > std::max(1, stored.channels);
+  if (is_of_values && (crop > 0 || data.crop_padding() > 0 || data.horizontal_flip()))
     throw UserError(
-        fmt::format("{}: data.normalize is feature, and images are moved by cropping or "
-                    "mirroring; expected channel",
+        fmt::format("{}: data.normalize has constants for each value, and images are moved by "
+                    "cropping or mirroring; expected them for each channel",
                     all.where_is("data.normalize")));
 }
 
@@ -124,17 +226,15 @@ void complete_data(Settings& all, const DataFolders& folders) {
   proto::Experiment& settings = all.values();
   proto::Data& data = *settings.mutable_data();
   const auto format = format_of(settings);
+  refuse_unused_settings(all, *format);
+  clear_unused_settings(*format, data);
   if (!format->reads_files()) {
-    refuse_file_settings(all);
-    data.clear_description();
-    data.clear_input_name();
-    data.clear_test_fraction();
-    data.clear_image_size();
-    data.clear_buffer_samples();
     check_cropping(all, format->describe(data_params(settings)).shape);
     return;
   }
-  if (data.target_name_size() == 0) data.add_target_name(default_target_name);
+  if (data.target_name_size() == 0 && format->uses("target_name"))
+    data.add_target_name(default_target_name);
+  drop_outdated_description(all);
   if (!data.description().has_width()) {
     if (folders.given.empty()) make_data_paths_absolute(settings, folders.experiment);
     DataParams params = data_params(settings);
@@ -145,9 +245,10 @@ void complete_data(Settings& all, const DataFolders& folders) {
       throw UserError(fmt::format("{}: {}", all.origin(), error.what()));
     }
   } else if (!folders.given.empty()) {
-    for (std::string* path : paths_of(data))
-      if (fs::path(*path).is_absolute()) *path = fs::path(*path).filename().string();
+    move_paths(all, data);
   }
+  check_class_names(all);
+  check_number_of_constants(all, data_description(settings).shape);
   check_constants(all, data_description(settings).shape);
   check_cropping(all, data_description(settings).shape);
 }

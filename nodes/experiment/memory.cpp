@@ -90,7 +90,7 @@ NodeMemory source_memory(const Experiment& experiment) {
   double held = static_cast<double>(data.train_samples + data.test_samples);
   double windows = 0;
   if (const std::size_t buffer = experiment.data.files.buffer_samples;
-      buffer > 0 && experiment.make_data_format()->reads_files()) {
+      buffer > 0 && experiment.make_data_format()->uses("buffer_samples")) {
     windows = 2 * 2 * static_cast<double>(window_samples(buffer));  // two of each part
     windows = std::min(windows, held) * values * sizeof(float);
   } else {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <sstream>
 
 #include "nodes/base/failure.hpp"
@@ -101,6 +102,22 @@ void set_words(pb::Message& message, const FieldDescriptor* field, const std::st
     message.GetReflection()->AddString(&message, field, word);
 }
 
+/// Replaces the numbers of a list by these, which are separated by commas.
+void set_numbers(pb::Message& message, const FieldDescriptor* field, const std::string& flag,
+                 const std::string& value) {
+  message.GetReflection()->ClearField(&message, field);
+  std::istringstream stream{value};
+  for (std::string word; std::getline(stream, word, ',');) {
+    double number = 0;
+    const char* const end = word.data() + word.size();
+    const auto [stop, failure] = std::from_chars(word.data(), end, number);
+    if (failure != std::errc{} || stop != end)
+      throw UserError(
+          fmt::format("--set {}: '{}', expected numbers, separated by commas", flag, word));
+    message.GetReflection()->AddDouble(&message, field, number);
+  }
+}
+
 /// Returns the path that was set.
 std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
   const std::size_t equals = flag.find('=');
@@ -123,6 +140,10 @@ std::string apply_set(proto::Experiment& experiment, const std::string& flag) {
     const bool last = i + 1 == words.size();
     if (field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && last) {
       set_words(*message, field, value);
+      continue;
+    }
+    if (field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE && last) {
+      set_numbers(*message, field, flag, value);
       continue;
     }
     if (field->is_repeated()) {  // layer.NAME.FIELD, record.NAME.FIELD, parameter.NAME

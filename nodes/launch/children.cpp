@@ -38,7 +38,8 @@ void Children::start(const std::string& name, const std::vector<std::string>& ar
   check(::write(pipe_ends[1], hex.data(), hex.size()) == static_cast<ssize_t>(hex.size()),
         "write to a pipe");
   ::close(pipe_ends[1]);
-  const int log_file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int log_file =
+      ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
   const int log_errno = log_file < 0 ? errno : 0;
   check(log_file >= 0, "log");
   const int no_input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -70,9 +70,10 @@ void RunWatch::watch_progress() {
   if (idle[second].first * watch_interval < limit) return;
   const auto& [ticks, node] = *std::min_element(idle.begin(), idle.end());
   evidence_.push_back(silent(
-      node, ticks * watch_interval < limit
-                ? fmt::format("is the only one to have done anything for {} s", limit.count() / 1000)
-                : fmt::format("and all others have done nothing for {} s", limit.count() / 1000)));
+      node,
+      ticks * watch_interval < limit
+          ? fmt::format("is the only one to have done anything for {} s", limit.count() / 1000)
+          : fmt::format("and all others have done nothing for {} s", limit.count() / 1000)));
 }
 
 std::chrono::milliseconds RunWatch::silence_max() const {
@@ -112,9 +113,8 @@ void RunWatch::node_ended(const NodeEnd& end) {
   // A node that ended with exit code 0 has reported that it has finished: the report may still wait
   // to be read. If there is none, the closed link will be reported.
   if (end.exit_code == 0) return;
-  const ExitCode code =
-      failure_code(end.exit_code.value_or(static_cast<int>(ExitCode::network)))
-          .value_or(ExitCode::network);
+  const ExitCode code = failure_code(end.exit_code.value_or(static_cast<int>(ExitCode::network)))
+                            .value_or(ExitCode::network);
   const bool lost_another = end.exit_code && code == ExitCode::network;
   Evidence item{lost_another ? Evidence::Kind::lost_another : Evidence::Kind::process_failed,
                 end.node, code, end.description};
@@ -146,6 +146,8 @@ void RunWatch::failed(const std::string& node, const wire::Failed& failure) {
 
 void RunWatch::signalled(int number, Time now) {
   const bool is_first = signal_ == 0;
+  if (!is_first && now - signalled_at_ < same_request) return;
+  if (is_first) signalled_at_ = now;
   signal_ = number;
   stop_due_ = is_first && begun_;
   // Before training has begun, and at a second signal, the run ends at once.

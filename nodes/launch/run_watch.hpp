@@ -41,7 +41,8 @@ struct SilenceLimits {
   /// message: one that is alive and useless, whatever it says of itself, must not hold a run for
   /// ever.
   std::chrono::milliseconds progress{600'000};
-  /// The same before it has begun, when nodes load data and state, during which nothing is finished.
+  /// The same before it has begun, when nodes load data and state, during which nothing is
+  /// finished.
   std::chrono::milliseconds preparation{3'600'000};
 };
 
@@ -49,6 +50,9 @@ struct SilenceLimits {
 /// evidence_waits_max times while messages of a failed node still wait to be handled.
 inline constexpr std::chrono::milliseconds evidence_wait{150};
 inline constexpr int evidence_waits_max = 6;
+/// Signals that follow the first within this time are the same request: `timeout` signals a program
+/// and its group.
+inline constexpr std::chrono::milliseconds same_request{300};
 /// Time for a network to complete its batch and send its state after Ctrl-C.
 inline constexpr std::chrono::seconds stop_max{60};
 
@@ -174,6 +178,7 @@ class RunWatch {
   std::vector<Evidence> evidence_;     // of failures that end the run
   bool handling_ = false, begun_ = false, dismissed_ = false;
   int signal_ = 0;
+  Time signalled_at_ = Time::min();  // the first time
   bool stop_due_ = false;
   Time end_at_ = Time::max();
   Time evidence_due_ = Time::max();  // when to check for more of it

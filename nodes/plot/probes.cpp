@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -15,7 +16,8 @@ struct Probes {
   struct Values {
     /// By the layer's position in `layers`: lines "STEP VALUE".
     std::map<std::size_t, std::string> by_layer;
-    double low = std::numeric_limits<double>::infinity(), high = 0;
+    double low = std::numeric_limits<double>::infinity(),
+           high = -std::numeric_limits<double>::infinity();
   };
   std::map<std::string, Values> data;  ///< by probe
 };
@@ -28,6 +30,7 @@ Probes read(const std::filesystem::path& file) {
     if (found == probes.layers.end()) probes.layers.push_back(row.layer);
     Probes::Values& values = probes.data[row.probe];
     values.by_layer[layer] += fmt::format("{} {:.9g}\n", row.step, row.value);
+    if (!std::isfinite(row.value)) return;
     values.low = std::min(values.low, row.value);
     values.high = std::max(values.high, row.value);
   });
@@ -117,10 +120,10 @@ std::string data_blocks(const std::string& name, const Probes& probes) {
 std::string take_constant(Probes& probes) {
   std::string text;
   for (const auto& [probe, values] : probes.data)
-    if (values.low == values.high)
+    if (values.low >= values.high)  // also if there is no finite value
       text += fmt::format("{}{} {:g}", text.empty() ? "" : ", ", probe, values.low);
   std::erase_if(probes.data,
-                [](const auto& entry) { return entry.second.low == entry.second.high; });
+                [](const auto& entry) { return entry.second.low >= entry.second.high; });
   return text;
 }
 

@@ -2,6 +2,7 @@
 #include "nodes/plugin/open_plugin.hpp"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -71,7 +72,7 @@ void open_plugin(const fs::path& file, const std::string& bytes) {
   // From memory: the file at its path may have been replaced since its bytes were read. The library
   // is never closed, since the tables point into it; nor is the descriptor, by whose number dlopen
   // distinguishes plug-ins.
-  const int memory = ::memfd_create(file.filename().c_str(), MFD_CLOEXEC);
+  const int memory = ::memfd_create(file.filename().c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
   std::size_t written = 0;
   while (memory >= 0 && written < bytes.size()) {
     const ssize_t count = ::write(memory, bytes.data() + written, bytes.size() - written);
@@ -80,6 +81,7 @@ void open_plugin(const fs::path& file, const std::string& bytes) {
   }
   if (written < bytes.size())
     refuse(file, fmt::format("cannot be loaded: {}", std::strerror(errno)));
+  ::fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
   const std::string loaded = fmt::format("/proc/self/fd/{}", memory);
   void* library = ::dlopen(loaded.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) refuse(file, fmt::format("cannot be opened: {}", ::dlerror()));

@@ -28,7 +28,7 @@ struct Header {
   std::uint32_t format_version = 0;
   std::string lateral_version, experiment;
   std::uint64_t step = 0, epoch = 0;
-  double wall_seconds = 0, epoch_loss_sum = 0;
+  double wall_seconds = 0, first_loss = 0, epoch_loss_sum = 0;
   std::uint64_t epoch_correct = 0, epoch_samples = 0;
   std::string tensors;  ///< a line for each: "<layer>/<name> <extent>…", in the order of the digest
   std::string state_sha256;
@@ -37,9 +37,9 @@ struct Header {
   template <class Self, class Visit>
   static bool visit(Self& self, Visit&& visit) {
     return visit("format_version", self.format_version) &&
-           visit("lateral_version", self.lateral_version) &&
-           visit("experiment", self.experiment) && visit("step", self.step) &&
-           visit("epoch", self.epoch) && visit("wall_seconds", self.wall_seconds) &&
+           visit("lateral_version", self.lateral_version) && visit("experiment", self.experiment) &&
+           visit("step", self.step) && visit("epoch", self.epoch) &&
+           visit("wall_seconds", self.wall_seconds) && visit("first_loss", self.first_loss) &&
            visit("epoch_loss_sum", self.epoch_loss_sum) &&
            visit("epoch_correct", self.epoch_correct) &&
            visit("epoch_samples", self.epoch_samples) && visit("tensors", self.tensors) &&
@@ -127,6 +127,7 @@ void write_all(const fs::path& path, const Checkpoint& checkpoint) {
                       checkpoint.step,
                       checkpoint.epoch,
                       checkpoint.wall_seconds,
+                      checkpoint.first_loss,
                       checkpoint.train.loss(),
                       checkpoint.train.correct(),
                       checkpoint.train.samples(),
@@ -190,8 +191,8 @@ class TensorReader {
     if (!set.ok()) refuse(path_, fmt::format("{} cannot be opened", where), "an undamaged file");
     const std::size_t values = take_shape(set, where, tensor);
     tensor.values = Block(values);
-    if (values > 0 && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                              tensor.values.data()) < 0)
+    if (values > 0 &&
+        H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.values.data()) < 0)
       refuse(path_, fmt::format("{} is damaged", where), "values that can be read");
     return tensor;
   }
@@ -262,6 +263,7 @@ Checkpoint read_sealed(const fs::path& path, hid_t file, const CheckpointLimits&
   checkpoint.step = header.step;
   checkpoint.epoch = header.epoch;
   checkpoint.wall_seconds = header.wall_seconds;
+  checkpoint.first_loss = header.first_loss;
   checkpoint.train.set_loss(header.epoch_loss_sum);
   checkpoint.train.set_correct(header.epoch_correct);
   checkpoint.train.set_samples(header.epoch_samples);

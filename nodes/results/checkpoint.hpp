@@ -27,6 +27,7 @@ struct Checkpoint {
   std::uint64_t epoch = 0;
   wire::Sums train;              ///< loss, correct answers and samples of the unfinished epoch
   double wall_seconds = 0;       ///< of training so far
+  double first_loss = 0;         ///< mean of the first batch of the run; 0: none yet
   bool complete_header = false;  ///< all of the above, from a file that a run has written
   std::vector<CheckpointTensor> tensors;
 };

@@ -64,8 +64,8 @@ class ProbesFile {
  public:
   /// Creates the file; rows of an earlier session up to step `steps_kept` are preserved.
   ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers);
-  /// Once a second, also writes the rows of steps for which all layers have reported; all rows, once
-  /// rows_waiting_max wait (then rows of layers that are far behind come after later ones).
+  /// Once a second, also writes the rows of steps for which all layers have reported; all rows,
+  /// once rows_waiting_max wait (then rows of layers that are far behind come after later ones).
   void add(ProbeRow row);
   /// Writes the rows of steps up to `step`. Rows of later steps, from layers that are ahead, are
   /// written by a later call.

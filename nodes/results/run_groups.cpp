@@ -1,9 +1,12 @@
 // Reading the experiments of runs to group them.
 #include "nodes/results/run_groups.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "nodes/base/failure.hpp"
 #include "nodes/base/file.hpp"
@@ -27,6 +30,16 @@ std::optional<proto::Experiment> settings_of(const RunFiles& run) {
   }
 }
 
+/// A group of several runs, and all runs of whose folder it has, is called after that folder.
+void name_after_folders(std::vector<RunGroup>& groups) {
+  std::map<fs::path, std::set<std::size_t>> groups_in;
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (const RunFiles& run : groups[g].runs) groups_in[run.path().parent_path()].insert(g);
+  for (const auto& [folder, members] : groups_in)
+    if (RunGroup& group = groups[*members.begin()]; members.size() == 1 && group.runs.size() > 1)
+      group.title = folder_name(folder);
+}
+
 }  // namespace
 
 bool is_run(const RunFiles& run) { return fs::exists(run.metrics()); }
@@ -44,11 +57,15 @@ std::vector<RunFiles> runs_below(const fs::path& folder) {
 std::vector<RunGroup> group_by_settings(const std::vector<RunFiles>& runs) {
   std::vector<RunGroup> groups;
   std::map<std::string, std::size_t> known;  // by settings without seed
+  std::map<std::string, int> repeats;        // by settings with seed
   for (const RunFiles& run : runs) {
     std::optional<proto::Experiment> settings = settings_of(run);
     if (settings) {
+      // Repeats of a run with the same seed are no sample of seeds: each is in a group of its own.
+      const int repeat = repeats[settings->SerializeAsString()]++;
       settings->clear_seed();
-      const auto [found, is_new] = known.emplace(settings->SerializeAsString(), groups.size());
+      const auto [found, is_new] =
+          known.emplace(fmt::format("{} {}", repeat, settings->SerializeAsString()), groups.size());
       if (!is_new) {
         groups[found->second].runs.push_back(run);
         continue;
@@ -56,6 +73,7 @@ std::vector<RunGroup> group_by_settings(const std::vector<RunFiles>& runs) {
     }
     groups.push_back({folder_name(run.path()), {run}});
   }
+  name_after_folders(groups);
   return groups;
 }
 

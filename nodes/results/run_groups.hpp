@@ -9,13 +9,14 @@
 
 namespace lateral {
 
-/// Runs with the same effective configuration but for `seed`.
+/// Runs with the same effective configuration but for `seed`, each with another seed.
 struct RunGroup {
-  std::string title;  ///< the name of the first one's folder
+  std::string
+      title;  ///< the folder of all if there are no others in it, else that of the first one
   std::vector<RunFiles> runs;
 };
 
-/// Whether `folder` is a run: it has an experiment and metrics.
+/// Whether this folder is that of a run: whether it has metrics.
 bool is_run(const RunFiles& run);
 
 /// The run directories directly below this folder, by name.

@@ -22,7 +22,7 @@ inline constexpr std::size_t control_body_bytes_max = std::size_t{65536} * 65536
 /// nodes.
 struct NodeSetting {
   std::string name;
-  std::string digest;             ///< of the configuration that the node was started for
+  std::string digest;  ///< of the configuration that the node was started for
   std::uint32_t generation = 0;
   std::string listening_address;  ///< where peers can connect; empty within one process
   /// The ports that receive links from now on, and the limits of these links; nullptr: none.

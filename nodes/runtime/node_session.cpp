@@ -108,9 +108,8 @@ void NodeSession::become_prepared() {
   for (const wire::Count& count : assignment_.counts()) counts[count.peer()] = count;
   for (const wire::Peer& peer : assignment_.peers()) {
     const wire::Count& before = counts[peer.name()];
-    Stream stream(
-        plan.recoverable, before.sent(), before.received(),
-        node_.generation == 0 ? Stream::Origin::first : Stream::Origin::replacement);
+    Stream stream(plan.recoverable, before.sent(), before.received(),
+                  node_.generation == 0 ? Stream::Origin::first : Stream::Origin::replacement);
     stream.refill_by(process_->refill());
     plan.peers.push_back({peer, std::move(stream)});
   }

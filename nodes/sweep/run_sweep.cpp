@@ -341,10 +341,7 @@ int run_sweep(const SweepOptions& options) {
   }
   const std::string table = sweep_table(sweep, results);
   write_atomically(folder.table(), table);
-  if (!options.quiet) {
-    fmt::print("{}\nresults in {}\n", table, folder.path.string());
-    std::fflush(stdout);
-  }
+  if (!options.quiet) fmt::print("{}\nresults in {}\n", table, folder.path.string());
   const auto count = [&](Status status) {
     return std::count_if(results.begin(), results.end(),
                          [&](const auto& result) { return result->status == status; });

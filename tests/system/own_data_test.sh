@@ -28,6 +28,13 @@ with open(folder + "t.csv", "w") as f:
 bad = x.copy(); bad[7, 3] = np.nan
 np.savez(folder + "missing.npz", x=bad, y=y)
 np.savez(folder + "other.npz", x=x + 1, y=y)
+table = ["a,b,c,y"] + [f"{u:.6f},{v:.6f},{w:.6f},{label}" for (u, v, w), label in zip(x[:, :3], y)]
+open(folder + "abc.csv", "w").write("\n".join(table) + "\n")
+order = [1, 0, 2, 3]  # the same samples with their columns in another order
+open(folder + "bac.csv", "w").write("\n".join(",".join(row.split(",")[i] for i in order) for row in table) + "\n")
+np.savez(folder + "last.npz", x=rng.integers(0, 256, (200, 8, 8, 3), dtype="u1"), y=np.arange(200) % 5)
+with h5py.File(folder + "chunk.h5", "w") as f:  # one chunk, larger than the library's own cache
+    f.create_dataset("x", data=np.tile(x, (20, 1)), chunks=(20 * n, features), compression="gzip"); f["y"] = np.tile(y, 20)
 np.savez(folder + "images.npz", x=rng.integers(0, 256, (200, 3, 8, 8), dtype="u1"), y=np.arange(200) % 5)
 PY
 
@@ -103,8 +110,6 @@ buffer="--set data.buffer_samples=320 --set recording.checkpoint_interval=7"
 run "$work/data/npy.textproto" $buffer; buffered=$dir
 run "$work/data/hdf5.textproto" $buffer
 check "buffer: hdf5 as npy" equal "$(value "$buffered" state_sha256)" "$(value "$dir" state_sha256)"
-run "$work/data/csv.textproto" $buffer
-check "buffer: csv as npy" equal "$(value "$buffered" state_sha256)" "$(value "$dir" state_sha256)"
 check "buffer: another order than without" test "$(value "$buffered" state_sha256)" != "$(value "$first" state_sha256)"
 run "$work/data/npy.textproto" $buffer --set learning.epochs=1
 $lateral run --resume "$dir" --set learning.epochs=3 --quiet
@@ -149,5 +154,22 @@ refused "a missing value" "row 7" "$work/data/npz.textproto" --set data.train=mi
 refused "numbers as labels" "data.target: values" "$work/data/npz.textproto" --set data.target_name=t
 refused "text as targets" "text" "$work/data/npz.textproto" --set data.target_name=words --set data.target=values
 refused "a format without files" "expected one of csv" "$work/data/npz.textproto" --set data.format=mnist
+experiment abc.textproto 'format: "csv" train: "abc.csv"'
+refused "test samples with other columns" "the same columns in the same order" "$work/data/abc.textproto" --set data.test=bac.csv
+refused "channels last" "x.transpose(0, 3, 1, 2)" "$work/data/npz.textproto" --set data.train=last.npz
+refused "a setting that the format does not use" "data.buffer_samples has no effect" "$work/data/npz.textproto" --set data.buffer_samples=100
+refused "a target file that is not used" "data.test_targets has no effect" "$work/data/npy.textproto" --set data.test_targets=y.npy
+refused "two ways to choose the test samples" "data.test_fraction has no effect" "$work/data/npz.textproto" --set data.test=a.npz --set data.test_fraction=0.3
+refused "constants that are no numbers" "expected numbers, separated by commas" "$work/data/npz.textproto" --set data.mean=x
+run "$work/data/npz.textproto" --set data.normalize=constants --set data.mean=0.5 --set data.standard_deviation=2
+check "constants on the command line: exit 0 (is $rc)" test $rc = 0
+run "$work/data/abc.textproto" --set data.target=input --set learning.loss=squared_error
+check "CSV as the input and the target: exit 0 (is $rc)" test $rc = 0
+run "$first/experiment.textproto" --set data.train="$work/data/chunk.h5" --set data.format=hdf5 --set learning.epochs=1
+check "a configuration of a run with other files: described anew: exit 0 (is $rc)" test $rc = 0
+check "a configuration of a run with other files: their samples" grep -q "train_samples: 48000" "$dir/experiment.textproto"
+mkdir "$work/data/one" "$work/data/two"; cp "$work/data/a.npz" "$work/data/one/d.npz"; cp "$work/data/other.npz" "$work/data/two/d.npz"
+run "$work/data/npz.textproto" --set data.train=one/d.npz --set data.test=two/d.npz; both=$dir
+refused "two files of one name with --data" "have the same name" "$both/experiment.textproto" --data "$work/data/one"
 refused "labels as values of another width" "expected 2, the values of a target" "$work/data/t_npz.textproto" --set layer.output.units=3
 finish

@@ -13,8 +13,10 @@
 
 #include <algorithm>
 #include <boost/asio/write.hpp>
+#include <cmath>
 #include <deque>
 #include <filesystem>
+#include <random>
 
 #include "nodes/base/digest.hpp"
 #include "tests/support/run.hpp"
@@ -464,6 +466,59 @@ awaitable<void> call_in_flood(Node& node, Flood& callers, std::size_t count, Dur
   both.push_back(flood(callers, address, count, pause));
   both.push_back(call_until_accepted(address, calls));
   co_await run_until_first_ends(std::move(both));
+}
+
+/// Whether a handshake that takes `calls` calls of others survives, with all others from these
+/// hosts in turn, none of which ever completes.
+bool survives(std::size_t hosts, std::size_t calls, bool same_host, bool is_plausible,
+              std::minstd_rand& lot) {
+  std::size_t next = lot() % hosts;
+  const auto stranger = [&] { return Candidate{std::to_string(next++ % hosts), false}; };
+  std::vector<Candidate> candidates{{same_host ? "0" : "honest", is_plausible}};
+  while (candidates.size() < handshakes_max) candidates.push_back(stranger());
+  std::size_t honest = 0;
+  for (std::size_t call = 0; call < calls; ++call) {
+    const std::size_t aborted = handshake_to_abort(candidates, lot);
+    if (aborted == honest) return false;
+    candidates[aborted] = stranger();
+  }
+  return true;
+}
+
+TEST_CASE("a handshake survives strangers with at least the stated probability") {
+  std::minstd_rand lot{1};
+  constexpr int trials = 400;
+  for (const std::size_t hosts : {1, 8, 16, 64, 1000})
+    for (const double rate : {20.0, 200.0, 2000.0})
+      for (const double seconds : {0.02, 0.2, 1.0}) {
+        const auto calls = static_cast<std::size_t>(std::lround(rate * seconds));
+        const double stated = std::pow(1 - 1.0 / handshakes_max, static_cast<double>(calls));
+        CAPTURE(hosts);
+        CAPTURE(calls);
+        for (const bool same_host : {false, true}) {
+          int survived = 0;
+          for (int i = 0; i < trials; ++i)
+            survived += survives(hosts, calls, same_host, false, lot) ? 1 : 0;
+          const double share = static_cast<double>(survived) / trials;
+          // Four standard deviations of the estimate.
+          CHECK(share >= stated - 4 * std::sqrt(stated * (1 - stated) / trials) - 1e-9);
+          if (!same_host && hosts + 1 < handshakes_max) CHECK(survived == trials);
+          if (!same_host && hosts == 1000)  // nor much more: then the formula would be wrong
+            CHECK(share <= stated + 4 * std::sqrt(stated * (1 - stated) / trials) + 1e-2);
+        }
+        CHECK(survives(hosts, calls, false, true, lot));
+      }
+}
+
+TEST_CASE("hosts with equally many handshakes are chosen by lot, whatever their names") {
+  std::minstd_rand lot{2};
+  std::vector<int> aborted(handshakes_max);
+  std::vector<Candidate> candidates;
+  for (std::size_t i = 0; i < handshakes_max; ++i) candidates.push_back({std::to_string(i), false});
+  constexpr int calls = 64000;
+  for (int i = 0; i < calls; ++i) ++aborted[handshake_to_abort(candidates, lot)];
+  const int mean = calls / static_cast<int>(handshakes_max);
+  for (const int n : aborted) CHECK(std::abs(n - mean) < 6 * std::lround(std::sqrt(mean)));
 }
 
 TEST_CASE(

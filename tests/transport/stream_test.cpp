@@ -89,7 +89,7 @@ TEST_CASE("a new connection continues after the received messages, if the others
 
 TEST_CASE("repeated messages that the peer has received from the predecessor are not sent") {
   for (const bool retains : {false, true}) {
-    Stream stream{retains};
+    Stream stream{retains, 0, 0, Stream::Origin::replacement};
     stream.resume(3);
     for (std::uint64_t i = 1; i <= 5; ++i) stream.push(message(i));
     CHECK(stream.unsent() == 2);
@@ -98,6 +98,19 @@ TEST_CASE("repeated messages that the peer has received from the predecessor are
       stream.resume(0);
       CHECK(take_all(stream) == Steps{1, 2, 3, 4, 5});
     }
+  }
+}
+
+TEST_CASE("a peer that claims to have received what nobody has sent is refused") {
+  Stream stream = with_sent(5, true);
+  take_all(stream);
+  for (const std::uint64_t received : {std::uint64_t{6}, std::uint64_t{1} << 60}) {
+    CHECK(code_of([&] { stream.resume(received); }) == TransportError::out_of_sequence);
+    stream.push(message(6));
+    stream.resume(5);
+    CHECK(take_all(stream).back() == 6);  // nothing was lost
+    stream = with_sent(5, true);
+    take_all(stream);
   }
 }
 

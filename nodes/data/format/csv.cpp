@@ -7,6 +7,7 @@ namespace lateral::data_format {
 namespace {
 
 class Csv final : public FileFormat {
+  std::vector<std::string_view> file_settings() const override { return {"target_name"}; }
   FileArrays open(const std::filesystem::path& file, const std::filesystem::path&,
                   const FileParams& params) const override {
     const bool needs_targets = params.targets != FileParams::Targets::none;

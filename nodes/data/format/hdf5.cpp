@@ -6,6 +6,9 @@ namespace lateral::data_format {
 namespace {
 
 class Hdf5 final : public FileFormat {
+  std::vector<std::string_view> file_settings() const override {
+    return {"input_name", "target_name", "buffer_samples"};
+  }
   FileArrays open(const std::filesystem::path& file, const std::filesystem::path&,
                   const FileParams& params) const override {
     FileArrays arrays{open_hdf5(file, params.input_name), nullptr};
@@ -13,7 +16,6 @@ class Hdf5 final : public FileFormat {
       arrays.targets = open_hdf5(file, only_target_name(params));
     return arrays;
   }
-  bool arrays_stay_in_file() const override { return true; }
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Users' folders of JPEG and PNG images, a folder for each class.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <iostream>
 #include <thread>
 
 #include "nodes/base/digest.hpp"
@@ -52,10 +55,12 @@ class ImageArray final : public SampleArray {
 
  private:
   void decode() const {
-    pixels_ = load_image_folder(folder_, size_, colours,
-                                std::max(1U, std::thread::hardware_concurrency()),
-                                cache_file(folder_, size_))
-                  .pixels;
+    ImageFolder folder = load_image_folder(folder_, size_, colours,
+                                           std::max(1U, std::thread::hardware_concurrency()),
+                                           cache_file(folder_, size_));
+    if (!folder.warning.empty())  // in the log of the source
+      std::cerr << fmt::format("lateral: {}\n", one_line(folder.warning));
+    pixels_ = std::move(folder.pixels);
     if (pixels_.size() != shape_[0] * row_values())
       throw UserError(origin_ + ": has changed while it was read");
   }
@@ -91,6 +96,7 @@ class ClassArray final : public SampleArray {
 };
 
 class ImageFolders final : public FileFormat {
+  std::vector<std::string_view> file_settings() const override { return {"image_size"}; }
   FileArrays open(const std::filesystem::path& folder, const std::filesystem::path&,
                   const FileParams& params) const override {
     ImageFiles files = find_images(folder);

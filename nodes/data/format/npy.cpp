@@ -7,14 +7,15 @@ namespace lateral::data_format {
 namespace {
 
 class Npy final : public FileFormat {
+  std::vector<std::string_view> file_settings() const override {
+    return {"train_targets", "test_targets", "buffer_samples"};
+  }
   FileArrays open(const std::filesystem::path& file, const std::filesystem::path& targets_file,
                   const FileParams& params) const override {
     FileArrays arrays{open_npy(file), nullptr};
     if (params.targets != FileParams::Targets::none) arrays.targets = open_npy(targets_file);
     return arrays;
   }
-  bool arrays_stay_in_file() const override { return true; }
-  bool has_target_files() const override { return true; }
 };
 
 }  // namespace

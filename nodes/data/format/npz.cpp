@@ -7,6 +7,9 @@ namespace lateral::data_format {
 namespace {
 
 class Npz final : public FileFormat {
+  std::vector<std::string_view> file_settings() const override {
+    return {"input_name", "target_name"};
+  }
   FileArrays open(const std::filesystem::path& file, const std::filesystem::path&,
                   const FileParams& params) const override {
     FileArrays arrays{open_npz(file, params.input_name), nullptr};

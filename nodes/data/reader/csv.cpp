@@ -165,23 +165,25 @@ char delimiter_of(std::string_view row) {
 }
 
 bool is_header(const std::vector<std::string>& fields, const std::vector<std::string>& targets) {
-  bool has_number = false, counts = true;
+  bool has_number = false, counts = fields.size() > 1;
   for (std::size_t c = 0; c < fields.size(); ++c) {
     const std::string_view field = trimmed(fields[c]);
     const bool is_number = number_of(field).has_value();
     if (!is_number && std::find(targets.begin(), targets.end(), field) != targets.end())
       return true;
     has_number = has_number || is_number;
-    counts = counts && field == fmt::to_string(c);
+    counts = counts && (!is_number || field == fmt::to_string(c));
   }
-  return !has_number || (counts && fields.size() > 1);
+  return !has_number || counts;
 }
 
 /// Numbers in memory, rows of equal length.
 class NumberTable final : public SampleArray {
  public:
-  NumberTable(std::string origin, std::size_t columns, bool is_single)
-      : origin_{std::move(origin)}, shape_{0, columns} {
+  ///   names: of the columns; none if the file has no header
+  NumberTable(std::string origin, std::size_t columns, std::vector<std::string> names,
+              bool is_single)
+      : origin_{std::move(origin)}, shape_{0, columns}, names_{std::move(names)} {
     if (is_single) shape_.pop_back();
   }
   void add(float value) { values_.push_back(value); }
@@ -190,6 +192,7 @@ class NumberTable final : public SampleArray {
   const std::vector<std::size_t>& shape() const override { return shape_; }
   ElementKind kind() const override { return ElementKind::real; }
   const std::string& origin() const override { return origin_; }
+  std::vector<std::string> value_names() const override { return names_; }
   void read(std::size_t first, std::size_t count, float* out) const override {
     check_rows(*this, first, count);
     std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(first * row_values()),
@@ -208,6 +211,7 @@ class NumberTable final : public SampleArray {
  private:
   std::string origin_;
   std::vector<std::size_t> shape_;
+  std::vector<std::string> names_;
   // Not a vector, which needs up to three times its memory while it grows.
   std::deque<float> values_;
 };
@@ -265,18 +269,23 @@ class LabelColumn final : public SampleArray {
 class CsvTable {
  public:
   CsvTable(const std::filesystem::path& file, std::vector<std::string> targets, bool are_labels)
-      : rows_{file}, targets_{std::move(targets)}, are_labels_{are_labels} {}
+      : rows_{file},
+        targets_{std::move(targets)},
+        needs_targets_{!targets_.empty()},
+        are_labels_{are_labels} {}
 
   CsvArrays read() {
     std::string row;
     if (!rows_.next(row))
       throw UserError(fmt::format("{}: is empty, expected a row for each sample", rows_.file()));
     delimiter_ = delimiter_of(row);
+    check_text(row);
     split_csv_line(row, delimiter_, fields_);
-    const bool has_header = name_columns();
-    find_targets();
+    has_header_ = name_columns();
+    if (has_header_) check_names();
+    if (needs_targets_) find_targets();
     make_arrays();
-    bool has_row = !has_header || rows_.next(row);
+    bool has_row = !has_header_ || rows_.next(row);
     if (!has_row)
       throw UserError(
           fmt::format("{}: has a header only, expected a row for each sample", rows_.file()));
@@ -292,7 +301,7 @@ class CsvTable {
     if (labels_ != nullptr) labels_->finish();
     if (are_labels_)
       arrays.targets = std::move(labels_);
-    else
+    else if (needs_targets_)
       arrays.targets = std::move(values_);
     return arrays;
   }
@@ -310,6 +319,22 @@ class CsvTable {
     return has_header;
   }
 
+  /// An index that was written along with the values, or a column that is there twice, would be
+  /// learned from unnoticed.
+  void check_names() const {
+    std::set<std::string> found;
+    for (const std::string& name : names_) {
+      if (name.empty())
+        throw UserError(
+            fmt::format("{}: has a column without a name, expected one for each (is it "
+                        "an index? pandas leaves it out with to_csv(index=False))",
+                        rows_.file()));
+      if (!found.insert(name).second)
+        throw UserError(one_line(
+            fmt::format("{}: has two columns '{}', expected each name once", rows_.file(), name)));
+    }
+  }
+
   void find_targets() {
     if (targets_.empty() || (are_labels_ && targets_.size() != 1))
       throw UserError(fmt::format("{}: {} target columns, expected {}", rows_.file(),
@@ -318,9 +343,6 @@ class CsvTable {
     for (const std::string& target : targets_) {
       const auto found = std::find(names_.begin(), names_.end(), target);
       if (found == names_.end()) refuse_target(target);
-      if (std::find(found + 1, names_.end(), target) != names_.end())
-        throw UserError(one_line(fmt::format("{}: has two columns '{}', expected one as the target",
-                                             rows_.file(), target)));
       const auto column = static_cast<std::size_t>(found - names_.begin());
       if (!is_target_.insert(column).second)
         throw UserError(one_line(fmt::format(
@@ -345,8 +367,11 @@ class CsvTable {
   void make_arrays() {
     for (std::size_t c = 0; c < names_.size(); ++c)
       if (!is_target_.contains(c)) input_columns_.push_back(c);
-    inputs_ =
-        std::make_unique<NumberTable>(rows_.file() + ": inputs", input_columns_.size(), false);
+    std::vector<std::string> input_names;
+    for (const std::size_t c : input_columns_)
+      if (has_header_) input_names.push_back(names_[c]);
+    inputs_ = std::make_unique<NumberTable>(rows_.file() + ": inputs", input_columns_.size(),
+                                            std::move(input_names), false);
     std::vector<std::string> names;
     for (const std::size_t c : target_columns_) names.push_back(names_[c]);
     const std::string origin =
@@ -354,18 +379,29 @@ class CsvTable {
     if (are_labels_)
       labels_ = std::make_unique<LabelColumn>(origin);
     else
-      values_ = std::make_unique<NumberTable>(origin, names.size(), names.size() == 1);
+      values_ = std::make_unique<NumberTable>(origin, names.size(), std::vector<std::string>{},
+                                              names.size() == 1);
   }
 
   void add_row() {
     for (const std::size_t c : input_columns_) inputs_->add(number(c));
     inputs_->finish_row();
+    if (!needs_targets_) return;
     if (are_labels_) {
-      labels_->add(field(target_columns_.front(), "a label"));
+      const std::string_view label = field(target_columns_.front(), "a label");
+      check_text(label);
+      labels_->add(label);
       return;
     }
     for (const std::size_t c : target_columns_) values_->add(number(c));
     values_->finish_row();
+  }
+
+  /// Names and labels go into text files.
+  void check_text(std::string_view text) const {
+    if (!is_utf8(text))
+      rows_.refuse(
+          fmt::format("'{}' is not UTF-8 text, expected UTF-8", text.substr(0, value_shown_max)));
   }
 
   /// Fails if the value is missing.
@@ -392,7 +428,9 @@ class CsvTable {
 
   Rows rows_;
   std::vector<std::string> targets_;
+  bool needs_targets_;
   bool are_labels_;
+  bool has_header_ = false;
   char delimiter_ = ',';
   std::vector<std::string> fields_, names_;
   std::vector<std::size_t> target_columns_, input_columns_;

@@ -27,8 +27,10 @@ struct CsvArrays {
 /// - The delimiter is a tab if the first line has one outside quotes, else a semicolon if it has
 ///   one, else a comma.
 /// - The first line is a header if one of its fields is the name of a target column (unless that
-///   name is a number), if none of its fields is a number, or if it counts its columns: 0,1,2,….
-///   Without a header columns are named "0", "1", …, and the target "y" means the last column.
+///   name is a number), if none of its fields is a number, or if the numbers in it are those of
+///   their columns: 0,1,2,label. Its names must be there, and differ. Without a header columns are
+///   named "0", "1", …, and the target "y" means the last column.
+/// - Without `target_columns` all columns are inputs, and there are no targets.
 /// - Labels: one target column. If all are whole numbers ("7", also "7.0"), kind() is integer,
 ///   otherwise text. Targets that are not labels: numbers in `target_columns`' order.
 /// Throws UserError, one line with the line and the column: for a missing value (an empty field,

@@ -28,7 +28,7 @@ constexpr std::size_t piece_bytes = std::size_t{1} << 22;
 constexpr std::size_t piece_labels = 1024;
 /// Unpacked chunks that are kept, at least and at most.
 constexpr std::size_t cache_bytes_min = std::size_t{1} << 20;
-constexpr std::size_t cache_bytes_max = std::size_t{1} << 26;
+constexpr std::size_t cache_bytes_max = hdf5_chunk_bytes_max;
 constexpr std::size_t names_shown_max = 10;
 constexpr std::size_t names_visited_max = 10'000;
 
@@ -245,7 +245,7 @@ class Hdf5Array final : public SampleArray {
 
  private:
   Handle open_checked(const std::filesystem::path& path, const std::string& name) {
-    const Handle object = open_object(file_, name, path.string());
+    Handle object = open_object(file_, name, path.string());
     const Handle type{H5Dget_type(object), H5Tclose};
     type_ = value_type(type, origin_);
     const Handle space{H5Dget_space(object), H5Sclose};
@@ -256,7 +256,10 @@ class Hdf5Array final : public SampleArray {
     if (failure) refuse(path.string(), failure.message());
     array_bytes(shape_, type_.file_bytes, origin_);
     hdf5::check_storage(object, origin_, {bytes, hdf5_chunk_bytes_max});
-    return open_with_cache(file_, name, cache_bytes_of(object, type_.file_bytes));
+    // A data set that is open keeps the cache that it was opened with.
+    const std::size_t cache_bytes = cache_bytes_of(object, type_.file_bytes);
+    object.close();
+    return open_with_cache(file_, name, cache_bytes);
   }
 
   ValuePlace place(std::size_t row) const { return {origin_, row_values(), row * row_values(), 1}; }

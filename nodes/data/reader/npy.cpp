@@ -224,8 +224,15 @@ std::pair<std::size_t, std::size_t> text_range(std::span<const std::uint8_t> byt
 
 class NpyArray final : public SampleArray {
  public:
-  NpyArray(std::unique_ptr<ByteSource> source, NpyHeader header, std::string origin)
-      : source_{std::move(source)}, header_{std::move(header)}, origin_{std::move(origin)} {}
+  NpyArray(std::unique_ptr<ByteSource> source, NpyHeader header, std::string origin, BytesAre place)
+      : source_{std::move(source)},
+        header_{std::move(header)},
+        origin_{std::move(origin)},
+        place_{place} {}
+
+  std::size_t value_bytes() const override {
+    return place_ == BytesAre::in_memory ? header_.type.bytes : SampleArray::value_bytes();
+  }
 
   const std::vector<std::size_t>& shape() const override { return header_.shape; }
   ElementKind kind() const override { return kind_of(header_.type); }
@@ -297,6 +304,7 @@ class NpyArray final : public SampleArray {
   std::unique_ptr<ByteSource> source_;
   NpyHeader header_;
   std::string origin_;
+  BytesAre place_;
   mutable std::vector<std::uint8_t> buffer_;
 };
 
@@ -333,8 +341,8 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> bytes, std::size_t file
 }
 
 std::unique_ptr<SampleArray> npy_array(std::unique_ptr<ByteSource> source, NpyHeader header,
-                                       std::string origin) {
-  return std::make_unique<NpyArray>(std::move(source), std::move(header), std::move(origin));
+                                       std::string origin, BytesAre place) {
+  return std::make_unique<NpyArray>(std::move(source), std::move(header), std::move(origin), place);
 }
 
 std::unique_ptr<SampleArray> open_npy(const std::filesystem::path& file) {
@@ -342,8 +350,8 @@ std::unique_ptr<SampleArray> open_npy(const std::filesystem::path& file) {
   std::vector<std::uint8_t> start(std::min(input->size(), npy_header_bytes_max));
   input->read(0, start);
   NpyHeader header = parse_npy_header(start, input->size(), input->name());
-  return npy_array(std::make_unique<FileSource>(std::move(input)), std::move(header),
-                   file.string());
+  return npy_array(std::make_unique<FileSource>(std::move(input)), std::move(header), file.string(),
+                   BytesAre::in_file);
 }
 
 }  // namespace lateral

@@ -174,7 +174,7 @@ std::unique_ptr<SampleArray> open_npz(const std::filesystem::path& file, const s
   unpack(member.get(), {bytes.get() + start.size(), size - start.size()}, origin);
   check_end(member.get(), origin);
   return npy_array(std::make_unique<MemorySource>(std::move(bytes), size), std::move(header),
-                   origin);
+                   origin, BytesAre::in_memory);
 }
 
 }  // namespace lateral

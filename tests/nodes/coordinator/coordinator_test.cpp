@@ -68,6 +68,7 @@ TEST_CASE("the source is replaced only before it has been asked to stop") {
 /// The end of an epoch in which the training loss was `loss` on average.
 Message epoch_with(std::uint64_t epoch, double loss) {
   Message message;
+  message.header.set_report(epoch + 1);
   wire::EpochResult& result = *message.header.mutable_epoch_result();
   result.set_epoch(epoch);
   for (wire::Sums* sums : {result.mutable_train(), result.mutable_test()}) {
@@ -81,6 +82,7 @@ TEST_CASE("a training loss ten thousand times that of the first batch ends the r
   Fixture f;
   f.begin();
   Message progress;
+  progress.header.set_report(1);
   progress.header.mutable_progress()->set_step(1);
   progress.header.mutable_progress()->set_epoch(1);
   progress.header.mutable_progress()->set_samples(10);

@@ -16,7 +16,7 @@ TEST_CASE("a recovery point is committed once a replacement has repeated what pr
   plan.directory = RunDirectory::create(folder.path() / "run");
   Membership membership{experiment};
   RecoveryPoints points{experiment, plan, membership, true};
-  // Every node reports its parts of the snapshots of steps 1 and 2, without any tensors.
+  // Every node reports its parts of the snapshots of steps 1 and 2, as if without any tensors.
   for (const std::uint64_t step : {1, 2})
     for (const NodeSpec& node : membership.nodes()) {
       CHECK(membership.accept_report(node.name, step));
@@ -27,7 +27,7 @@ TEST_CASE("a recovery point is committed once a replacement has repeated what pr
   membership.replace("hidden1", points.reports_before("hidden1"));
   REQUIRE(points.next_complete() != nullptr);
   CHECK(points.next_complete()->step() == 1);
-  points.save_next(0);
+  points.save_next(0, 0);
   CHECK(points.commit_recovery_point() == nullptr);
   CHECK_FALSE(points.committed_step());
   CHECK(points.next_complete() == nullptr);  // it would replace the pending one

@@ -65,6 +65,66 @@ TEST_CASE("a node that was killed is replaced, and the end of a replaced process
   CHECK(f.lost() == Names{"a"});
 }
 
+TEST_CASE(
+    "a node that reports an exit code that no failure has is lost, and never ends a run as done") {
+  for (const int code : {0, 5, 99, 256}) {
+    CAPTURE(code);
+    Fixture f;
+    wire::Failed failure;
+    failure.set_exit_code(code);
+    failure.set_message("all\xe2\x80\xae fine");
+    f.watch.failed("a", failure);
+    const auto action = f.watch.next(f.now);
+    REQUIRE(action);
+    CHECK(action->kind == Kind::replace);
+    CHECK(action->loss.detail ==
+          "reports exit code " + std::to_string(code) + ", which no failure has: all? fine");
+    f.watch.not_replaced(action->loss);
+    REQUIRE(f.watch.failure());
+    CHECK(f.watch.failure()->code == ExitCode::network);
+  }
+}
+
+TEST_CASE("a network in which one node alone says that it works is stuck after the limit") {
+  for (const bool others_work : {false, true}) {
+    CAPTURE(others_work);
+    Fixture f;
+    f.watch.network_begun();
+    const auto pass_alive = [&](milliseconds time) {
+      for (; time.count() > 0; time -= watch_interval) {
+        for (const char* node : {"a", "b"}) ++f.links[node].bytes_received;
+        // "a" claims to finish tasks, longer and longer ones.
+        f.links["a"].heartbeat.set_tasks(f.links["a"].heartbeat.tasks() + 1);
+        f.links["a"].heartbeat.set_longest_ms(4'000'000'000U);
+        if (others_work) f.watch.handling("b", false);
+        f.watch.tick();
+      }
+    };
+    pass_alive(SilenceLimits{}.progress - watch_interval);
+    CHECK_FALSE(f.watch.failure());
+    pass_alive(milliseconds{1000});
+    CHECK(f.watch.failure().has_value() == !others_work);
+    if (others_work) continue;
+    CHECK(f.watch.failure()->code == ExitCode::network);
+    CHECK(f.watch.failure()->message == "node 'a' is the only one to have done anything for 600 s");
+  }
+}
+
+TEST_CASE("before training begins the network may take longer to prepare") {
+  Fixture f;
+  const auto pass_alive = [&](milliseconds time) {
+    for (; time.count() > 0; time -= watch_interval) {
+      for (const char* node : {"a", "b"}) ++f.links[node].bytes_received;
+      f.watch.tick();
+    }
+  };
+  pass_alive(SilenceLimits{}.progress * 2);
+  CHECK_FALSE(f.watch.failure());
+  pass_alive(SilenceLimits{}.preparation);
+  REQUIRE(f.watch.failure());
+  CHECK(f.watch.failure()->message == "node 'a' and all others have done nothing for 3600 s");
+}
+
 TEST_CASE("a loss with several signs leads to one replacement") {
   Fixture f;
   f.kill(0);
@@ -140,6 +200,10 @@ TEST_CASE("the first signal stops a run that has begun; any other signal ends it
   CHECK(g.next() == Kind::stop);
   CHECK_FALSE(g.next());
   CHECK(g.watch.next_time() == g.now + stop_max);
+  g.now += same_request / 2;
+  g.watch.signalled(SIGINT, g.now);  // the same request, to the program and to its group
+  CHECK_FALSE(g.next());
+  g.now += same_request;
   g.watch.signalled(SIGTERM, g.now);
   CHECK(g.next() == Kind::end);
   CHECK(g.watch.signal() == SIGTERM);

@@ -168,7 +168,8 @@ TEST_CASE("a checkpoint of which any bit is flipped is refused or gives the same
   CHECK(refused > 0);
 }
 
-TEST_CASE("a checkpoint without its digest, or with an edited tensor, is not taken for a user's file") {
+TEST_CASE(
+    "a checkpoint without its digest, or with an edited tensor, is not taken for a user's file") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "c.h5";
   const auto edit = [&](const std::function<void(hid_t)>& change) {
@@ -230,8 +231,7 @@ struct OwnFile {
     if (gzip) H5Pset_deflate(creation, 9);
     const hsize_t limits[]{H5S_UNLIMITED, H5S_UNLIMITED};
     const hid_t space = H5Screate_simple(2, extents, chunk > 0 ? limits : nullptr);
-    const hid_t set =
-        H5Dcreate2(h5, "/layers/a/weight", type, space, links, creation, H5P_DEFAULT);
+    const hid_t set = H5Dcreate2(h5, "/layers/a/weight", type, space, links, creation, H5P_DEFAULT);
     const std::vector<float> values(64 * 64, 1.0f);
     if (written) H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
     H5Dclose(set);
@@ -303,6 +303,11 @@ TEST_CASE("a data set outside /layers, or of integers, is refused by name") {
     H5Fclose(h5);
     CHECK(refusal_of(file).find(integers ? "/layers/a/bias" : "/weights") != std::string::npos);
   }
+}
+
+TEST_CASE("only the exit codes of failures are taken from a peer") {
+  for (const int code : {1, 2, 3, 4}) CHECK(failure_code(code) == static_cast<ExitCode>(code));
+  for (const int code : {0, -1, 5, 99, 256, 259, 1 << 20}) CHECK_FALSE(failure_code(code));
 }
 
 TEST_CASE("the digest of the state depends on every value, name and order") {
@@ -384,6 +389,14 @@ TEST_CASE("a verdict names the cause, not its consequences") {
 
 TEST_CASE("text from unauthenticated peers and binary files is made one printable line") {
   CHECK(one_line("a\nb\x1b[2Jc\x01\n") == "a b?[2Jc?");
+  CHECK(one_line("grün 日本 🙂") == "grün 日本 🙂");
+  CHECK(one_line("a\xc2\x9b"
+                 "2Jb") == "a?2Jb");  // C1: another ESC [
+  CHECK(one_line("exe.\xe2\x80\xae"
+                 "gpj") == "exe.?gpj");                                  // from right to left
+  CHECK(one_line("\xe2\x81\xa6x\xe2\x81\xa9\xe2\x80\xa8y") == "?x??y");  // isolates, line separator
+  CHECK(one_line("caf\xe9 \xc3") == "caf\\xe9 \\xc3");                   // no UTF-8
+  CHECK(one_line("\xed\xa0\x80\xc0\xaf") == "\\xed\\xa0\\x80\\xc0\\xaf");  // surrogate, overlong
 }
 
 }  // namespace

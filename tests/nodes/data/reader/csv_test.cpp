@@ -57,10 +57,21 @@ TEST_CASE("inputs are all columns that are not targets, in the order of the file
   CHECK(CsvFile{"a,y\n1,2\n"}.open({"y"}, false).targets->shape() == std::vector<std::size_t>{1});
 }
 
+TEST_CASE("without targets all columns are inputs") {
+  const CsvArrays csv = CsvFile{"a,b\n1,2\n3,4\n"}.open({}, false);
+  CHECK(values_of(*csv.inputs) == Numbers{1, 2, 3, 4});
+  CHECK(csv.targets == nullptr);
+  CHECK(csv.inputs->value_names() == Texts{"a", "b"});
+  CHECK(CsvFile{"1,2\n3,4\n"}.open({}, false).inputs->value_names().empty());
+}
+
 TEST_CASE("a header is recognised by a target, by the lack of numbers, or by counting") {
   CHECK(CsvFile{"1,2,y\n3,4,u\n"}.open().inputs->samples() == 1);
   CHECK(CsvFile{"a,b\n3,4\n"}.open({"b"}).inputs->samples() == 1);
   CHECK(CsvFile{"0,1,2\n3,4,5\n"}.open({"2"}).inputs->samples() == 1);
+  // Numbered columns beside one with a name, as pandas writes them.
+  CHECK(labels_of(*CsvFile{"0,1,label\n3,4,u\n"}.open({"label"}).targets) == Texts{"u"});
+  CHECK_THROWS_AS(CsvFile{"0,1,label\n3,4,u\n"}.open(), UserError);  // no column y
   // Without a header: the last column is y, or columns by their number.
   const CsvArrays last = CsvFile{"1,2,u\n3,4,v\n"}.open();
   CHECK(values_of(*last.inputs) == Numbers{1, 2, 3, 4});
@@ -126,8 +137,10 @@ TEST_CASE("tables that are not rectangular or lack their columns are refused") {
   CHECK(CsvFile{"a,b,c,d,e,f,g,h,i,j,k\n1\n"}.refusal() ==
         "F: has no column 'y', expected one of: a, b, c, d, e, f, g, h, i, j … (11 in all)");
   CHECK(CsvFile{"1,2\n"}.refusal({"7"}) == "F: has no column '7', expected one of: 0, 1");
-  CHECK(CsvFile{"y,a,y\n1,2,3\n"}.refusal() ==
-        "F: has two columns 'y', expected one as the target");
+  CHECK(CsvFile{"y,a,y\n1,2,3\n"}.refusal() == "F: has two columns 'y', expected each name once");
+  CHECK(CsvFile{"a,a,y\n1,2,3\n"}.refusal() == "F: has two columns 'a', expected each name once");
+  CHECK(contains(CsvFile{",a,y\n0,1,2\n"}.refusal(), "has a column without a name"));
+  CHECK(CsvFile{"a,y\n1,gr\xe4\n"}.refusal() == "F:2: 'gr\\xe4' is not UTF-8 text, expected UTF-8");
   CHECK(contains(CsvFile{"a,y\n1,2\n"}.refusal({"y", "y"}, false), "given twice"));
   CHECK(contains(CsvFile{"a,y\n1,2\n"}.refusal({"a", "y"}), "2 target columns, expected one"));
   CHECK(contains(CsvFile{"y\n1\n"}.refusal(), "all 1 columns are targets, expected an input"));
