@@ -28,9 +28,10 @@ struct Candidate {
 /// The position of the handshake to abort for one more caller: among those that are not plausible,
 /// if there are any, one of the host that has the most, and by lot among such hosts and among its
 /// handshakes. So callers at fewer than handshakes_max - 1 hosts cannot affect one at another host
-/// at all; with more hosts, or at the same host, each call aborts it with a probability of at most
-/// 1/handshakes_max: a handshake that takes d seconds until it is plausible survives r calls a
-/// second with a probability of at least (1 - 1/handshakes_max)^(r d).
+/// at all; with more hosts each call aborts it with a probability of at most 1/handshakes_max: a
+/// handshake that takes d seconds until it is plausible survives r calls a second with a
+/// probability of at least (1 - 1/handshakes_max)^(r d). The same holds if all callers are at its
+/// own host; where that host is one of several, it may be less.
 ///   lot: uniform random numbers
 /// REQUIRES: candidates is not empty
 std::size_t handshake_to_abort(const std::vector<Candidate>& candidates, std::minstd_rand& lot);

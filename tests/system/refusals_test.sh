@@ -48,7 +48,20 @@ for arguments in "" "unknown" "run" "evaluate" "evaluate $work/nowhere" "check" 
   check "lateral $arguments: exit 2 (is $rc), one line: $(cat "$err")" sh -c "[ $rc = 2 ] && [ \$(grep -c . $err) = 1 ]"
 done
 
-$python -c "import h5py, sys; h5py.File(sys.argv[1] + '/checkpoint.h5', 'a').attrs['step'] = 5000" "$dir"
+$python - "$dir/checkpoint.h5" <<'PY'
+import h5py, hashlib, numpy as np, sys
+with h5py.File(sys.argv[1], 'a') as f:
+    def digest_of():  # as in nodes/results/CHECKPOINT.md
+        digest = hashlib.sha256()
+        for name in ('format_version', 'lateral_version', 'experiment', 'step', 'epoch', 'wall_seconds', 'first_loss',
+                     'epoch_loss_sum', 'epoch_correct', 'epoch_samples', 'tensors', 'state_sha256'):
+            value = np.asarray(f.attrs[name]).tobytes()
+            digest.update(f'{name} {len(value)}\n'.encode() + value)
+        return digest.hexdigest()
+    assert digest_of() == f.attrs['digest'].decode()
+    f.attrs.modify('step', np.uint64(5000))
+    f.attrs['digest'] = np.bytes_(digest_of())
+PY
 $lateral run --resume "$dir" --quiet 2>"$err"; rc=$?
 check "a step that does not match its epoch: exit 2 (is $rc): $(cat "$err")" has_line "$err" "step 5000 does not fit 2 epochs"
 fresh; $lateral run $long --out "$dir" 2>/dev/null & pid=$!

@@ -71,12 +71,16 @@ w = g['hidden2/weight'][...]; assert 0 < abs(w).max() <= 64 ** -.5
 P
 check "check prints the number of parameters" sh -c "$lateral check sims/mnist.textproto | grep -q '784 -> 256 .* 200960'"
 # A state that was edited elsewhere, evaluated as it is.
-cp "$first/checkpoint.h5" "$work/edited.h5"
-$python - "$work/edited.h5" <<'P'
-import h5py, sys
-with h5py.File(sys.argv[1], 'r+') as f:
-    f['layers/output/weight'][...] = 0; f['layers/output/bias'][...] = [1] + 9 * [0]
+$python - "$first/checkpoint.h5" "$work/edited.h5" "$work/damaged.h5" <<'P'
+import h5py, shutil, sys
+def edit(f): f['layers/output/weight'][...] = 0; f['layers/output/bias'][...] = [1] + 9 * [0]
+with h5py.File(sys.argv[1]) as f, h5py.File(sys.argv[2], 'w') as g: f.copy('layers', g); edit(g)
+shutil.copy(sys.argv[1], sys.argv[3])
+with h5py.File(sys.argv[3], 'r+') as f: edit(f)
 P
+$lateral evaluate "$first" --init "$work/damaged.h5" 2>"$work/err"; rc=$?
+check "evaluate --init of a checkpoint that was changed in place: exit 2 (is $rc)" test $rc = 2
+check "evaluate --init of a checkpoint that was changed in place: says what to do" has_line "$work/err" "copy /layers into a new file"
 edited=$($lateral evaluate "$first" --init "$work/edited.h5")
 check "evaluate --init: a constant answer has chance accuracy: $edited" grep -q "accuracy 10.00 %" <<<"$edited"
 fresh; $lateral run "$first/experiment.textproto" --init "$first/checkpoint.h5" --freeze --set learning.epochs=1 --quiet --out "$dir"; rc=$?

@@ -496,6 +496,7 @@ TEST_CASE("a handshake survives strangers with at least the stated probability")
         CAPTURE(hosts);
         CAPTURE(calls);
         for (const bool same_host : {false, true}) {
+          if (same_host && hosts > 1) continue;  // nothing is promised then
           int survived = 0;
           for (int i = 0; i < trials; ++i)
             survived += survives(hosts, calls, same_host, false, lot) ? 1 : 0;
