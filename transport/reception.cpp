@@ -70,8 +70,8 @@ std::size_t handshake_to_abort(const std::vector<Candidate>& candidates, std::mi
     if (all_plausible || !candidates[i].is_plausible) by_host[candidates[i].host].push_back(i);
   std::size_t most = 0;
   for (const auto& [host, positions] : by_host) most = std::max(most, positions.size());
-  std::vector<std::size_t>
-      eligible;  // equally many of each host: the lot is uniform over hosts too
+  // Equally many of each host: the lot is uniform over hosts, too.
+  std::vector<std::size_t> eligible;
   for (const auto& [host, positions] : by_host)
     if (positions.size() == most)
       eligible.insert(eligible.end(), positions.begin(), positions.end());

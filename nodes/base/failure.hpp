@@ -42,6 +42,9 @@ struct Failure {
   std::string message;
 };
 
+/// Bytes of the text with which a node reports a failure; what is longer is cut.
+inline constexpr std::size_t failure_text_bytes_max = 4096;
+
 /// The exit code and the line of text for any exception.
 Failure describe_failure(const std::exception_ptr& exception);
 

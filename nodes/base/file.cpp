@@ -78,19 +78,23 @@ std::vector<std::uint8_t> read_bytes(const fs::path& file, std::size_t bytes_max
   return read<std::vector<std::uint8_t>>(file, bytes_max, what);
 }
 
+bool write_bytes(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
 void write_atomically(const fs::path& file, std::string_view content) {
   const fs::path temporary = file.string() + ".tmp";
   {
     // A new file, never the target of a link that somebody has put in its place.
     ::unlink(temporary.c_str());
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    bool is_written = descriptor >= 0;
-    while (is_written && !content.empty()) {
-      const ssize_t n = ::write(descriptor, content.data(), content.size());
-      if (n < 0 && errno == EINTR) continue;
-      is_written = n > 0;
-      if (is_written) content.remove_prefix(static_cast<std::size_t>(n));
-    }
+    bool is_written = descriptor >= 0 && write_bytes(descriptor, content);
     const int reason = errno;
     if (descriptor >= 0) is_written = ::close(descriptor) == 0 && is_written;
     if (!is_written) {

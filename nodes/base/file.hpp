@@ -28,6 +28,9 @@ std::string read_text_file(const std::filesystem::path& file, std::size_t bytes_
 std::vector<std::uint8_t> read_bytes(const std::filesystem::path& file, std::size_t bytes_max,
                                      std::string_view what);
 
+/// Writes all bytes to a descriptor, however many calls that takes. False, with errno, if it fails.
+bool write_bytes(int descriptor, std::string_view bytes);
+
 /// Writes a file completely or not at all: temporary file, fsync, rename, fsync of the folder.
 /// Throws UserError naming the file and the system's reason.
 void write_atomically(const std::filesystem::path& file, std::string_view content);

@@ -31,6 +31,7 @@ struct Log::Sink {
 };
 
 Log Log::to_file(const std::filesystem::path& path) {
+  // spdlog would follow a link that somebody has put in the place of the log.
   const int descriptor =
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (descriptor < 0)

@@ -33,18 +33,15 @@ bool Coordinator::handle(const std::string& node, std::uint32_t generation, Mess
 
 void Coordinator::dispatch(const std::string& node, Message message, Outbox& out) {
   const wire::Header& header = message.header;
-  if (header.report() > 0) {
-    if (!membership_.accept_report(node, header.report())) {
-      if (commit_recovery_point(out)) save_snapshots(out);
-      return;
-    }
+  const bool is_report = header.report() > 0;
+  if (is_report && !membership_.accept_report(node, header.report())) {
+    if (commit_recovery_point(out)) save_snapshots(out);
+    return;
   }
   checks_.check(node, membership_.stage(node), header);
-  if (header.report() > 0) {
-    if (node == readout_name)
-      statistics_.readout_advanced(
-          [&](const std::string& replacement) { return membership_.has_begun(replacement); });
-  }
+  if (is_report && node == readout_name)
+    statistics_.readout_advanced(
+        [&](const std::string& replacement) { return membership_.has_begun(replacement); });
   switch (header.content_case()) {
     case wire::Header::kListening:
       membership_.registered(node, header.listening().address());

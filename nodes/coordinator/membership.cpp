@@ -9,9 +9,8 @@
 
 namespace lateral {
 
-Membership::Membership(const Experiment& experiment)
-    : nodes_{experiment.topology.nodes()}, links_{experiment.topology.links()} {
-  for (const NodeSpec& node : nodes_) members_[node.name];
+Membership::Membership(const Experiment& experiment) : topology_{experiment.topology} {
+  for (const NodeSpec& node : nodes()) members_[node.name];
 }
 
 void Membership::registered(const std::string& node, const std::string& address) {
@@ -32,8 +31,8 @@ Membership::Stage Membership::stage(const std::string& node) const {
 std::vector<std::string> Membership::assignable() const {
   const auto is_registered = [&](const std::string& name) { return members_.at(name).registered; };
   std::vector<std::string> names;
-  for (const NodeSpec& node : nodes_) {
-    const std::vector<std::string> peers = peer_names(node.name);
+  for (const NodeSpec& node : nodes()) {
+    const std::vector<std::string> peers = topology_.peers(node.name);
     if (!is_assigned(node.name) && is_registered(node.name) &&
         std::all_of(peers.begin(), peers.end(), is_registered))
       names.push_back(node.name);
@@ -41,18 +40,10 @@ std::vector<std::string> Membership::assignable() const {
   return names;
 }
 
-std::vector<std::string> Membership::peer_names(const std::string& node) const {
-  std::vector<std::string> peers;
-  for (const auto& [first, second] : links_) {
-    if (first == node) peers.push_back(second);
-    if (second == node) peers.push_back(first);
-  }
-  return peers;
-}
-
 std::vector<wire::Peer> Membership::peers(const std::string& node) const {
   std::vector<wire::Peer> peers;
-  for (const std::string& peer : peer_names(node)) peers.push_back(peer_as_seen_by(node, peer));
+  for (const std::string& peer : topology_.peers(node))
+    peers.push_back(peer_as_seen_by(node, peer));
   return peers;
 }
 
@@ -62,7 +53,7 @@ wire::Peer Membership::peer_as_seen_by(const std::string& node, const std::strin
   seen.set_name(peer);
   seen.set_address(member.address);
   seen.set_generation(member.generation);
-  seen.set_dial(std::find(links_.begin(), links_.end(), std::pair(peer, node)) != links_.end());
+  seen.set_dial(std::find(links().begin(), links().end(), std::pair(peer, node)) != links().end());
   return seen;
 }
 
@@ -70,14 +61,14 @@ void Membership::prepared(const std::string& node, Outbox& out) {
   Member& member = members_.at(node);
   member.prepared = true;
   if (member.generation > 0)
-    for (const std::string& peer : peer_names(node)) {
+    for (const std::string& peer : topology_.peers(node)) {
       if (!is_assigned(peer)) continue;  // its assignment will name this generation
       Message replaced;
       *replaced.header.mutable_replaced()->mutable_peer() = peer_as_seen_by(peer, node);
       out.send(peer, std::move(replaced));
     }
   if (!all(&Member::prepared)) return;
-  for (const NodeSpec& spec : nodes_) {
+  for (const NodeSpec& spec : nodes()) {
     if (std::exchange(members_.at(spec.name).connected, true)) continue;
     Message connect;
     connect.header.mutable_connect();
@@ -86,7 +77,7 @@ void Membership::prepared(const std::string& node, Outbox& out) {
 }
 
 void Membership::begin(Outbox& out) {
-  for (const NodeSpec& spec : nodes_) {
+  for (const NodeSpec& spec : nodes()) {
     Member& member = members_.at(spec.name);
     if (!member.ready || std::exchange(member.begun, true)) continue;
     Message begin;
@@ -96,7 +87,7 @@ void Membership::begin(Outbox& out) {
 }
 
 void Membership::dismiss(Outbox& out) const {
-  for (const NodeSpec& spec : nodes_) {
+  for (const NodeSpec& spec : nodes()) {
     Message leave;
     leave.header.mutable_leave();
     out.send(spec.name, std::move(leave));

@@ -23,11 +23,14 @@ namespace lateral {
 /// replaying.
 class Membership {
  public:
+  /// `experiment` must outlive it.
   explicit Membership(const Experiment& experiment);
 
-  const std::vector<NodeSpec>& nodes() const { return nodes_; }
+  const std::vector<NodeSpec>& nodes() const { return topology_.nodes(); }
   /// Pairs of nodes that exchange messages; the second dials the first.
-  const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
+  const std::vector<std::pair<std::string, std::string>>& links() const {
+    return topology_.links();
+  }
   /// Number of processes of this node before the present one.
   std::uint32_t generation(const std::string& node) const { return members_.at(node).generation; }
   bool is_assigned(const std::string& node) const { return members_.at(node).assigned; }
@@ -83,11 +86,9 @@ class Membership {
          begun = false;
   };
   bool all(bool Member::*flag) const;
-  std::vector<std::string> peer_names(const std::string& node) const;
   wire::Peer peer_as_seen_by(const std::string& node, const std::string& peer) const;
 
-  std::vector<NodeSpec> nodes_;
-  std::vector<std::pair<std::string, std::string>> links_;
+  const Topology& topology_;
   std::map<std::string, Member> members_;
 };
 

@@ -111,17 +111,16 @@ void drop_outdated_description(Settings& all) {
       all.values().mutable_data()->clear_description();
 }
 
-/// The constants are sent in the header of one message.
 void check_number_of_constants(const Settings& all, const ImageShape& shape) {
-  constexpr int constants_max = 60000;
   const proto::Data& data = all.values().data();
-  if (shape.pixels() <= constants_max) return;
-  if (data.normalize() == proto::Normalize::feature || data.mean_size() > constants_max)
+  if (shape.pixels() <= normalization_constants_max) return;
+  if (data.normalize() == proto::Normalize::feature ||
+      data.mean_size() > normalization_constants_max)
     throw UserError(
         fmt::format("{}: data.normalize is {} with {} values a sample, expected at most "
                     "{} (channel: constants of each channel)",
                     all.where_is("data.normalize"), proto::Normalize::Kind_Name(data.normalize()),
-                    shape.pixels(), constants_max));
+                    shape.pixels(), normalization_constants_max));
 }
 
 /// The names of the classes are part of the configuration of a run, whose length is limited.

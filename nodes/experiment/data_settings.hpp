@@ -11,6 +11,10 @@
 
 namespace lateral {
 
+/// The most constants of normalisation: with the configuration of the run they are in the header of
+/// one message.
+inline constexpr int normalization_constants_max = 40000;
+
 /// Checks the settings of users' files. With --data, the files of a description are looked for
 /// there by their names alone. Where their description is not recorded yet, makes paths
 /// below `experiment` absolute, reads the files, and records the description and the defaults that

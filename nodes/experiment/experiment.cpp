@@ -18,6 +18,12 @@
 namespace lateral {
 namespace {
 
+std::size_t largest_bytes(const std::vector<TensorSpec>& tensors) {
+  std::uint64_t largest = 0;
+  for (const TensorSpec& tensor : tensors) largest = std::max(largest, values_of(tensor));
+  return static_cast<std::size_t>(largest) * sizeof(float);
+}
+
 std::string names_in_table(const std::string& table) {
   if (table == "layer_kind") return names_of(layer_kind_table());
   if (table == "activation") return names_of(activation_table());
@@ -81,14 +87,13 @@ std::size_t Experiment::train_samples() const {
 }
 
 std::size_t Experiment::tensor_bytes_max() const {
-  std::uint64_t largest = 1;
-  for (const LayerSpec& spec : layers)
-    for (const TensorSpec& tensor : tensors(spec)) largest = std::max(largest, values_of(tensor));
-  return static_cast<std::size_t>(largest) * sizeof(float);
+  std::size_t largest = sizeof(float);
+  for (const LayerSpec& spec : layers) largest = std::max(largest, largest_bytes(tensors(spec)));
+  return largest;
 }
 
-std::size_t Experiment::report_bytes_max() const {
-  return std::max(tensor_bytes_max(), record_bytes_max(records));
+std::size_t Experiment::report_bytes_max(const LayerSpec& spec) const {
+  return std::max(largest_bytes(tensors(spec)), record_bytes_max(records));
 }
 
 Index micro_batch(Index batch, int micro_batches) {

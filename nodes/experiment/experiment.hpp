@@ -85,8 +85,8 @@ struct Experiment {
   std::size_t train_samples() const;
   /// Largest tensor of a layer's state [bytes].
   std::size_t tensor_bytes_max() const;
-  /// Largest body [bytes] of a message to the coordinator.
-  std::size_t report_bytes_max() const;
+  /// Largest body [bytes] of a message of this layer to the coordinator.
+  std::size_t report_bytes_max(const LayerSpec& spec) const;
 };
 
 /// Samples of each micro-batch except the last, of a batch of `batch` samples.

@@ -45,6 +45,15 @@ Topology::Topology(Index source_rows, const std::vector<LayerPlace>& layers, Sig
       links_.emplace_back(layers_[i], readout_name);
 }
 
+std::vector<std::string> Topology::peers(std::string_view node) const {
+  std::vector<std::string> peers;
+  for (const auto& [first, second] : links_) {
+    if (first == node) peers.push_back(second);
+    if (second == node) peers.push_back(first);
+  }
+  return peers;
+}
+
 std::vector<Connection> Topology::into(std::string_view node) const {
   std::vector<Connection> found;
   for (const Connection& connection : connections_)

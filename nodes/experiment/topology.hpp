@@ -55,6 +55,8 @@ class Topology {
   std::vector<Connection> out_of(std::string_view node) const;
   /// Pairs (a, b) of nodes that exchange messages, a before b in nodes(). b dials a.
   const std::vector<std::pair<std::string, std::string>>& links() const { return links_; }
+  /// The nodes that exchange messages with this one, in the order of links().
+  std::vector<std::string> peers(std::string_view node) const;
   /// Whether what changes in layer `from` changes what layer `to` reads (never for from == to).
   bool reaches(std::string_view from, std::string_view to) const;
 

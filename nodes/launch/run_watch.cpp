@@ -42,35 +42,37 @@ void RunWatch::tick() {
   linked_ = linked;
   for (const std::string& node : nodes_)
     if (!not_started_.contains(node)) tick(node, others_connect);
-  if (not_started_.empty()) watch_progress();
+  if (not_started_.empty() && evidence_.empty()) check_progress();
 }
 
-void RunWatch::watch_progress() {
-  if (handling_ || !evidence_.empty()) return;  // the coordinator itself is busy, or the run ends
-  std::vector<std::pair<int, std::string>> idle;
+void RunWatch::note_progress(const std::string& node, const wire::Heartbeat& heartbeat) {
+  Progress& progress = progress_[node];
+  const std::uint64_t seen = progress.handled + heartbeat.tasks();
+  // While the coordinator itself is busy nobody is idle.
+  progress.idle_ticks = seen == progress.seen ? progress.idle_ticks + (handling_ ? 0 : 1) : 0;
+  progress.seen = seen;
+  progress.longest_ms = heartbeat.longest_ms();
+}
+
+void RunWatch::check_progress() {
+  std::vector<std::pair<int, std::string_view>> idle;
   std::vector<std::uint64_t> longest_ms;
-  for (const std::string& node : nodes_) {
-    Progress& progress = progress_[node];
-    const wire::Heartbeat heartbeat = link_state_(node).heartbeat;
-    const std::uint64_t seen = progress.handled + heartbeat.tasks();
-    progress.idle_ticks = seen == progress.seen ? progress.idle_ticks + 1 : 0;
-    progress.seen = seen;
+  for (const auto& [node, progress] : progress_) {
     idle.emplace_back(progress.idle_ticks, node);
-    longest_ms.push_back(heartbeat.longest_ms());
+    longest_ms.push_back(progress.longest_ms);
   }
   // What one node says of itself does not count: the second of each.
-  const std::size_t second = idle.size() > 1 ? 1 : 0;
-  std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(second), idle.end());
-  std::nth_element(longest_ms.begin(), longest_ms.begin() + static_cast<std::ptrdiff_t>(second),
-                   longest_ms.end(), std::greater<>{});
+  const std::ptrdiff_t second = idle.size() > 1 ? 1 : 0;
+  std::nth_element(idle.begin(), idle.begin() + second, idle.end());
+  std::nth_element(longest_ms.begin(), longest_ms.begin() + second, longest_ms.end(),
+                   std::greater<>{});
+  const std::chrono::milliseconds longest{longest_ms.begin()[second]};
   const std::chrono::milliseconds limit =
-      begun_ ? std::max(limits_->progress,
-                        std::chrono::milliseconds{limits_->work_factor * longest_ms[second]})
-             : limits_->preparation;
-  if (idle[second].first * watch_interval < limit) return;
+      begun_ ? std::max(limits_->progress, limits_->work_factor * longest) : limits_->preparation;
+  if (idle.begin()[second].first * watch_interval < limit) return;
   const auto& [ticks, node] = *std::min_element(idle.begin(), idle.end());
   evidence_.push_back(silent(
-      node,
+      std::string(node),
       ticks * watch_interval < limit
           ? fmt::format("is the only one to have done anything for {} s", limit.count() / 1000)
           : fmt::format("and all others have done nothing for {} s", limit.count() / 1000)));
@@ -84,6 +86,7 @@ std::chrono::milliseconds RunWatch::silence_max() const {
 
 void RunWatch::tick(const std::string& node, bool others_connect) {
   const LinkState link = link_state_(node);
+  note_progress(node, link.heartbeat);
   Silence& last = silence_[node];
   // A closed link is reported as such; a link that is not being read is a delay of the coordinator.
   const bool is_silent = link.bytes_received == last.bytes && generation(node) == last.generation &&

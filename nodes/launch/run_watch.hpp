@@ -150,18 +150,19 @@ class RunWatch {
     std::uint64_t bytes = 0;
     int ticks = 0;
   };
+  /// What a node has done.
+  struct Progress {
+    std::uint64_t handled = 0;     ///< events of its messages
+    std::uint64_t seen = 0;        ///< handled and finished tasks, at the last tick
+    std::uint64_t longest_ms = 0;  ///< of its tasks, as it says
+    int idle_ticks = 0;            ///< since `seen` changed
+  };
   void tick(const std::string& node, bool others_connect);
-  void watch_progress();
+  void note_progress(const std::string& node, const wire::Heartbeat& heartbeat);
+  void check_progress();
   /// Silence that a linked node is allowed.
   std::chrono::milliseconds silence_max() const;
   void add(Evidence item);
-
-  /// What a node has done.
-  struct Progress {
-    std::uint64_t handled = 0;  ///< events of its messages
-    std::uint64_t seen = 0;     ///< handled and finished tasks, at the last tick
-    int idle_ticks = 0;         ///< since that changed
-  };
   bool more_evidence_possible() const;
 
   std::vector<std::string> nodes_;

@@ -73,13 +73,7 @@ void open_plugin(const fs::path& file, const std::string& bytes) {
   // is never closed, since the tables point into it; nor is the descriptor, by whose number dlopen
   // distinguishes plug-ins.
   const int memory = ::memfd_create(file.filename().c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  std::size_t written = 0;
-  while (memory >= 0 && written < bytes.size()) {
-    const ssize_t count = ::write(memory, bytes.data() + written, bytes.size() - written);
-    if (count <= 0) break;
-    written += static_cast<std::size_t>(count);
-  }
-  if (written < bytes.size())
+  if (memory < 0 || !write_bytes(memory, bytes))
     refuse(file, fmt::format("cannot be loaded: {}", std::strerror(errno)));
   ::fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
   const std::string loaded = fmt::format("/proc/self/fd/{}", memory);

@@ -175,7 +175,11 @@ herr_t collect_name(hid_t, const char* name, const H5L_info_t* link, void* data)
 class TensorReader {
  public:
   TensorReader(const fs::path& path, hid_t file, const CheckpointLimits& limits)
-      : path_{path}, file_{file}, limits_{limits}, left_{limits.total_bytes_max} {}
+      : path_{path},
+        file_{file},
+        file_bytes_{fs::file_size(path)},
+        limits_{limits},
+        left_{limits.total_bytes_max} {}
 
   /// `name`: below the root
   CheckpointTensor read(const std::string& name) {
@@ -223,7 +227,7 @@ class TensorReader {
              "the state of this network");
     left_ -= values * sizeof(float);
     hdf5::check_storage(set, fmt::format("{}: {}", path_.string(), where),
-                        {fs::file_size(path_), chunk_bytes_max, true});
+                        {file_bytes_, chunk_bytes_max, true});
     return values;
   }
 
@@ -232,6 +236,7 @@ class TensorReader {
 
   const fs::path& path_;
   hid_t file_;
+  std::size_t file_bytes_;
   CheckpointLimits limits_;
   std::size_t left_;
 };
@@ -241,8 +246,8 @@ bool is_of(const std::string& layer, const CheckpointTensor& tensor) {
 }
 
 /// A file that a run has written: nothing of it is used unless all of it matches its digest.
-Checkpoint read_sealed(const fs::path& path, hid_t file, const CheckpointLimits& limits,
-                       const std::string& layer) {
+Checkpoint read_with_digest(const fs::path& path, hid_t file, const CheckpointLimits& limits,
+                            const std::string& layer) {
   Header header;
   std::string missing, digest;
   if (!Header::visit(header, ReadAttribute{file, missing}) ||
@@ -285,7 +290,7 @@ Checkpoint read_sealed(const fs::path& path, hid_t file, const CheckpointLimits&
 }
 
 /// A file of the user's own.
-Checkpoint read_tensors(const fs::path& path, hid_t file, const CheckpointLimits& limits) {
+Checkpoint read_without_digest(const fs::path& path, hid_t file, const CheckpointLimits& limits) {
   std::vector<std::string> names;
   if (H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, collect_name, &names) < 0)
     throw UserError(
@@ -307,7 +312,7 @@ Checkpoint read_tensors(const fs::path& path, hid_t file, const CheckpointLimits
 
 /// Whether the file has any of the attributes that a run writes: also one that is damaged must not
 /// be taken for a file of the user's own.
-bool is_sealed(hid_t file) {
+bool has_checkpoint_attributes(hid_t file) {
   Header names;
   return H5Aexists(file, digest_name) > 0 ||
          !Header::visit(names, [&](const char* name, auto&) { return H5Aexists(file, name) == 0; });
@@ -347,8 +352,8 @@ Checkpoint read_checkpoint(const fs::path& path, const CheckpointLimits& limits,
   const Handle file = layer.empty() ? hdf5::open_file(path, hdf5::Access::read, "a checkpoint")
                                     : hdf5::open_own_file(path, hdf5::Access::read, "a checkpoint");
 
-  return is_sealed(file) ? read_sealed(path, file, limits, layer)
-                         : read_tensors(path, file, limits);
+  return has_checkpoint_attributes(file) ? read_with_digest(path, file, limits, layer)
+                                         : read_without_digest(path, file, limits);
 }
 
 Checkpoint newest_checkpoint(const RunDirectory& directory, const CheckpointLimits& limits,

@@ -103,14 +103,17 @@ void ProbesFile::add(ProbeRow row) {
   constexpr std::chrono::seconds interval{1};
   latest_[row.layer] = row.step;
   waiting_.push_back(std::move(row));
-  if (waiting_.size() >= rows_waiting_max) return flush(std::numeric_limits<std::uint64_t>::max());
   const auto now = std::chrono::steady_clock::now();
-  if (now - flushed_ < interval || latest_.size() < layers_.size()) return;
-  const auto slowest =
-      std::min_element(latest_.begin(), latest_.end(),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (slowest->second > 0) flush(slowest->second - 1);  // more rows of its last step may come
-  flushed_ = now;
+  const bool is_full = waiting_.size() >= rows_waiting_max;
+  if (now - flushed_ < interval && !is_full) return;
+  if (latest_.size() == layers_.size()) {
+    const auto slowest =
+        std::min_element(latest_.begin(), latest_.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    if (slowest->second > 0) flush(slowest->second - 1);  // more rows of its last step may come
+    flushed_ = now;
+  }
+  if (waiting_.size() >= rows_waiting_max) flush(std::numeric_limits<std::uint64_t>::max());
 }
 
 void ProbesFile::flush(std::uint64_t step) {

@@ -55,7 +55,7 @@ class MetricsFile {
 };
 
 /// Rows of probes.csv that wait for those of other layers.
-inline constexpr std::size_t rows_waiting_max = 65536;
+inline constexpr std::size_t rows_waiting_max = std::size_t{1} << 18;
 
 /// probes.csv. Rows arrive from the layers in any order and are written sorted by step and layer,
 /// so that the same run writes the same file. A reader of the file is at most about a second
@@ -64,8 +64,9 @@ class ProbesFile {
  public:
   /// Creates the file; rows of an earlier session up to step `steps_kept` are preserved.
   ProbesFile(std::filesystem::path path, std::uint64_t steps_kept, std::vector<std::string> layers);
-  /// Once a second, also writes the rows of steps for which all layers have reported; all rows,
-  /// once rows_waiting_max wait (then rows of layers that are far behind come after later ones).
+  /// Once a second, and once rows_waiting_max wait, also writes the rows of steps for which all
+  /// layers have reported. Where so many are left even then, all are written, and those of layers
+  /// that are far behind come later.
   void add(ProbeRow row);
   /// Writes the rows of steps up to `step`. Rows of later steps, from layers that are ahead, are
   /// written by a later call.

@@ -11,8 +11,8 @@ namespace lateral {
 
 /// Runs with the same effective configuration but for `seed`, each with another seed.
 struct RunGroup {
-  std::string
-      title;  ///< the folder of all if there are no others in it, else that of the first one
+  /// The folder of all of them if there are no others in it, else the name of the first one.
+  std::string title;
   std::vector<RunFiles> runs;
 };
 

@@ -213,7 +213,8 @@ awaitable<void> run_session_and_report(Ports& control, const NodeSetting& settin
     setting.log.error(described.message);
     Message message;
     message.header.mutable_failed()->set_exit_code(static_cast<int>(described.code));
-    message.header.mutable_failed()->set_message(described.message);
+    message.header.mutable_failed()->set_message(
+        described.message.substr(0, failure_text_bytes_max));
     control.send(coordinator_name, std::move(message));
   }
   co_await sleep_for(std::chrono::milliseconds{0});  // until sent messages have been queued

@@ -224,14 +224,11 @@ std::pair<std::size_t, std::size_t> text_range(std::span<const std::uint8_t> byt
 
 class NpyArray final : public SampleArray {
  public:
-  NpyArray(std::unique_ptr<ByteSource> source, NpyHeader header, std::string origin, BytesAre place)
-      : source_{std::move(source)},
-        header_{std::move(header)},
-        origin_{std::move(origin)},
-        place_{place} {}
+  NpyArray(std::unique_ptr<ByteSource> source, NpyHeader header, std::string origin)
+      : source_{std::move(source)}, header_{std::move(header)}, origin_{std::move(origin)} {}
 
   std::size_t value_bytes() const override {
-    return place_ == BytesAre::in_memory ? header_.type.bytes : SampleArray::value_bytes();
+    return source_->is_in_memory() ? header_.type.bytes : SampleArray::value_bytes();
   }
 
   const std::vector<std::size_t>& shape() const override { return header_.shape; }
@@ -304,7 +301,6 @@ class NpyArray final : public SampleArray {
   std::unique_ptr<ByteSource> source_;
   NpyHeader header_;
   std::string origin_;
-  BytesAre place_;
   mutable std::vector<std::uint8_t> buffer_;
 };
 
@@ -341,8 +337,8 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> bytes, std::size_t file
 }
 
 std::unique_ptr<SampleArray> npy_array(std::unique_ptr<ByteSource> source, NpyHeader header,
-                                       std::string origin, BytesAre place) {
-  return std::make_unique<NpyArray>(std::move(source), std::move(header), std::move(origin), place);
+                                       std::string origin) {
+  return std::make_unique<NpyArray>(std::move(source), std::move(header), std::move(origin));
 }
 
 std::unique_ptr<SampleArray> open_npy(const std::filesystem::path& file) {
@@ -350,8 +346,8 @@ std::unique_ptr<SampleArray> open_npy(const std::filesystem::path& file) {
   std::vector<std::uint8_t> start(std::min(input->size(), npy_header_bytes_max));
   input->read(0, start);
   NpyHeader header = parse_npy_header(start, input->size(), input->name());
-  return npy_array(std::make_unique<FileSource>(std::move(input)), std::move(header), file.string(),
-                   BytesAre::in_file);
+  return npy_array(std::make_unique<FileSource>(std::move(input)), std::move(header),
+                   file.string());
 }
 
 }  // namespace lateral

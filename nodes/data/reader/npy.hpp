@@ -41,12 +41,11 @@ class ByteSource {
  public:
   virtual ~ByteSource() = default;
   virtual void read(std::size_t offset, std::span<std::uint8_t> out) const = 0;
+  virtual bool is_in_memory() const { return false; }
 };
 
-///   source: of bytes in memory, or of a file
-enum class BytesAre { in_memory, in_file };
 std::unique_ptr<SampleArray> npy_array(std::unique_ptr<ByteSource> source, NpyHeader header,
-                                       std::string origin, BytesAre place);
+                                       std::string origin);
 
 /// Reads rows from the file when they are asked for, so that a file may be larger than memory. A
 /// file in Fortran order is read with one access for each value of a row.

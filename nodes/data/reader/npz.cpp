@@ -46,6 +46,7 @@ class MemorySource final : public ByteSource {
     LATERAL_CHECK(offset <= size_ && out.size() <= size_ - offset);
     std::copy_n(bytes_.get() + offset, out.size(), out.data());
   }
+  bool is_in_memory() const override { return true; }
 
  private:
   std::unique_ptr<std::uint8_t[]> bytes_;
@@ -174,7 +175,7 @@ std::unique_ptr<SampleArray> open_npz(const std::filesystem::path& file, const s
   unpack(member.get(), {bytes.get() + start.size(), size - start.size()}, origin);
   check_end(member.get(), origin);
   return npy_array(std::make_unique<MemorySource>(std::move(bytes), size), std::move(header),
-                   origin, BytesAre::in_memory);
+                   origin);
 }
 
 }  // namespace lateral

@@ -201,10 +201,11 @@ TEST_CASE("snapshots that wait for other nodes are limited in number") {
 }
 
 /// Sends what an honest node of this name may send, as fast as it can, and lies now and then.
-class Stranger {
+class CompromisedNode {
  public:
   ///   lies: of a thousand messages
-  Stranger(const Experiment& experiment, std::string node, std::uint64_t seed, std::uint64_t lies)
+  CompromisedNode(const Experiment& experiment, std::string node, std::uint64_t seed,
+                  std::uint64_t lies)
       : node_{std::move(node)}, random_{seed}, lies_{lies} {
     for (const LayerSpec& layer : experiment.layers)
       if (layer.name == node_) specs_ = experiment.tensors(layer);
@@ -303,11 +304,11 @@ TEST_CASE(
     const std::uint64_t lies = std::array<std::uint64_t, 4>{0, 2, 20, 200}[seed / nodes.size() % 4];
     const std::uint64_t bound = bytes_held_max(experiment, node);
     Begun run{experiment};
-    Stranger stranger{experiment, node, seed, lies};
+    CompromisedNode compromised{experiment, node, seed, lies};
     const std::size_t before = ::mallinfo2().uordblks;
     try {
       for (std::uint64_t n = 1; n <= 20000; ++n) {
-        Message message = stranger.next();
+        Message message = compromised.next();
         ++messages;
         run.handle(node, std::move(message));
         longest = std::max(longest, n);
@@ -336,6 +337,15 @@ TEST_CASE("an honest node's messages fit the limits of its frames") {
   for (const TensorSpec& spec : experiment.tensors(experiment.layer("hidden1")))
     largest = std::max(largest, static_cast<std::size_t>(values_of(spec)) * sizeof(float));
   CHECK(report_limits(experiment, "hidden1").body_bytes_max >= largest);
+  Message failure;
+  failure.header.mutable_failed()->set_exit_code(2);
+  failure.header.mutable_failed()->set_message(std::string(failure_text_bytes_max, 'x'));
+  Message listening;
+  listening.header.mutable_listening()->set_address(std::string(address_bytes_max, 'x'));
+  for (const NodeSpec& node : experiment.topology.nodes())
+    for (const Message* message : {&failure, &listening})
+      CHECK(message->header.ByteSizeLong() <=
+            report_limits(experiment, node.name).header_bytes_max);
   CHECK(report_limits(experiment, source_name).header_bytes_max >
         report_limits(experiment, readout_name).header_bytes_max);
 }

@@ -67,7 +67,7 @@ TEST_CASE("records have the documented shapes and sizes") {
   CHECK(record_bytes_max(experiment.records) == 320);
   const Experiment large =
       recording_experiment({"recording.record.y.samples=30", "recording.record.y.layer=hidden1"});
-  CHECK(large.report_bytes_max() ==
+  CHECK(large.report_bytes_max(large.layer("hidden1")) ==
         std::max(large.tensor_bytes_max(), record_bytes_max(large.records)));
   CHECK(train_steps_per_epoch_max(experiment) == 4);
   CHECK(train_steps_per_epoch_max(recording_experiment({"data.train_limit=34"})) == 2);

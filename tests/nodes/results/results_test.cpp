@@ -371,6 +371,31 @@ TEST_CASE("resumed tables preserve rows before the checkpoint and drop later one
   CHECK(text == "step,epoch,layer,probe,value\n1,1,output,gain,1.25\n");
 }
 
+TEST_CASE("probes stay in order also if more rows wait at once than are kept in memory") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "probes.csv";
+  ProbesFile probes{file, 0, {"hidden1", "output"}};
+  constexpr std::uint64_t steps = rows_waiting_max / 2 + 1000;
+  for (std::uint64_t step = 1; step <= steps; ++step)
+    for (const char* layer : {"output", "hidden1"}) probes.add({step, 1, layer, "gain", 1});
+  probes.flush(steps);
+  std::vector<std::pair<std::uint64_t, std::string>> read;
+  read_probes(file, [&](const ProbeRow& row) { read.emplace_back(row.step, row.layer); });
+  CHECK(read.size() == 2 * steps);
+  CHECK(std::is_sorted(read.begin(), read.end()));
+}
+
+TEST_CASE("probes of one layer that is far ahead of the others are limited in memory") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "probes.csv";
+  ProbesFile probes{file, 0, {"hidden1", "output"}};
+  for (std::uint64_t step = 1; step <= rows_waiting_max; ++step)
+    probes.add({step, 1, "output", "gain", 1});
+  std::size_t written = 0;
+  read_probes(file, [&](const ProbeRow&) { ++written; });
+  CHECK(written == rows_waiting_max);
+}
+
 TEST_CASE("a verdict names the cause, not its consequences") {
   using Kind = Evidence::Kind;
   const Evidence died{Kind::process_failed, "hidden1", ExitCode::network,
